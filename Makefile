@@ -1,0 +1,54 @@
+# The commands of the book; plain `make` lists them.
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
+# Where torch comes from: PyTorch's CPU builds, unless chosen otherwise now or at the last installation.
+TORCH_INDEX ?= $(or $(shell cat .venv/torch-index 2>/dev/null),https://download.pytorch.org/whl/cpu)
+PORT ?= 8000
+
+BIN := .venv/bin
+INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
+
+.DEFAULT_GOAL := help
+.PHONY: help html serve test lab notebooks lint types bench clean
+
+help:  ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+html: $(INSTALLED)  ## Execute every page and build the site
+	@$(BIN)/python -m flopsite
+
+serve: html  ## Build the site and serve it on this machine (PORT=8000)
+	@echo "http://localhost:$(PORT), until Ctrl-C"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+test: html  ## Build the site and run all tests
+	@$(BIN)/python -m pytest
+
+lab: $(INSTALLED)  ## Open the lectures and labs in JupyterLab
+	@JUPYTER_CONFIG_DIR=.venv/etc/jupyter $(BIN)/jupytext-config set-default-viewer > /dev/null
+	@$(BIN)/jupyter lab
+
+notebooks: html  ## Write the .ipynb of every page
+	@echo "The notebooks are in _build/html/notebooks:" && cd _build/html/notebooks && find . -name '*.ipynb' | sort
+
+lint: $(INSTALLED)  ## Check style and formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(INSTALLED)  ## Check types
+	@$(BIN)/mypy
+
+bench: html  ## Measure the build and the counters
+	@$(BIN)/python tests/bench
+
+clean:  ## Remove what the build wrote; .venv stays
+	@rm -rf _build
+
+$(INSTALLED):
+	@for python in $(PYTHONS); do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    exec $$python src/flopsite/install.py "$(TORCH_INDEX)" "$@"; \
+	  fi; \
+	done; \
+	echo "The FLOP Book needs Python 3.11 or newer, and none of these is: $(PYTHONS)."; \
+	echo "Install one (https://www.python.org/downloads, or your system's package manager),"; \
+	echo "then run: make PYTHON=/path/to/python3"; \
+	exit 1
