@@ -1,0 +1,51 @@
+"""Settings of the site; what the build adds to Sphinx is in src/flopsite."""
+
+from importlib import metadata
+
+project = "The FLOP Book"
+author = "The flopbook authors"
+project_copyright = "2026, the flopbook authors"
+release = metadata.version("flopbook")
+
+extensions = [
+    "flopsite",
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinxcontrib.bibtex",
+    "sphinxcontrib.katex",
+]
+# The tree also holds virtual environments and node modules: pages are named, not found.
+include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
+nitpicky = True
+# The vocabulary of the neighbours: no inventory of theirs is at hand without a network.
+nitpick_ignore_regex = [("py:.*", r"(?!flopbook\.).*")]
+
+# Pages: flopsite executes them and hands myst-nb the finished notebook.
+nb_custom_formats = {".md": ["nbformat.reads", {"as_version": 4}]}
+nb_execution_mode = "off"
+nb_merge_streams = True
+myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+add_module_names = False
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+
+html_theme = "furo"
+html_title = "The FLOP Book"
+html_short_title = html_title
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}
+templates_path = ["src/flopsite/templates"]
+html_static_path = ["src/flopsite/static"]
+html_css_files = ["flopsite.css"]
+html_js_files = ["flopsite.js"]
+katex_prerender = True
+katex_css_path = "katex/katex.min.css"
+copybutton_exclude = ".linenos, .gp, .go"

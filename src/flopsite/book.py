@@ -1,0 +1,90 @@
+"""The book's own Sphinx domain: what the pages tell the build and each other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.domains import Domain
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A code cell that stopped its page."""
+
+    path: str
+    line: int
+    cell: int
+    source: str
+    reason: str
+
+    @property
+    def headline(self) -> str:
+        """Where to look."""
+        return f"{self.path}:{self.line}: code cell {self.cell} failed: {self.reason.splitlines()[-1]}"
+
+    def __str__(self) -> str:
+        def indented(text: str) -> str:
+            return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
+
+        return f"{self.headline}\n\n{indented(self.source)}\n\n{indented(self.reason)}\n"
+
+
+class Late(nodes.General, nodes.Element):
+    """A place on a page that is filled when every page has been read."""
+
+
+class LateDirective(SphinxDirective):
+    """Leaves a `Late` node of the directive's own name."""
+
+    def run(self) -> list[nodes.Node]:
+        Book.of(self.env).data["late"].add(self.env.docname)
+        return [Late(filling=self.name)]
+
+
+class Book(Domain):
+    """Formulas, seconds and late places of all pages, kept from one build to the next."""
+
+    name = "book"
+    label = "Book"
+    initial_data = {"formulas": {}, "seconds": {}, "late": set()}
+
+    def setup(self) -> None:
+        super().setup()
+        self.failures: list[Failure] = []
+        self.read_something = False
+
+    @classmethod
+    def of(cls, env: BuildEnvironment) -> "Book":
+        """The book that an environment holds."""
+        return cast(Book, env.get_domain(cls.name))
+
+    def clear_doc(self, docname: str) -> None:
+        formulas = self.data["formulas"]
+        for name in [name for name, box in formulas.items() if box["docname"] == docname]:
+            del formulas[name]
+        self.data["seconds"].pop(docname, None)
+        self.data["late"].discard(docname)
+
+    def resolve_any_xref(self, *args: Any, **kwargs: Any) -> list[Any]:
+        return []
+
+
+def _note_reading(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    Book.of(env).read_something = bool(docnames)
+
+
+def _rewrite_late_pages(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    book = Book.of(env)
+    return sorted(book.data["late"]) if book.read_something else []
+
+
+def setup(app: Sphinx) -> None:
+    """Register the domain; pages with late places are written again whenever any page was read."""
+    app.add_domain(Book)
+    app.add_node(Late)
+    app.connect("env-before-read-docs", _note_reading)
+    app.connect("env-updated", _rewrite_late_pages)

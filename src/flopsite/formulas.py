@@ -1,0 +1,101 @@
+"""Boxed formulas on the pages, and the index that gathers them."""
+
+from typing import Any
+
+from docutils import nodes
+from myst_nb.core.render import MimeData, NbElementRenderer
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from flopsite.book import Book, Late, LateDirective
+from flopsite.tables import table
+
+FORMULA = "application/vnd.flopbook.formula+json"
+INDEX = "formula-index"
+
+
+class FormulaRenderer:
+    """myst-nb's renderer of outputs that carry a formula."""
+
+    mime_priority_overrides = [("*", FORMULA, 1)]
+
+    @staticmethod
+    def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
+        """Return the box and note its formula for the index, or None for another kind of output."""
+        if data.mime_type != FORMULA or inline:
+            return None
+        formula = data.content
+        env = renderer.renderer.sphinx_env
+        if previous := _note(env, formula):
+            renderer.logger.warning(
+                f"a formula named {formula['name']!r} is boxed already on {previous}: give each its own name",
+                subtype="formula",
+                line=data.line,
+            )
+        return [_box(formula)]
+
+
+def _target(name: str) -> str:
+    return f"formula-{name}"
+
+
+def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
+    """Keep a formula for the index and as a target of `{ref}`; the page that has the name already is returned."""
+    formulas = Book.of(env).data["formulas"]
+    name = formula["name"]
+    if name in formulas:
+        return formulas[name]["docname"]
+    formulas[name] = {**formula, "docname": env.docname}
+    label = _target(name)
+    standard = env.domains.standard_domain
+    standard.labels[label] = (env.docname, label, formula["title"])
+    standard.anonlabels[label] = (env.docname, label)
+    return None
+
+
+def _box(formula: dict[str, Any]) -> nodes.container:
+    box = nodes.container(classes=["formula-box"], ids=[_target(formula["name"])])
+    box += nodes.paragraph("", formula["title"], classes=["formula-title"])
+    box += nodes.math_block("", formula["latex"], nowrap=False, number=None, label=None)
+    if formula["conditions"]:
+        box += nodes.paragraph("", "Holds when " + "; ".join(formula["conditions"]) + ".")
+    witnesses = " = ".join(formula["witnesses"])
+    box += nodes.paragraph(
+        "", f"{witnesses} = {formula['flops']:,} FLOPs at {formula['sizes']}", classes=["formula-witnesses"]
+    )
+    return box
+
+
+class FillIndex(SphinxPostTransform):
+    """Replaces the `{formula-index}` directive by a table of all boxed formulas."""
+
+    default_priority = 5
+
+    def run(self, **kwargs: Any) -> None:
+        formulas = Book.of(self.env).data["formulas"].values()
+        for place in [node for node in self.document.findall(Late) if node["filling"] == INDEX]:
+            rows = [self._row(formula) for formula in sorted(formulas, key=lambda box: (box["docname"], box["name"]))]
+            place.replace_self(table(["Formula", "FLOPs", "Holds when", "Derived in", "Witnesses that agree"], rows))
+
+    def _row(self, formula: dict[str, Any]) -> list[list[nodes.Node]]:
+        docname = formula["docname"]
+        here, there = self.env.docname, f"#{_target(formula['name'])}"
+        builder = self.app.builder
+        box = nodes.reference("", formula["title"], internal=True, refuri=builder.get_relative_uri(here, docname) + there)
+        lecture = nodes.reference(
+            "", self.env.titles[docname].astext(), internal=True, refuri=builder.get_relative_uri(here, docname)
+        )
+        return [
+            [box],
+            [nodes.math("", formula["latex"])],
+            [nodes.Text("; ".join(formula["conditions"]))],
+            [lecture],
+            [nodes.Text(", ".join(formula["witnesses"]))],
+        ]
+
+
+def setup(app: Sphinx) -> None:
+    """Register the index; the renderer is found by its entry point."""
+    app.add_directive(INDEX, LateDirective)
+    app.add_post_transform(FillIndex)

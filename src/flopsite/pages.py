@@ -1,0 +1,115 @@
+"""Read a page: execute its cells, or take the results of the last time when nothing they depend on has changed."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from myst_nb.core.read import read_myst_markdown_notebook
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from flopsite.book import Book
+from flopsite.execution import execute
+from flopsite.keys import code_cells, installation, page_inputs, page_key
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """One line a page, as it happens."""
+
+    def __init__(self, total: int):
+        self.total = total
+        self.done = 0
+
+    def start(self, docname: str) -> None:
+        """Show the page that begins, where the line can be written over."""
+        self.done += 1
+        if sys.stdout.isatty():
+            print(f"[{self.done}/{self.total}] {docname} ...", end="\r", flush=True)
+
+    def finish(self, docname: str, result: str) -> None:
+        """Say how the page went."""
+        print(f"[{self.done}/{self.total}] {docname}  {result}", flush=True)
+
+
+def _begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    with_code = [name for name in docnames if "{code-cell}" in env.doc2path(name).read_text("utf-8")]
+    Book.of(env).progress = Progress(len(with_code))
+
+
+def _read(app: Sphinx, docname: str, content: list[str]) -> None:
+    """Replace a page's text by its notebook, executed."""
+    env = app.env
+    path = Path(env.doc2path(docname))
+    notebook = read_myst_markdown_notebook(content[0], env.myst_config, add_source_map=True, path=path)
+    if code_cells(notebook):
+        inputs = page_inputs(notebook, Path(app.srcdir))
+        for file in inputs:
+            env.note_dependency(file)
+        notebook = _with_results(app, docname, notebook, page_key(notebook, inputs))
+        notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
+    content[0] = nbformat.writes(notebook)
+
+
+def _with_results(app: Sphinx, docname: str, notebook: NotebookNode, key: str) -> NotebookNode:
+    book = Book.of(app.env)
+    store = page_store(app, docname)
+    book.progress.start(docname)
+    stored = nbformat.read(store, 4) if store.is_file() else None
+    if stored and stored.metadata.flopsite.key == key:
+        for cell, kept in zip(code_cells(notebook), code_cells(stored), strict=True):
+            cell.outputs, cell.execution_count = kept.outputs, kept.execution_count
+        book.data["seconds"][docname] = stored.metadata.flopsite.seconds
+        book.progress.finish(docname, "cached")
+        return notebook
+    began = time.monotonic()
+    failure = execute(notebook, Path(app.env.doc2path(docname)))
+    seconds = time.monotonic() - began
+    book.data["seconds"][docname] = seconds
+    if failure:
+        book.failures.append(failure)
+        logger.warning("%s", failure.headline, type="flopsite", subtype="execution")
+    else:
+        _keep(notebook, store, key, seconds)
+    book.progress.finish(docname, "FAILED" if failure else f"{seconds:.1f} s")
+    return notebook
+
+
+def page_store(app: Sphinx, docname: str) -> Path:
+    return Path(app.doctreedir).parent / "pages" / f"{docname}.ipynb"
+
+
+def _keep(notebook: NotebookNode, store: Path, key: str, seconds: float) -> None:
+    """Write the results in one move: an interrupted build leaves all of a page or nothing."""
+    kept = nbformat.from_dict({**notebook, "metadata": {**notebook.metadata}})
+    kept.metadata["flopsite"] = {"key": key, "seconds": seconds}
+    store.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = store.with_suffix(".tmp")
+    nbformat.write(kept, unfinished)
+    os.replace(unfinished, store)
+
+
+def _forget_removed(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    for docname in removed:
+        page_store(app, docname).unlink(missing_ok=True)
+    return []
+
+
+def _note_installation(app: Sphinx, config: object) -> None:
+    app.config.flopsite_installation = installation()
+
+
+def setup(app: Sphinx) -> None:
+    """Hook into the reading of pages; a new Python or torch calls for all of them."""
+    app.add_config_value("flopsite_installation", "", "env", str)
+    app.connect("config-inited", _note_installation)
+    app.connect("env-get-outdated", _forget_removed)
+    app.connect("env-before-read-docs", _begin)
+    app.connect("source-read", _read)

@@ -1,0 +1,12 @@
+// Whatever scrolls sideways can be reached with the keyboard.
+(() => {
+  const scrolling = "pre, .table-wrapper, .math-wrapper, .katex-display, .cell_output, .figure";
+  const update = () => {
+    for (const box of document.querySelectorAll(scrolling)) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  addEventListener("load", update);
+  addEventListener("resize", update);
+})();

@@ -1,0 +1,20 @@
+"""Tables made by the build."""
+
+from collections.abc import Sequence
+
+from docutils import nodes
+
+Cell = Sequence[nodes.Node]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> nodes.table:
+    """A table with a row of headings; a cell is a sequence of inline nodes."""
+    group = nodes.tgroup(cols=len(head))
+    group += [nodes.colspec(colwidth=1) for _ in head]
+    group += nodes.thead("", _row([[nodes.Text(text)] for text in head]))
+    group += nodes.tbody("", *(_row(row) for row in rows))
+    return nodes.table("", group, classes=["made-by-the-build"])
+
+
+def _row(cells: Sequence[Cell]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells))
