@@ -70,9 +70,7 @@ def _inputs(products: tuple[Product, ...]) -> set[str]:
     return seen.keys() - made
 
 
-def training_step(
-    *products: Product, data: str | Iterable[str] = (), frozen: str | Iterable[str] = ()
-) -> TrainingStep:
+def training_step(*products: Product, data: str | Iterable[str] = (), frozen: str | Iterable[str] = ()) -> TrainingStep:
     """Training step of the `products`: their backward pass follows.
 
     A gradient is needed exactly where a trainable tensor lies behind it.
@@ -133,7 +131,7 @@ def training_step(
         gradient
         for product in reversed(products)
         if product.output.name in needed
-        for operand, gradient in zip((product.right, product.left), product.gradients)
+        for operand, gradient in zip((product.right, product.left), product.gradients, strict=True)
         if operand.name in needed
     ]
     return TrainingStep(products, tuple(backward))
@@ -187,9 +185,7 @@ def evaluate(expression: sympy.Expr | int, sizes: Mapping[str, int]) -> int | Fr
     missing = [name for name in letters if name not in sizes]
     if missing:
         wanted = ", ".join(f"{name}=..." for name in letters)
-        raise ValueError(
-            f"{expression} needs a size for {', '.join(missing)}: write sizes=dict({wanted})"
-        )
+        raise ValueError(f"{expression} needs a size for {', '.join(missing)}: write sizes=dict({wanted})")
     value = expression.subs({axis(name): operator.index(sizes[name]) for name in letters})
     if not value.is_Rational:
         raise ValueError(f"{expression} has no exact value at {dict(sizes)}: it gives {value}")

@@ -60,4 +60,4 @@ def axis(name: str) -> sympy.Symbol:
 
 B, C, D, E, F, H, K, L, N, S, T, V = (axis(letter) for letter in MEANING)
 
-__all__ = ["MEANING", "axis", *MEANING]
+__all__ = ["MEANING", "axis", *MEANING]  # noqa: PLE0604  (the letters are text)

@@ -54,8 +54,7 @@ class Tensor:
                 raise NotationError(f"{self}: {error}") from None
         if len(set(self.axes)) < len(self.axes):
             raise NotationError(
-                f"{self} names an axis twice: give a square two letters, and evaluate both "
-                "with the same size"
+                f"{self} names an axis twice: give a square two letters, and evaluate both with the same size"
             )
 
     @classmethod

@@ -104,8 +104,7 @@ def matmul(text: str) -> Product:
         owners = [tensor for tensor in tensors if name in tensor.axes]
         if len(owners) == 1:
             raise NotationError(
-                f"{text!r}: the axis {name} occurs in {owners[0]} only: name it in a second "
-                "tensor too, or leave it out"
+                f"{text!r}: the axis {name} occurs in {owners[0]} only: name it in a second tensor too, or leave it out"
             )
     return Product(left, right, output, "@", _union(left, right, output))
 
@@ -137,12 +136,9 @@ def conv(text: str) -> Product:
     """
     left, right, output = parse_product(text, "*")
     tensors = left, right, output
-    own = [
-        [name for name in tensor.axes if sum(name in other.axes for other in tensors) == 1]
-        for tensor in tensors
-    ]
+    own = [[name for name in tensor.axes if sum(name in other.axes for other in tensors) == 1] for tensor in tensors]
     if len({len(names) for names in own}) > 1:
-        listed = ", ".join(f"{t} has {', '.join(n) or 'none'}" for t, n in zip(tensors, own))
+        listed = ", ".join(f"{t} has {', '.join(n) or 'none'}" for t, n in zip(tensors, own, strict=True))
         raise NotationError(
             f"{text!r}: each tensor needs as many spatial axes of its own as the others, "
             f"but {listed}: write it like 'x[B,C,X] * w[K,C,R] -> y[B,K,P]'"

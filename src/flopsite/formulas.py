@@ -58,11 +58,10 @@ def _box(formula: dict[str, Any]) -> nodes.container:
     box = nodes.container(classes=["formula-box"], ids=[_target(formula["name"])])
     box += nodes.paragraph("", formula["title"], classes=["formula-title"])
     box += nodes.math_block("", formula["latex"], nowrap=False, number=None, label=None)
-    if formula["conditions"]:
-        box += nodes.paragraph("", "Holds when " + "; ".join(formula["conditions"]) + ".")
-    witnesses = " = ".join(formula["witnesses"])
+    box += nodes.paragraph("", f"Holds when {formula['when']}.")
+    witnesses = " = ".join(["predicted", *formula["witnesses"]])
     box += nodes.paragraph(
-        "", f"{witnesses} = {formula['flops']:,} FLOPs at {formula['sizes']}", classes=["formula-witnesses"]
+        "", f"{witnesses} = {formula['value']} at {formula['sizes']}", classes=["formula-witnesses"]
     )
     return box
 
@@ -89,9 +88,9 @@ class FillIndex(SphinxPostTransform):
         return [
             [box],
             [nodes.math("", formula["latex"])],
-            [nodes.Text("; ".join(formula["conditions"]))],
+            [nodes.Text(formula["when"])],
             [lecture],
-            [nodes.Text(", ".join(formula["witnesses"]))],
+            [nodes.Text(", ".join(["predicted", *formula["witnesses"]]))],
         ]
 
 

@@ -1,0 +1,189 @@
+"""The measuring side's own witness: every operator that runs, each by its rule.
+
+Nothing here imports SymPy, so that agreement with a formula means something.
+"""
+
+import sys
+import warnings
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from flopbook.modules import ModuleTracker
+from flopbook.operators.lookup import find_rule
+from flopbook.operators.pointwise import elements
+from flopbook.operators.table import FOUND
+from flopbook.tally import Tally
+
+_current_node = torch._C._current_autograd_node
+
+
+class _Mode(TorchDispatchMode):
+    """Sees every operator below autograd and hands it to the count."""
+
+    def __init__(self, count: "FlopCount"):
+        super().__init__()
+        self._record = count._record
+
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # the default wraps every call, at a third of its cost; nothing is compiled here
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        rule = FOUND.get(func) or find_rule(func)
+        if rule is None:
+            with self:  # an operator made of others is counted by its parts
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **kwargs)
+        if rule is None or rule.contraction or rule.pointwise:
+            self._record(func, rule, out, args, kwargs)
+        return out
+
+
+class FlopCount(Tally):
+    """FLOPs of everything that runs inside the ``with`` block.
+
+    Forward, backward and recomputed contractions, each operator by its own
+    rule: 2 FLOPs per multiply-accumulate. Pointwise arithmetic is counted
+    apart, in `pointwise`.
+
+    Attributes
+    ----------
+    forward, backward, recomputed, optimizer : int
+        FLOPs of the contractions of each phase. All that is neither in the
+        backward pass nor in an optimizer is forward; recomputed is what a
+        checkpoint runs again. Most optimizers have no contraction.
+    total : int
+        FLOPs of the contractions of all phases.
+    pointwise : dict of str to int
+        Pointwise FLOPs of each phase.
+    by_operator : dict of str to Total
+        FLOPs and calls of every operator that contracts, most FLOPs first.
+    calls : dict of Call to int
+        How often each kind of call ran, with its phase, module and FLOPs.
+    uncounted : dict of str to int
+        Calls of every operator that no rule is known for. A warning names them.
+
+    Notes
+    -----
+    Compiled functions run uncompiled inside the block, operator by operator.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, w = torch.randn(64, 32), torch.randn(32, 16, requires_grad=True)
+    >>> with FlopCount() as counted:
+    ...     (x @ w).square().mean().backward()
+    >>> counted.forward, counted.backward, counted.total
+    (65536, 65536, 131072)
+    >>> counted.by_operator["aten::mm"]
+    Total(flops=131072, calls=2)
+    >>> counted.uncounted
+    {}
+    """
+
+    witness = "counted"
+
+    def __init__(self):
+        self._reset()
+        self._active: ExitStack | None = None
+
+    def _reset(self):
+        super().__init__()
+        self._optimizing = False
+        self._modules = ModuleTracker(self._is_here)
+        self._mode = _Mode(self)
+
+    def __enter__(self):
+        if self._active:
+            raise RuntimeError("this FlopCount counts already: use another one inside its with block")
+        self._reset()
+        with ExitStack() as stack:
+            stack.enter_context(_eager_when_compiled())
+            stack.enter_context(self._modules)
+            for hook in (
+                register_optimizer_step_pre_hook(self._start_optimizer),
+                register_optimizer_step_post_hook(self._stop_optimizer),
+            ):
+                stack.callback(hook.remove)
+            stack.enter_context(self._mode)
+            self._active = stack.pop_all()
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self._active.__exit__(kind, value, traceback)
+        self._active = None
+        if self._uncounted and kind is None:
+            listed = ", ".join(f"{name} ({calls} calls)" for name, calls in self.uncounted.items())
+            warnings.warn(
+                f"no rule for {listed}: not counted. Add one with flopbook.operators.flop_rule",
+                stacklevel=2,
+            )
+
+    def _is_here(self) -> bool:
+        """Whether this count's mode is on in the thread that asks."""
+        stack = torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+        return any(mode is self._mode for mode in stack)
+
+    def _start_optimizer(self, *_):
+        self._optimizing = self._is_here()
+
+    def _stop_optimizer(self, *_):
+        self._optimizing = False
+
+    def _record(self, func, rule, out, args, kwargs):
+        name = func._schema.name
+        if rule is None:
+            if elements(out):  # what gives no floating-point numbers does no arithmetic on them
+                self._uncounted[name] += 1
+            return
+        node = _current_node()
+        if node is None:
+            phase, module = "optimizer" if self._optimizing else "forward", self._modules.path
+        elif _recomputes(node):
+            phase, module = "recomputed", self._modules.path
+        else:
+            phase, module = "backward", self._modules.made(node)
+        contraction, pointwise = rule
+        flops = contraction(out, *args, **kwargs) if contraction else 0
+        apart = pointwise(out, *args, **kwargs) if pointwise else 0
+        self._tally[phase, module, name, flops, apart] += 1
+
+
+def _recomputes(node: torch.autograd.graph.Node) -> bool:
+    """Whether the operator that runs now is a forward operator, run again by a checkpoint.
+
+    Gradients are computed with gradients off; a checkpoint turns them on, and either
+    has hooks on saved tensors in place or is a node itself.
+    """
+    return torch.is_grad_enabled() and (
+        torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+        or node.name() == "CheckpointFunctionBackward"
+    )
+
+
+@contextmanager
+def _eager_when_compiled():
+    """Run compiled functions uncompiled: their fused kernels cannot be told apart.
+
+    Compiling under a dispatch mode would give up on the function for good. If it first happened
+    inside the block, what the compiler remembers of it is dropped.
+    """
+    compiler = "torch._dynamo"
+    if compiler in sys.modules:
+        with torch.compiler.set_stance("force_eager"):
+            yield
+        return
+    try:
+        yield
+    finally:
+        if compiler in sys.modules:
+            torch.compiler.reset()

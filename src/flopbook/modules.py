@@ -1,0 +1,92 @@
+"""Which module an operator belongs to, forward and backward.
+
+Forward, hooks that hold for all modules say which one is running. Backward,
+no module runs: there the node of the autograd graph tells by its sequence
+number when it was made, and so by which module.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn.modules import module as nn_module
+
+_sequence_number = torch._C._autograd._get_sequence_nr
+
+#: Sequence number of nodes that no operator made, such as those that accumulate gradients.
+_NO_NUMBER = 2**63
+
+
+class ModuleTracker:
+    """Follows the modules that run while it is entered.
+
+    Parameters
+    ----------
+    concerns_me : callable
+        Says whether a module that runs now belongs to this tracker; hooks
+        are called from every thread.
+
+    Attributes
+    ----------
+    path : str
+        The module that runs now, such as ``GPT.blocks.0.attention``; empty
+        outside of all modules.
+    modules : dict of str to Module
+        Every module that belongs to one that ran, by path.
+    """
+
+    def __init__(self, concerns_me: Callable[[], bool]):
+        self._concerns_me = concerns_me
+        self._stack: list[str] = []
+        self._paths: dict[nn.Module, str] = {}
+        self._numbers: list[int] = []
+        self._made_by: list[str] = []
+        self._hooks: list = []
+        self.path = ""
+        self.modules: dict[str, nn.Module] = {}
+
+    def __enter__(self):
+        self._hooks = [
+            nn_module.register_module_forward_pre_hook(self._start),
+            nn_module.register_module_forward_hook(self._stop, always_call=True),
+        ]
+        return self
+
+    def __exit__(self, *exception):
+        for hook in self._hooks:
+            hook.remove()
+
+    def made(self, node: torch.autograd.graph.Node) -> str:
+        """Path of the module that made a node of the autograd graph."""
+        number = node._sequence_nr()
+        if number >= _NO_NUMBER:
+            return ""
+        place = bisect_right(self._numbers, number)
+        return self._made_by[place - 1] if place else ""
+
+    def _start(self, module, arguments):
+        if self._concerns_me():
+            if module not in self._paths:
+                self._name(module)
+            self._stack.append(self.path)
+            self._go(self._paths[module])
+
+    def _stop(self, module, arguments, result):
+        if self._stack and self._concerns_me():
+            self._go(self._stack.pop())
+
+    def _go(self, path: str):
+        self.path = path
+        self._numbers.append(_sequence_number())
+        self._made_by.append(path)
+
+    def _name(self, root: nn.Module):
+        """Name a module that is called from outside, and all that it holds."""
+        name, number = type(root).__name__, 2
+        while name in self.modules:
+            name, number = f"{type(root).__name__}_{number}", number + 1
+        for path, module in root.named_modules(prefix=name):
+            if module not in self._paths:
+                self._paths[module] = path
+                self.modules[path] = module

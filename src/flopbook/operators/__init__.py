@@ -1,0 +1,17 @@
+"""The rules by which operators are counted, in one table.
+
+Importing the table fills it: products, convolutions, attention and recurrent
+layers contract; pointwise arithmetic is counted apart; movement is zero.
+"""
+
+from flopbook.operators import (  # noqa: F401  (importing them fills the table)
+    attention,
+    convolution,
+    optimizers,
+    pointwise,
+    products,
+    recurrent,
+)
+from flopbook.operators.table import CONTRACTIONS, POINTWISE, flop_rule
+
+__all__ = ["CONTRACTIONS", "POINTWISE", "flop_rule"]

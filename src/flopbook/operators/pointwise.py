@@ -1,0 +1,188 @@
+"""Pointwise arithmetic, counted apart from contractions.
+
+The convention: an operator does one operation for each element of its result
+(a reduction, for each element it reduces), whether that is an addition or an
+exponential. The rules below are for operators that do more than one. Results
+that are not floating-point numbers (comparisons, indices) take no FLOPs.
+"""
+
+import math
+
+from torch import Tensor
+
+from flopbook.operators.table import aten, pointwise_rule
+
+
+def elements(value) -> int:
+    """Floating-point elements of a tensor, or of all tensors in a list."""
+    if isinstance(value, Tensor):
+        return value.numel() if value.is_floating_point() or value.is_complex() else 0
+    if isinstance(value, (list, tuple)):
+        return sum(map(elements, value))
+    return 0
+
+
+def of_result(out, *_, **__) -> int:
+    """One operation for each element of the result."""
+    return elements(out)
+
+
+def of_input(out, first, *_, **__) -> int:
+    """One operation for each element of the first argument, which a reduction reduces."""
+    return elements(first)
+
+
+def per_element(operations: int, *operators) -> None:
+    """Say that `operators` do so many operations for each element of their first argument."""
+
+    @pointwise_rule(*operators)
+    def rule(out, first, *_, **__):
+        return operations * elements(first)
+
+
+def _both(*names: str):
+    """Operators with their in-place and their list variants, where there are such."""
+    for name in names:
+        for variant in (name, f"{name}_", f"_foreach_{name}", f"_foreach_{name}_"):
+            if hasattr(aten, variant):
+                yield getattr(aten, variant)
+
+
+@pointwise_rule(*_both("add", "sub", "rsub"))
+def add(out, first, *_, alpha=1, **__):
+    """An addition, after a multiplication where the second operand is scaled."""
+    return (1 + (alpha != 1)) * elements(first if out is None else out)
+
+
+@pointwise_rule(*_both("addcmul", "addcdiv"))
+def add_product(out, first, second, third, scale=1, *, value=1):
+    """Multiply or divide, add, and scale in between where the scale is not 1."""
+    scaled = not isinstance(scale, (int, float)) or scale != 1 or value != 1
+    return (2 + scaled) * elements(first)
+
+
+per_element(3, *_both("lerp"))
+per_element(2, *_both("norm"), aten.linalg_vector_norm)
+per_element(2, aten.native_dropout)
+per_element(3, aten.mse_loss)
+per_element(4, aten.var, aten.std, aten.var_mean, aten.std_mean)
+
+
+@pointwise_rule(aten.mse_loss_backward)
+def mse_loss_backward(out, *_, **__):
+    """The difference, and twice it over the number of elements."""
+    return 2 * elements(out)
+
+
+# maximum, subtract, exponential, sum, divide (or subtract the logarithm)
+per_element(5, aten._softmax, aten._safe_softmax, aten._log_softmax)
+# multiply (or exponential), sum, subtract, multiply
+per_element(4, aten._softmax_backward_data, aten._log_softmax_backward_data)
+
+
+@pointwise_rule(aten.addmm, aten.baddbmm, aten.addmv, aten.addbmm, aten._addmm_activation)
+def add_bias(out, *_, **__):
+    return elements(out)
+
+
+@pointwise_rule(aten.convolution, aten._convolution)
+def convolution_bias(out, image, weight, bias=None, *_, **__):
+    return 0 if bias is None else elements(out)
+
+
+@pointwise_rule(aten.convolution_backward)
+def convolution_bias_backward(out, grad, *arguments, **__):
+    return elements(grad) if arguments[-1][2] else 0
+
+
+def _normalise(first, weight) -> int:
+    """Mean, difference, square and its mean, scaling: 4 an element, 5 with a weight and a bias."""
+    return (4 if weight is None else 5) * elements(first)
+
+
+@pointwise_rule(aten.native_layer_norm)
+def layer_norm(out, first, shape, weight=None, *_, **__):
+    return _normalise(first, weight)
+
+
+@pointwise_rule(aten.native_group_norm)
+def group_norm(out, first, weight=None, *_, **__):
+    return _normalise(first, weight)
+
+
+@pointwise_rule(aten.native_batch_norm, aten._native_batch_norm_legit, aten.cudnn_batch_norm)
+def batch_norm(out, first, weight=None, bias=None, mean=None, variance=None, training=True, *_, **__):
+    """In evaluation the statistics are given: scale and shift only, 2 an element."""
+    if isinstance(training, bool) and not training:
+        return (1 if weight is None else 2) * elements(first)
+    return _normalise(first, weight)
+
+
+# backward twice the forward: the gradient of the input through mean and variance, those of weight and bias
+per_element(
+    10,
+    aten.native_layer_norm_backward,
+    aten.native_group_norm_backward,
+    aten.native_batch_norm_backward,
+    aten.cudnn_batch_norm_backward,
+)
+per_element(3, aten._fused_rms_norm)
+per_element(8, aten._fused_rms_norm_backward)
+
+
+@pointwise_rule(aten.nll_loss_forward, aten.nll_loss_backward, aten.nll_loss2d_forward)
+def nll_loss(out, *tensors, **__):
+    """One operation for each target; the other elements are only looked up or left zero."""
+    return next(t.numel() for t in tensors if not t.is_floating_point())
+
+
+@pointwise_rule(aten.avg_pool1d, aten.avg_pool2d, aten.avg_pool3d)
+def average_pool(out, image, kernel, *_, **__):
+    """Each element of the result adds up a window."""
+    return elements(out) * math.prod(kernel)
+
+
+@pointwise_rule(aten.max_pool2d_with_indices, aten.max_pool3d_with_indices)
+def max_pool(out, image, kernel, *_, **__):
+    return elements(out[0]) * math.prod(kernel)
+
+
+# one operation an element, though PyTorch does not tag them so
+pointwise_rule(
+    *_both("elu", "softplus", "hardswish", "hardtanh", "leaky_relu", "prelu", "mish", "silu"),
+    aten.elu_backward, aten.softplus_backward, aten.hardswish_backward, aten.hardtanh_backward,
+    aten.hardsigmoid_backward, aten.leaky_relu_backward, aten.mish_backward, aten.glu, aten.glu_backward,
+    aten._prelu_kernel, aten._prelu_kernel_backward, aten.log_sigmoid_forward, aten.log_sigmoid_backward,
+    aten.rrelu_with_noise, aten.rrelu_with_noise_backward, aten.polar,
+    aten.embedding_dense_backward, aten.avg_pool2d_backward, aten.avg_pool3d_backward,
+    aten._adaptive_avg_pool2d_backward, aten._adaptive_avg_pool3d_backward,
+    aten.adaptive_max_pool2d_backward, aten.smooth_l1_loss_backward, aten.huber_loss_backward,
+    aten.binary_cross_entropy_backward,
+)(of_result)  # fmt: skip
+pointwise_rule(
+    aten.cumsum, aten.cumsum_, aten.cumprod, aten.logcumsumexp, aten.cummax, aten.cummin, aten.max, aten.min,
+    aten._adaptive_avg_pool2d, aten._adaptive_avg_pool3d, aten.adaptive_max_pool2d, aten.adaptive_max_pool3d,
+    aten.median, aten.nanmedian, aten.mode, aten.kthvalue, aten.histc,
+)(of_input)  # fmt: skip
+per_element(3, aten.smooth_l1_loss, aten.huber_loss, aten.logsumexp)
+per_element(5, aten.binary_cross_entropy)
+
+
+@pointwise_rule(
+    aten.index_add, aten.index_add_, aten.scatter_add, aten.scatter_add_, aten.scatter_reduce,
+    aten.scatter_reduce_, aten.index_reduce, aten.index_reduce_,
+)  # fmt: skip
+def scattered_sum(out, target, axis, index, source, *_, **__):
+    """One addition for each element that is added somewhere."""
+    return elements(source)
+
+
+@pointwise_rule(aten.index_put, aten.index_put_, aten._index_put_impl_)
+def scattered_put(out, target, indices, source, accumulate=False, *_, **__):
+    return elements(source) if accumulate else 0
+
+
+@pointwise_rule(aten._cdist_forward)
+def distances(out, first, second, *_, **__):
+    """Difference, its power and the sum: 3 for each pair and coordinate."""
+    return 3 * elements(out) * first.shape[-1]

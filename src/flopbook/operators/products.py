@@ -1,0 +1,45 @@
+"""Matrix products of every shape: 2 FLOPs for each combination of their letters."""
+
+import math
+from functools import reduce
+
+import torch
+
+from flopbook.operators.table import aten, flop_rule
+
+
+@flop_rule(aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten._int_mm, aten._scaled_mm, aten.mkldnn_linear)
+def product(out, left, right, *_, **__):
+    """Each element of the result is a sum over the last axis of the left operand."""
+    return 2 * out.numel() * left.shape[-1]
+
+
+@flop_rule(aten.addmm, aten.baddbmm, aten.addmv, aten._addmm_activation)
+def added_product(out, added, left, right, **__):
+    """As a product; adding the bias is pointwise."""
+    return 2 * out.numel() * left.shape[-1]
+
+
+@flop_rule(aten.addbmm)
+def summed_products(out, added, left, right, **__):
+    (G, B, D), (_, _, K) = left.shape, right.shape
+    return 2 * G * B * D * K
+
+
+@flop_rule(aten._grouped_mm)
+def grouped_product(out, left, right, *_, **__):
+    """Every row (or column) of a two-dimensional operand meets one group only."""
+    if left.dim() == right.dim() == 2:  # the groups divide the axis that is summed over
+        return 2 * left.shape[0] * left.shape[1] * right.shape[1]
+    return 2 * out.numel() * left.shape[-1]
+
+
+@flop_rule(aten._trilinear)
+def trilinear(out, first, second, third, expand1, expand2, expand3, *_, **__):
+    """As it runs: two are multiplied pointwise, then contracted with the third."""
+
+    def expanded(tensor, axes):
+        return reduce(torch.unsqueeze, sorted(axes), tensor).shape
+
+    shapes = expanded(first, expand1), expanded(second, expand2), expanded(third, expand3)
+    return 2 * math.prod(torch.broadcast_shapes(*shapes))

@@ -1,0 +1,80 @@
+"""The table of rules, and how to add one."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch._ops import OpOverload, OpOverloadPacket
+
+aten = torch.ops.aten
+
+#: FLOPs of contractions: each rule is called with the result and the operator's arguments.
+CONTRACTIONS: dict[OpOverloadPacket, Callable[..., int]] = {}
+
+#: Pointwise arithmetic of operators that do not simply do one operation per element.
+POINTWISE: dict[OpOverloadPacket, Callable[..., int]] = {}
+
+
+class Rule(NamedTuple):
+    """What one call of an operator costs; an operator with neither part moves data only."""
+
+    contraction: Callable[..., int] | None = None
+    pointwise: Callable[..., int] | None = None
+
+
+#: What :func:`flopbook.operators.lookup.find_rule` has found so far.
+FOUND: dict[OpOverload, Rule | None] = {}
+
+
+def flop_rule(*operators: OpOverloadPacket) -> Callable:
+    """Register the decorated function as the rule of `operators`.
+
+    Parameters
+    ----------
+    *operators : OpOverloadPacket
+        Such as ``torch.ops.aten.mm`` or ``torch.ops.mylib.fused_linear``;
+        the rule holds for every overload.
+
+    Returns
+    -------
+    callable
+        A decorator. The rule is called as ``rule(out, *args, **kwargs)`` with
+        the operator's result and its arguments, and returns FLOPs: two for
+        each multiply-accumulate. A rule registered later replaces an earlier
+        one.
+
+    Raises
+    ------
+    TypeError
+        If something other than an operator is given.
+
+    Examples
+    --------
+    >>> import torch
+    >>> @torch.library.custom_op("flopbook_example::scaled_product", mutates_args=())
+    ... def scaled_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    ...     return 0.5 * (left @ right)
+    >>> @flop_rule(torch.ops.flopbook_example.scaled_product)
+    ... def scaled_product_flops(out, left, right):
+    ...     (B, D), (_, K) = left.shape, right.shape
+    ...     return 2 * B * D * K
+    """
+    return _register(CONTRACTIONS, operators)
+
+
+def pointwise_rule(*operators: OpOverloadPacket) -> Callable:
+    """Register the decorated function as the pointwise arithmetic of `operators`."""
+    return _register(POINTWISE, operators)
+
+
+def _register(table: dict, operators: tuple) -> Callable:
+    for operator in operators:
+        if not isinstance(operator, OpOverloadPacket):
+            raise TypeError(f"{operator!r} is no operator: give one such as torch.ops.aten.mm, without overload")
+
+    def register(rule: Callable[..., int]) -> Callable[..., int]:
+        table.update(dict.fromkeys(operators, rule))
+        FOUND.clear()
+        return rule
+
+    return register

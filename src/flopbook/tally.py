@@ -1,0 +1,106 @@
+"""What a measuring witness noted: calls, and the views of them."""
+
+from collections import Counter
+from typing import NamedTuple
+
+#: The phases of a training step, in the order in which they run.
+PHASES = ("forward", "backward", "recomputed", "optimizer")
+
+
+class Call(NamedTuple):
+    """One kind of call: where it ran, what ran, and the FLOPs of each call."""
+
+    phase: str
+    module: str
+    operator: str
+    flops: int
+    pointwise: int
+
+
+class Total(NamedTuple):
+    """FLOPs and calls of one operator."""
+
+    flops: int
+    calls: int
+
+
+class Tally:
+    """Calls of operators, with the views that all measuring witnesses share.
+
+    Attributes
+    ----------
+    forward, backward, recomputed, optimizer : int
+        FLOPs of the contractions of each phase.
+    total : int
+        FLOPs of the contractions of all phases.
+    pointwise : dict of str to int
+        Pointwise FLOPs of each phase.
+    by_operator : dict of str to Total
+        FLOPs and calls of every operator that contracts, most FLOPs first.
+    calls : dict of Call to int
+        How often each kind of call ran, in the order in which they first did.
+    uncounted : dict of str to int
+        Calls of every operator that no rule is known for.
+    """
+
+    #: The witness's own word, as it stands over its column of a comparison.
+    witness: str
+
+    def __init__(self):
+        self._tally: Counter[tuple] = Counter()
+        self._uncounted: Counter[str] = Counter()
+
+    def note(self, phase: str, module: str, operator: str, flops: int, pointwise: int):
+        """Note one call."""
+        self._tally[phase, module, operator, flops, pointwise] += 1
+
+    @property
+    def calls(self) -> dict[Call, int]:
+        return {Call(*key): calls for key, calls in self._tally.items()}
+
+    def _flops(self, phase: str) -> int:
+        return sum(call.flops * calls for call, calls in self.calls.items() if call.phase == phase)
+
+    @property
+    def forward(self) -> int:
+        return self._flops("forward")
+
+    @property
+    def backward(self) -> int:
+        return self._flops("backward")
+
+    @property
+    def recomputed(self) -> int:
+        return self._flops("recomputed")
+
+    @property
+    def optimizer(self) -> int:
+        return self._flops("optimizer")
+
+    @property
+    def total(self) -> int:
+        return sum(call.flops * calls for call, calls in self.calls.items())
+
+    @property
+    def pointwise(self) -> dict[str, int]:
+        totals = dict.fromkeys(PHASES, 0)
+        for call, calls in self.calls.items():
+            totals[call.phase] += call.pointwise * calls
+        return totals
+
+    @property
+    def by_operator(self) -> dict[str, Total]:
+        totals: dict[str, Total] = {}
+        for call, calls in self.calls.items():
+            if call.flops:
+                flops, before = totals.get(call.operator, (0, 0))
+                totals[call.operator] = Total(flops + call.flops * calls, before + calls)
+        return dict(sorted(totals.items(), key=lambda item: -item[1].flops))
+
+    @property
+    def uncounted(self) -> dict[str, int]:
+        return dict(self._uncounted)
+
+    def __repr__(self):
+        phases = (f"{phase} {self._flops(phase):,}" for phase in PHASES if self._flops(phase))
+        return f"<{self.witness}: {', '.join(phases) or 'no contraction'}>"

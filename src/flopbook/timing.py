@@ -1,0 +1,52 @@
+"""Seconds of a step, measured honestly."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch.utils.benchmark import Timer
+
+
+class Timing(NamedTuple):
+    """Seconds of one call: the median of many, and the spread of the middle half."""
+
+    seconds: float
+    spread_seconds: float
+    calls: int
+
+    def flop_per_s(self, flops: int) -> float:
+        """FLOP/s of a call that takes so many FLOPs."""
+        return flops / self.seconds
+
+
+def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timing:
+    """Seconds of one call of `step`: warmed up, synchronised, the median of many.
+
+    Parameters
+    ----------
+    step : callable
+        Takes nothing.
+    at_least_seconds : float
+        How long to go on measuring.
+
+    Returns
+    -------
+    Timing
+        Median and interquartile range of the seconds of a call.
+
+    Notes
+    -----
+    Uses :class:`torch.utils.benchmark.Timer` with all of torch's threads.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.randn(64, 64)
+    >>> time_step(lambda: x @ x, at_least_seconds=0.01).seconds > 0
+    True
+    """
+    if not callable(step):
+        raise TypeError(f"{step!r} cannot be called: write time_step(lambda: ...)")
+    timer = Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
+    measured = timer.blocked_autorange(min_run_time=at_least_seconds)
+    return Timing(measured.median, measured.iqr, measured.number_per_run * len(measured.times))
