@@ -9,7 +9,7 @@ from sphinx.errors import SphinxError
 from sphinx.util.console import nocolor
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from flopsite.book import Book, Failure
+from flopsite.book import Book
 
 
 def main() -> int:
@@ -34,18 +34,14 @@ def main() -> int:
         print(f"\nThe site was not built. {error}", file=sys.stderr)
         return 2
     if app.statuscode:
-        _explain(Book.of(app.env).failures)
+        print("\nThe site was not built: each warning above has to go.", file=sys.stderr)
+        for failure in Book.of(app.env).failures:
+            print(f"\n{failure}", file=sys.stderr)
         return app.statuscode
     complete.touch()
     print(f"The site is built ({time.monotonic() - began:.1f} s): {build / 'html' / 'index.html'}")
     print("Look at it with: make serve")
     return 0
-
-
-def _explain(failures: list[Failure]) -> None:
-    print("\nThe site was not built: see the warnings above.", file=sys.stderr)
-    for failure in failures:
-        print(f"\n{failure}", file=sys.stderr)
 
 
 if __name__ == "__main__":

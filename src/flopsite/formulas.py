@@ -59,11 +59,13 @@ def _box(formula: dict[str, Any]) -> nodes.container:
     box += nodes.paragraph("", formula["title"], classes=["formula-title"])
     box += nodes.math_block("", formula["latex"], nowrap=False, number=None, label=None)
     box += nodes.paragraph("", f"Holds when {formula['when']}.")
-    witnesses = " = ".join(["predicted", *formula["witnesses"]])
-    box += nodes.paragraph(
-        "", f"{witnesses} = {formula['value']} at {formula['sizes']}", classes=["formula-witnesses"]
-    )
+    agreement = " = ".join([*_witnesses(formula), formula["value"]])
+    box += nodes.paragraph("", f"{agreement} at {formula['sizes']}", classes=["formula-witnesses"])
     return box
+
+
+def _witnesses(formula: dict[str, Any]) -> list[str]:
+    return ["predicted", *formula["witnesses"]]
 
 
 class FillIndex(SphinxPostTransform):
@@ -75,22 +77,19 @@ class FillIndex(SphinxPostTransform):
         formulas = Book.of(self.env).data["formulas"].values()
         for place in [node for node in self.document.findall(Late) if node["filling"] == INDEX]:
             rows = [self._row(formula) for formula in sorted(formulas, key=lambda box: (box["docname"], box["name"]))]
-            place.replace_self(table(["Formula", "FLOPs", "Holds when", "Derived in", "Witnesses that agree"], rows))
+            place.replace_self(table(["What", "Formula", "Holds when", "Derived in", "Witnesses that agree"], rows))
 
     def _row(self, formula: dict[str, Any]) -> list[list[nodes.Node]]:
         docname = formula["docname"]
-        here, there = self.env.docname, f"#{_target(formula['name'])}"
-        builder = self.app.builder
-        box = nodes.reference("", formula["title"], internal=True, refuri=builder.get_relative_uri(here, docname) + there)
-        lecture = nodes.reference(
-            "", self.env.titles[docname].astext(), internal=True, refuri=builder.get_relative_uri(here, docname)
-        )
+        page = self.app.builder.get_relative_uri(self.env.docname, docname)
+        box = nodes.reference("", formula["title"], internal=True, refuri=f"{page}#{_target(formula['name'])}")
+        lecture = nodes.reference("", self.env.titles[docname].astext(), internal=True, refuri=page)
         return [
             [box],
             [nodes.math("", formula["latex"])],
             [nodes.Text(formula["when"])],
             [lecture],
-            [nodes.Text(", ".join(["predicted", *formula["witnesses"]]))],
+            [nodes.Text(", ".join(_witnesses(formula)))],
         ]
 
 

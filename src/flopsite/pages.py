@@ -68,7 +68,7 @@ def _with_results(app: Sphinx, docname: str, notebook: NotebookNode, key: str) -
         book.progress.finish(docname, "cached")
         return notebook
     began = time.monotonic()
-    failure = execute(notebook, Path(app.env.doc2path(docname)))
+    failure = execute(notebook, Path(app.srcdir), Path(app.env.doc2path(docname, base=False)))
     seconds = time.monotonic() - began
     book.data["seconds"][docname] = seconds
     if failure:
@@ -102,14 +102,15 @@ def _forget_removed(
     return []
 
 
-def _note_installation(app: Sphinx, config: object) -> None:
-    app.config.flopsite_installation = installation()
+def _note_edition(app: Sphinx, config: object) -> None:
+    own = sorted(Path(__file__).parent.glob("*.py"))
+    app.config.flopsite_edition = [installation(), *(path.read_text("utf-8") for path in own)]
 
 
 def setup(app: Sphinx) -> None:
-    """Hook into the reading of pages; a new Python or torch calls for all of them."""
-    app.add_config_value("flopsite_installation", "", "env", str)
-    app.connect("config-inited", _note_installation)
+    """Hook into the reading of pages; another Python, torch or flopsite calls for reading all of them."""
+    app.add_config_value("flopsite_edition", [], "env", list)
+    app.connect("config-inited", _note_edition)
     app.connect("env-get-outdated", _forget_removed)
     app.connect("env-before-read-docs", _begin)
     app.connect("source-read", _read)
