@@ -6,6 +6,7 @@ Nothing here imports SymPy, so that agreement with a formula means something.
 import sys
 import warnings
 from contextlib import ExitStack, contextmanager
+from threading import get_ident
 
 import torch
 from torch.optim.optimizer import (
@@ -17,18 +18,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopbook.modules import ModuleTracker
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.pointwise import elements
-from flopbook.operators.table import FOUND
+from flopbook.operators.table import FOUND, MOVES
 from flopbook.tally import Tally
 
 _current_node = torch._C._current_autograd_node
 
 
 class _Mode(TorchDispatchMode):
-    """Sees every operator below autograd and hands it to the count."""
+    """Sees every operator below autograd and notes what it costs."""
 
     def __init__(self, count: "FlopCount"):
         super().__init__()
-        self._record = count._record
+        self._place, self._tally, self._uncounted = count._place, count._tally, count._uncounted
 
     @classmethod
     def _should_skip_dynamo(cls):
@@ -36,15 +37,25 @@ class _Mode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        rule = FOUND.get(func) or find_rule(func)
+        rule = FOUND.get(func._op) or find_rule(func)
         if rule is None:
-            with self:  # an operator made of others is counted by its parts
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+            return self._without_rule(func, args, kwargs)
         out = func(*args, **kwargs)
-        if rule is None or rule.contraction or rule.pointwise:
-            self._record(func, rule, out, args, kwargs)
+        if rule is not MOVES:
+            name, contraction, pointwise = rule
+            flops = contraction(out, *args, **kwargs) if contraction else 0
+            apart = pointwise(out, *args, **kwargs) if pointwise else 0
+            self._tally[(*self._place(), name, flops, apart)] += 1
+        return out
+
+    def _without_rule(self, func, args, kwargs):
+        """Count an operator that is made of others by its parts; note any other as uncounted."""
+        with self:
+            out = func.decompose(*args, **kwargs)
+        if out is NotImplemented:
+            out = func(*args, **kwargs)
+            if elements(out):  # what gives no floating-point numbers does no arithmetic on them
+                self._uncounted[func._schema.name] += 1
         return out
 
 
@@ -99,6 +110,7 @@ class FlopCount(Tally):
     def _reset(self):
         super().__init__()
         self._optimizing = False
+        self._thread = get_ident()
         self._modules = ModuleTracker(self._is_here)
         self._mode = _Mode(self)
 
@@ -130,6 +142,8 @@ class FlopCount(Tally):
 
     def _is_here(self) -> bool:
         """Whether this count's mode is on in the thread that asks."""
+        if get_ident() == self._thread:
+            return True
         stack = torch.utils._python_dispatch._get_current_dispatch_mode_stack()
         return any(mode is self._mode for mode in stack)
 
@@ -139,23 +153,15 @@ class FlopCount(Tally):
     def _stop_optimizer(self, *_):
         self._optimizing = False
 
-    def _record(self, func, rule, out, args, kwargs):
-        name = func._schema.name
-        if rule is None:
-            if elements(out):  # what gives no floating-point numbers does no arithmetic on them
-                self._uncounted[name] += 1
-            return
+    def _place(self) -> tuple[str, str]:
+        """Phase and module of the operator that runs now."""
         node = _current_node()
         if node is None:
-            phase, module = "optimizer" if self._optimizing else "forward", self._modules.path
-        elif _recomputes(node):
-            phase, module = "recomputed", self._modules.path
-        else:
-            phase, module = "backward", self._modules.made(node)
-        contraction, pointwise = rule
-        flops = contraction(out, *args, **kwargs) if contraction else 0
-        apart = pointwise(out, *args, **kwargs) if pointwise else 0
-        self._tally[phase, module, name, flops, apart] += 1
+            updates = self._optimizing and not torch.is_grad_enabled()  # a closure runs with gradients
+            return "optimizer" if updates else "forward", self._modules.path
+        if torch.is_grad_enabled() and _recomputes(node):
+            return "recomputed", self._modules.path
+        return "backward", self._modules.made(node)
 
 
 def _recomputes(node: torch.autograd.graph.Node) -> bool:
@@ -164,10 +170,8 @@ def _recomputes(node: torch.autograd.graph.Node) -> bool:
     Gradients are computed with gradients off; a checkpoint turns them on, and either
     has hooks on saved tensors in place or is a node itself.
     """
-    return torch.is_grad_enabled() and (
-        torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
-        or node.name() == "CheckpointFunctionBackward"
-    )
+    has_hooks = torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+    return has_hooks or node.name() == "CheckpointFunctionBackward"
 
 
 @contextmanager

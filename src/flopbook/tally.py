@@ -1,6 +1,6 @@
 """What a measuring witness noted: calls, and the views of them."""
 
-from collections import Counter
+from collections import defaultdict
 from typing import NamedTuple
 
 #: The phases of a training step, in the order in which they run.
@@ -47,8 +47,8 @@ class Tally:
     witness: str
 
     def __init__(self):
-        self._tally: Counter[tuple] = Counter()
-        self._uncounted: Counter[str] = Counter()
+        self._tally: defaultdict[tuple, int] = defaultdict(int)
+        self._uncounted: defaultdict[str, int] = defaultdict(int)
 
     def note(self, phase: str, module: str, operator: str, flops: int, pointwise: int):
         """Note one call."""

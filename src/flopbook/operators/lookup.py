@@ -5,26 +5,27 @@ from torch._ops import OpOverload
 
 from flopbook.operators.movement import moves
 from flopbook.operators.pointwise import of_input, of_result
-from flopbook.operators.table import CONTRACTIONS, FOUND, POINTWISE, Rule
+from flopbook.operators.table import CONTRACTIONS, FOUND, MOVES, POINTWISE, Rule
 
 
 def find_rule(operator: OpOverload) -> Rule | None:
     """Rule of an operator, or None where nothing is known of it."""
-    if operator not in FOUND:
-        FOUND[operator] = _look_up(operator)
-    return FOUND[operator]
+    rule = _look_up(operator)
+    if rule:
+        FOUND[operator._op] = rule
+    return rule
 
 
 def _look_up(operator: OpOverload) -> Rule | None:
     if not isinstance(operator, OpOverload):
         return None
-    packet = operator.overloadpacket
+    packet, name = operator.overloadpacket, operator._schema.name
     if packet in CONTRACTIONS or packet in POINTWISE:
-        return Rule(CONTRACTIONS.get(packet), POINTWISE.get(packet))
+        return Rule(name, CONTRACTIONS.get(packet), POINTWISE.get(packet))
     if moves(operator):
-        return Rule()
-    if torch.Tag.reduction in operator.tags or operator._schema.name.startswith("aten::_foreach_"):
-        return Rule(pointwise=of_input)
+        return MOVES
+    if torch.Tag.reduction in operator.tags or name.startswith("aten::_foreach_"):
+        return Rule(name, pointwise=of_input)
     if torch.Tag.pointwise in operator.tags:
-        return Rule(pointwise=of_result)
+        return Rule(name, pointwise=of_result)
     return None

@@ -8,15 +8,21 @@ that are not floating-point numbers (comparisons, indices) take no FLOPs.
 
 import math
 
+import torch
 from torch import Tensor
 
 from flopbook.operators.table import aten, pointwise_rule
 
 
+_NUMBERS = {
+    dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype) and (dtype.is_floating_point or dtype.is_complex)
+}
+
+
 def elements(value) -> int:
     """Floating-point elements of a tensor, or of all tensors in a list."""
     if isinstance(value, Tensor):
-        return value.numel() if value.is_floating_point() or value.is_complex() else 0
+        return value.numel() if value.dtype in _NUMBERS else 0
     if isinstance(value, (list, tuple)):
         return sum(map(elements, value))
     return 0

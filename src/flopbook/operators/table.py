@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch._ops import OpOverload, OpOverloadPacket
+from torch._ops import OpOverloadPacket
 
 aten = torch.ops.aten
 
@@ -16,14 +16,19 @@ POINTWISE: dict[OpOverloadPacket, Callable[..., int]] = {}
 
 
 class Rule(NamedTuple):
-    """What one call of an operator costs; an operator with neither part moves data only."""
+    """What one call of an operator costs: contractions, and pointwise arithmetic apart."""
 
+    operator: str
     contraction: Callable[..., int] | None = None
     pointwise: Callable[..., int] | None = None
 
 
-#: What :func:`flopbook.operators.lookup.find_rule` has found so far.
-FOUND: dict[OpOverload, Rule | None] = {}
+#: The rule of an operator that only moves or makes data.
+MOVES = Rule("moves")
+
+#: What :func:`flopbook.operators.lookup.find_rule` has found so far, by what the operator calls:
+#: that is quicker to look up than the operator.
+FOUND: dict[Callable, Rule] = {}
 
 
 def flop_rule(*operators: OpOverloadPacket) -> Callable:
