@@ -37,7 +37,7 @@ types: $(INSTALLED)  ## Check types
 	@$(BIN)/mypy
 
 bench: html  ## Measure the build and the counters
-	@$(BIN)/python tests/bench
+	@$(BIN)/python -m tests.bench
 
 clean:  ## Remove what the build wrote; .venv stays
 	@rm -rf _build

@@ -15,7 +15,6 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",
-    "sphinxcontrib.katex",
 ]
 # The tree also holds virtual environments and node modules: pages are named, not found.
 include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
@@ -46,6 +45,5 @@ templates_path = ["src/flopsite/templates"]
 html_static_path = ["src/flopsite/static"]
 html_css_files = ["flopsite.css"]
 html_js_files = ["flopsite.js"]
-katex_prerender = True
-katex_css_path = "katex/katex.min.css"
+html_math_renderer = "katex"
 copybutton_exclude = ".linenos, .gp, .go"

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.domains import Domain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
+
+from flopsite.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ class Book(Domain):
 
     name = "book"
     label = "Book"
-    initial_data = {"formulas": {}, "seconds": {}, "late": set()}
+    initial_data: ClassVar[dict[str, Any]] = {"formulas": {}, "seconds": {}, "late": set()}
 
     def setup(self) -> None:
         super().setup()
+        self.progress = Progress(0)
         self.failures: list[Failure] = []
         self.read_something = False
 

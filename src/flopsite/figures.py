@@ -3,6 +3,7 @@
 import hashlib
 import re
 from html import escape
+from typing import ClassVar
 
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
@@ -13,7 +14,7 @@ SVG = "image/svg+xml"
 class FigureRenderer:
     """myst-nb's renderer of SVG outputs."""
 
-    mime_priority_overrides = [("html", SVG, 5)]
+    mime_priority_overrides: ClassVar = [("html", SVG, 5)]
 
     @staticmethod
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
@@ -34,8 +35,8 @@ class FigureRenderer:
 def inline_svg(svg: str, alt: str) -> str:
     """Make a drawing part of a page: a role and a text, ids of its own, black in the colour of the page's text.
 
-    >>> inline_svg('<?xml version="1.0"?><svg width="1pt"><path id="a" style="stroke: #000000"/></svg>', "A line")
-    '<div class="figure"><svg role="img" aria-label="A line" width="1pt"><path id="f...-a" style="stroke: currentColor"/></svg></div>'
+    >>> print(inline_svg('<svg><path id="a" style="stroke: #000000"/></svg>', "A line"))
+    <div class="figure"><svg role="img" aria-label="A line"><path id="f...-a" style="stroke: currentColor"/></svg></div>
     """
     prefix = f"f{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
     body = svg[svg.index("<svg") :].strip()
@@ -45,4 +46,3 @@ def inline_svg(svg: str, alt: str) -> str:
     body = re.sub(r"#000000\b", "currentColor", body)
     body = body.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
     return f'<div class="figure">{body}</div>'
-

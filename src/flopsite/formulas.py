@@ -1,6 +1,6 @@
 """Boxed formulas on the pages, and the index that gathers them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
@@ -18,7 +18,7 @@ INDEX = "formula-index"
 class FormulaRenderer:
     """myst-nb's renderer of outputs that carry a formula."""
 
-    mime_priority_overrides = [("*", FORMULA, 1)]
+    mime_priority_overrides: ClassVar = [("*", FORMULA, 1)]
 
     @staticmethod
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:

@@ -7,15 +7,23 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 VENV = Path(".venv")
-PYTHON = VENV / "bin" / "python"
+PYTHON = str(VENV / "bin" / "python")
 LOCK = "requirements.lock"
 LOG = VENV / "install.log"
 CHOSEN_INDEX = VENV / "torch-index"
 PROBE_SECONDS = 4
-NETWORK_SIGNS = ("name resolution", "NewConnectionError", "ConnectTimeoutError", "ENOTFOUND", "EAI_AGAIN", "from versions: none")
+NETWORK_SIGNS = (
+    "name resolution",
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "versions: none",
+)
 
 
 def main(torch_index: str, stamp: str) -> None:
@@ -26,7 +34,7 @@ def main(torch_index: str, stamp: str) -> None:
     step("torch", [*pip, *index_option(torch_index), "--constraint", LOCK, "torch"])
     step("the packages of requirements.lock", [*pip, "--requirement", LOCK])
     step("flopbook itself", [*pip, "--no-deps", "--no-build-isolation", "--editable", "."])
-    npm = [VENV / "bin" / "npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
+    npm = [str(VENV / "bin" / "npm"), "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
     step("KaTeX and axe from npm", npm)
     for old in VENV.glob("installed-*"):
         old.unlink()
@@ -36,8 +44,7 @@ def main(torch_index: str, stamp: str) -> None:
 def make_venv(torch_index: str) -> None:
     """Make `.venv`, or make it anew where it is broken or holds another build of torch."""
     chosen = CHOSEN_INDEX.read_text() if CHOSEN_INDEX.exists() else None
-    works = PYTHON.exists() and subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode == 0
-    if works and chosen == torch_index:
+    if chosen == torch_index and subprocess.call([PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0:
         return
     print(f"Creating {VENV} with Python {sys.version.split()[0]}", flush=True)
     try:
@@ -55,21 +62,26 @@ def index_option(torch_index: str) -> list[str]:
     if torch_index == "default":
         return []
     # A process of its own, since looking up a name knows no time limit.
-    probe = f"from urllib.request import urlopen; urlopen({torch_index.rstrip('/') + '/torch/'!r}, timeout={PROBE_SECONDS})"
+    probe = [
+        PYTHON,
+        "-c",
+        "import sys, urllib.request; urllib.request.urlopen(sys.argv[1])",
+        f"{torch_index}/torch/",
+    ]
     try:
-        subprocess.run([PYTHON, "-c", probe], capture_output=True, timeout=PROBE_SECONDS, check=True)
+        subprocess.run(probe, capture_output=True, timeout=PROBE_SECONDS, check=True)
     except subprocess.SubprocessError:
         print(f"{torch_index} cannot be reached: torch comes from the default package index.", flush=True)
         return []
     return ["--extra-index-url", torch_index]
 
 
-def step(what: str, command: list) -> None:
+def step(what: str, command: Sequence[str]) -> None:
     """Run one command, its output into the log; a failure ends the installation in plain words."""
     print(f"Installing {what} ...", end=" ", flush=True)
     began = time.monotonic()
     with LOG.open("a") as log:
-        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+        code = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT)
     if code == 0:
         print(f"{time.monotonic() - began:.0f} s", flush=True)
         return

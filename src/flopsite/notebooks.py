@@ -4,12 +4,13 @@ import hashlib
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_nb.core.variables import format_plain_text
 from myst_nb.ext.glue import extract_glue_data_cell
+from myst_nb.sphinx_ import SphinxEnvType
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -21,7 +22,7 @@ from flopsite.pages import page_store
 
 _GREETING = """*{title}*, a page of *{book}*.
 
-To run it, install the book's package from a checkout of its repository, `pip install .`, and beside it `pip install myst-nb`."""
+To run it, install the package from a checkout of the book's repository: `pip install . myst-nb`."""
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -32,7 +33,8 @@ _NAMED_TARGET = re.compile(r"^(?P<text>.*\S)\s*<[^>]+>$", re.DOTALL)
 def take_away(app: Sphinx, docname: str) -> NotebookNode:
     """The notebook of a page: plain Markdown, no outputs, ids that depend on the content alone."""
     path = Path(app.env.doc2path(docname))
-    page = read_myst_markdown_notebook(path.read_text("utf-8"), app.env.myst_config, path=path)
+    config = cast(SphinxEnvType, app.env).myst_config
+    page = read_myst_markdown_notebook(path.read_text("utf-8"), config, path=path)
     glued = _glued_texts(nbformat.read(page_store(app, docname), 4))
 
     def resolve(role: str, content: str) -> str:
@@ -42,9 +44,8 @@ def take_away(app: Sphinx, docname: str) -> NotebookNode:
     cells = [nbformat.v4.new_markdown_cell(_GREETING.format(title=title, book=app.config.project))]
     for cell in page.cells:
         if cell.cell_type == "markdown":
-            cell = nbformat.v4.new_markdown_cell(plain_markdown(cell.source, resolve))
-        if cell.source:
-            cells.append(cell)
+            cell.source = plain_markdown(cell.source, resolve)
+    cells += [cell for cell in page.cells if cell.source]
     return nbformat.v4.new_notebook(cells=_identified(cells), metadata=_METADATA)
 
 

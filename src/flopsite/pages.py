@@ -1,12 +1,13 @@
 """Read a page: execute its cells, or take the results of the last time when nothing they depend on has changed."""
 
 import os
-import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import nbformat
 from myst_nb.core.read import read_myst_markdown_notebook
+from myst_nb.sphinx_ import SphinxEnvType
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -15,26 +16,9 @@ from sphinx.util import logging
 from flopsite.book import Book
 from flopsite.execution import execute
 from flopsite.keys import code_cells, installation, page_inputs, page_key
+from flopsite.progress import Progress
 
 logger = logging.getLogger(__name__)
-
-
-class Progress:
-    """One line a page, as it happens."""
-
-    def __init__(self, total: int):
-        self.total = total
-        self.done = 0
-
-    def start(self, docname: str) -> None:
-        """Show the page that begins, where the line can be written over."""
-        self.done += 1
-        if sys.stdout.isatty():
-            print(f"[{self.done}/{self.total}] {docname} ...", end="\r", flush=True)
-
-    def finish(self, docname: str, result: str) -> None:
-        """Say how the page went."""
-        print(f"[{self.done}/{self.total}] {docname}  {result}", flush=True)
 
 
 def _begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -44,7 +28,7 @@ def _begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
 
 def _read(app: Sphinx, docname: str, content: list[str]) -> None:
     """Replace a page's text by its notebook, executed."""
-    env = app.env
+    env = cast(SphinxEnvType, app.env)
     path = Path(env.doc2path(docname))
     notebook = read_myst_markdown_notebook(content[0], env.myst_config, add_source_map=True, path=path)
     if code_cells(notebook):
@@ -81,7 +65,11 @@ def _with_results(app: Sphinx, docname: str, notebook: NotebookNode, key: str) -
 
 
 def page_store(app: Sphinx, docname: str) -> Path:
-    return Path(app.doctreedir).parent / "pages" / f"{docname}.ipynb"
+    return _stores(app) / f"{docname}.ipynb"
+
+
+def _stores(app: Sphinx) -> Path:
+    return Path(app.doctreedir).parent / "pages"
 
 
 def _keep(notebook: NotebookNode, store: Path, key: str, seconds: float) -> None:
@@ -94,12 +82,13 @@ def _keep(notebook: NotebookNode, store: Path, key: str, seconds: float) -> None
     os.replace(unfinished, store)
 
 
-def _forget_removed(
-    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
-) -> list[str]:
-    for docname in removed:
-        page_store(app, docname).unlink(missing_ok=True)
-    return []
+def _sweep(app: Sphinx, exception: Exception | None) -> None:
+    """Remove what pages that are no longer in the book have left behind."""
+    site = Path(app.outdir)
+    for folder, pattern in [(_stores(app), "**/*.ipynb"), (site / "notebooks", "**/*.ipynb"), (site, "[!_]*/*.html")]:
+        for path in folder.glob(pattern):
+            if path.relative_to(folder).with_suffix("").as_posix() not in app.env.found_docs:
+                path.unlink()
 
 
 def _note_edition(app: Sphinx, config: object) -> None:
@@ -111,6 +100,6 @@ def setup(app: Sphinx) -> None:
     """Hook into the reading of pages; another Python, torch or flopsite calls for reading all of them."""
     app.add_config_value("flopsite_edition", [], "env", list)
     app.connect("config-inited", _note_edition)
-    app.connect("env-get-outdated", _forget_removed)
+    app.connect("build-finished", _sweep)
     app.connect("env-before-read-docs", _begin)
     app.connect("source-read", _read)

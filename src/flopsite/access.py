@@ -1,0 +1,21 @@
+"""Mend what the theme's HTML leaves out for those who do not look at it."""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+_MENDED = {
+    'role="heading"': 'role="heading" aria-level="2"',  # the captions of a table of contents
+    'role="doc-biblioentry"': 'role="listitem"',  # what stands in a list of citations
+}
+
+
+def _mend(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    for part in ("body", "furo_navigation_tree"):
+        for left_out, mended in _MENDED.items():
+            context[part] = context.get(part, "").replace(left_out, mended)
+
+
+def setup(app: Sphinx) -> None:
+    """Come after the theme, which makes the navigation at the default priority."""
+    app.connect("html-page-context", _mend, priority=900)

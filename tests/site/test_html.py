@@ -1,0 +1,111 @@
+"""What the HTML says, read as text: nothing comes from elsewhere, nothing leads nowhere, nothing went wrong."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+from bs4 import BeautifulSoup
+
+LOADED = {
+    "audio": "src",
+    "embed": "src",
+    "iframe": "src",
+    "img": "src",
+    "image": "href",
+    "input": "src",
+    "link": "href",
+    "object": "data",
+    "script": "src",
+    "source": "src",
+    "use": "href",
+    "video": "src",
+}
+STYLE_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)")
+
+
+@cache
+def read(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+
+def is_elsewhere(address: str) -> bool:
+    return bool(urlsplit(address).netloc)
+
+
+def loaded_by(page: BeautifulSoup) -> Iterator[str]:
+    for tag, attribute in LOADED.items():
+        yield from (element[attribute] for element in page.find_all(tag, {attribute: True}))
+    for style in [
+        *(tag.get_text() for tag in page.find_all("style")),
+        *(tag["style"] for tag in page.select("[style]")),
+    ]:
+        yield from styles_load(style)
+
+
+def styles_load(style: str) -> Iterator[str]:
+    return (found[1] or found[2] for found in STYLE_URL.finditer(style))
+
+
+def test_no_page_loads_anything_from_another_host(site, pages):
+    assert {page: [a for a in loaded_by(read(site / page)) if is_elsewhere(a)] for page in pages} == {
+        page: [] for page in pages
+    }
+
+
+def test_no_style_loads_anything_from_another_host(site):
+    styles = list(site.rglob("*.css"))
+    assert styles
+    assert [a for style in styles for a in styles_load(style.read_text("utf-8")) if is_elsewhere(a)] == []
+
+
+def test_the_search_for_other_hosts_can_fail():
+    page = BeautifulSoup(
+        '<img src="https://example.org/a.png"><p style="background: url(//example.org/b)">', "html.parser"
+    )
+    assert [is_elsewhere(address) for address in loaded_by(page)] == [True, True]
+
+
+def dead_links(site: Path, name: str) -> Iterator[str]:
+    """Links and files of a page that the site does not have; an anchor has to exist too."""
+    here = read(site / name)
+    addresses = [*loaded_by(here), *(link["href"] for link in here.find_all("a", href=True))]
+    for address in addresses:
+        if urlsplit(address).scheme or is_elsewhere(address):
+            continue
+        path, anchor = urldefrag(address)
+        target = (site / name).parent / unquote(urlsplit(path).path) if path else site / name
+        if not target.is_file() or (anchor and not read(target).find(id=unquote(anchor))):
+            yield address
+
+
+def test_every_internal_link_leads_somewhere(site, pages):
+    assert {page: sorted(set(dead_links(site, page))) for page in pages} == {page: [] for page in pages}
+
+
+def test_a_dead_link_is_found(tmp_path):
+    (tmp_path / "a.html").write_text('<p id="here"><a href="#here"></a><a href="#there"></a><a href="b.html"></a>')
+    assert list(dead_links(tmp_path, "a.html")) == ["#there", "b.html"]
+
+
+def test_no_page_shows_an_error_or_a_warning(site, pages):
+    wrong = ".stderr, .traceback, .katex-error, .system-message, .problematic"
+    assert {page: [str(found)[:200] for found in read(site / page).select(wrong)] for page in pages} == {
+        page: [] for page in pages
+    }
+
+
+def test_every_figure_has_a_text_and_ids_of_its_own(site, pages):
+    for page in pages:
+        for figure in read(site / page).select(".figure svg"):
+            assert figure["role"] == "img"
+            assert figure["aria-label"].strip()
+        ids = [element["id"] for element in read(site / page).select("[id]")]
+        assert len(ids) == len(set(ids)), page
+
+
+def test_every_page_with_code_offers_its_notebook(site, pages):
+    offered = [page for page in pages if read(site / page).select("a.take-away")]
+    assert offered
+    assert len(offered) == len(list((site / "notebooks").rglob("*.ipynb")))
