@@ -59,7 +59,7 @@ class Tensor:
 
     @classmethod
     def parse(cls, text: str) -> "Tensor":
-        """Tensor written as ``name[A,B,...]``.
+        """Tensor written as ``name[A,B,...]``; a single number has no axes, ``name[]``.
 
         Examples
         --------
@@ -70,7 +70,7 @@ class Tensor:
         if not match:
             raise NotationError(f"{text.strip()!r} is not a tensor: write it like 'x[B,D]'")
         name, axes = match.groups()
-        return cls(name, tuple(part.strip() for part in axes.split(",")))
+        return cls(name, tuple(part.strip() for part in axes.split(",")) if axes.strip() else ())
 
     @property
     def grad(self) -> "Tensor":
