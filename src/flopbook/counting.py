@@ -19,7 +19,7 @@ from flopbook.modules import ModuleTracker
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.pointwise import elements
 from flopbook.operators.table import FOUND, MOVES
-from flopbook.tally import Tally
+from flopbook.tally import PHASES, ModuleTotal, Tally
 
 _current_node = torch._C._current_autograd_node
 
@@ -78,6 +78,9 @@ class FlopCount(Tally):
         Pointwise FLOPs of each phase.
     by_operator : dict of str to Total
         FLOPs and calls of every operator that contracts, most FLOPs first.
+    by_module : dict of str to ModuleTotal
+        Parameters and FLOPs of every module with all that it holds, by its
+        path, such as ``GPT.blocks.0``. The first, ``""``, is the whole step.
     calls : dict of Call to int
         How often each kind of call ran, with its phase, module and FLOPs.
     uncounted : dict of str to int
@@ -140,6 +143,22 @@ class FlopCount(Tally):
                 stacklevel=2,
             )
 
+    @property
+    def by_module(self) -> dict[str, ModuleTotal]:
+        """Parameters and FLOPs of every module with all that it holds; the first, ``""``, is the whole step."""
+        flops = {path: dict.fromkeys(PHASES, 0) for path in ("", *self._modules.modules)}
+        for call, calls in self.calls.items():
+            path = call.module
+            while path:
+                flops[path][call.phase] += call.flops * calls
+                path = path.rpartition(".")[0]
+            flops[""][call.phase] += call.flops * calls
+        parameters = self._modules.parameters()
+        return {
+            path: ModuleTotal(parameters[path], *(phases[phase] for phase in PHASES[:3]))
+            for path, phases in flops.items()
+        }
+
     def _is_here(self) -> bool:
         """Whether this count's mode is on in the thread that asks."""
         if get_ident() == self._thread:
@@ -183,7 +202,8 @@ def _eager_when_compiled():
     """
     compiler = "torch._dynamo"
     if compiler in sys.modules:
-        with torch.compiler.set_stance("force_eager"):
+        with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Using `torch.compile", UserWarning)  # it minds our hooks
             yield
         return
     try:

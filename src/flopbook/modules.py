@@ -65,6 +65,11 @@ class ModuleTracker:
         place = bisect_right(self._numbers, number)
         return self._made_by[place - 1] if place else ""
 
+    def parameters(self) -> dict[str, int]:
+        """Parameters of each module, by path; of all together, each counted once, for the empty one."""
+        counts = {path: _parameters(module) for path, module in self.modules.items()}
+        return {"": _parameters(*self.modules.values()), **counts}
+
     def _start(self, module, arguments):
         if self._concerns_me():
             if module not in self._paths:
@@ -81,12 +86,21 @@ class ModuleTracker:
         self._numbers.append(_sequence_number())
         self._made_by.append(path)
 
-    def _name(self, root: nn.Module):
+    def _name(self, called: nn.Module):
         """Name a module that is called from outside, and all that it holds."""
+        root = getattr(called, "_orig_mod", called)  # a compiled module wraps the model
+        if root in self._paths:
+            self._paths[called] = self._paths[root]
+            return
         name, number = type(root).__name__, 2
         while name in self.modules:
             name, number = f"{type(root).__name__}_{number}", number + 1
+        self._paths[called] = name
         for path, module in root.named_modules(prefix=name):
-            if module not in self._paths:
-                self._paths[module] = path
-                self.modules[path] = module
+            self._paths.setdefault(module, path)
+            self.modules.setdefault(path, module)
+
+
+def _parameters(*modules: nn.Module) -> int:
+    """Parameters of all modules together; one that several share counts once."""
+    return sum(parameter.numel() for parameter in {p for module in modules for p in module.parameters()})

@@ -24,6 +24,25 @@ class Total(NamedTuple):
     calls: int
 
 
+class ModuleTotal(NamedTuple):
+    """Parameters of a module with all that it holds, and their FLOPs in each phase."""
+
+    parameters: int
+    forward: int
+    backward: int
+    recomputed: int
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of all phases."""
+        return self.forward + self.backward + self.recomputed
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all phases."""
+        return self.flops // 2
+
+
 class Tally:
     """Calls of operators, with the views that all measuring witnesses share.
 

@@ -51,16 +51,24 @@ def softmax_backward(out, grad, query, key, *_, **__):
     return 6 * _scores(query, key) + 2 * grad.numel()
 
 
+def _tokens(sequences) -> tuple[int, int, int]:
+    """Sequences, the length of the longest, and tokens in all; nested ones differ in length."""
+    if not sequences.is_nested:
+        B, T = sequences.shape[:2]
+        return B, T, B * T
+    lengths = sequences._nested_tensor_size()[:, 0]
+    return len(lengths), int(lengths.max()), int(lengths.sum())
+
+
 @flop_rule(aten._native_multi_head_attention)
-def multi_head_attention(out, query, key, value, embed_dim, heads, qkv_weight, *_, **__):
-    """The inference path of nn.MultiheadAttention: projections and scores in one operator."""
-    (B, T, D), S = query.shape, key.shape[1]
-    projections = 2 * B * D * D * (2 * T + 2 * S)
-    return projections + 4 * B * T * S * D
+def multi_head_attention(out, query, key, value, D, *_, **__):
+    """The inference path of nn.MultiheadAttention: projections, then scores padded to the longest."""
+    (B, T, query_tokens), (_, S, key_tokens) = _tokens(query), _tokens(key)
+    return 4 * D * D * (query_tokens + key_tokens) + 4 * B * T * S * D
 
 
 @flop_rule(aten._transformer_encoder_layer_fwd)
-def encoder_layer(out, source, embed_dim, heads, *rest, **__):
+def encoder_layer(out, source, D, heads, *rest, **__):
     """The inference path of nn.TransformerEncoderLayer."""
-    (B, T, D), F = source.shape, rest[11].shape[0]
-    return multi_head_attention(out, source, source, source, D, heads, None) + 4 * B * T * D * F
+    F = rest[11].shape[0]
+    return multi_head_attention(out, source, source, source, D) + 4 * _tokens(source)[2] * D * F

@@ -14,7 +14,7 @@ MOVEMENT = set(  # noqa: SIM905  (a hundred names read better without quotes)
     flip full full_like gather index index_copy index_copy_ index_fill index_fill_
     index_put index_put_ index_select is_same_size lift linspace logspace masked_fill masked_fill_
     masked_scatter masked_scatter_ masked_select max_pool2d_with_indices_backward
-    max_pool3d_with_indices_backward max_unpool2d max_unpool3d narrow_copy new_empty
+    max_pool3d_with_indices_backward max_unpool2d max_unpool3d _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned narrow_copy to_padded_tensor new_empty
     new_empty_strided new_full new_ones new_zeros nonzero ones ones_like pixel_shuffle
     pixel_unshuffle put_ record_stream reflection_pad1d reflection_pad2d reflection_pad3d repeat
     repeat_interleave replication_pad1d replication_pad2d replication_pad3d resize_ roll rot90
@@ -34,5 +34,6 @@ def moves(operator: OpOverload) -> bool:
         operator.is_view
         or operator.namespace in ("prim", "profiler")
         or operator._schema.name.removeprefix("aten::") in MOVEMENT
+        or torch.Tag.inplace_view in operator.tags
         or torch.Tag.nondeterministic_seeded in operator.tags
     )
