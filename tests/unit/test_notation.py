@@ -14,6 +14,7 @@ FORM = "write it like 'x[B,D] @ w[D,K] -> y[B,K]'"
         ("  x [ B , D ]  ", "x", ("B", "D")),
         ("w1.grad[D_in]", "w1.grad", ("D_in",)),
         ("_h[B,T,H1,E]", "_h", ("B", "T", "H1", "E")),
+        ("loss[]", "loss", ()),
     ],
 )
 def test_a_tensor_is_a_name_and_its_axes(text, name, axes):
@@ -52,7 +53,7 @@ def test_a_square_needs_two_letters():
     )
 
 
-@pytest.mark.parametrize(("text", "name"), [("x[B,3]", "3"), ("x[]", ""), ("x[B,]", ""), ("x[B D]", "B D")])
+@pytest.mark.parametrize(("text", "name"), [("x[B,3]", "3"), ("x[B,]", ""), ("x[,]", ""), ("x[B D]", "B D")])
 def test_an_axis_needs_a_proper_name(text, name):
     with pytest.raises(NotationError) as error:
         Tensor.parse(text)

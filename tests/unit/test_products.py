@@ -19,6 +19,7 @@ P, R = axis("P"), axis("R")
         ("q[B,H,T,E] @ k[B,H,S,E] -> s[B,H,T,S]", B * H * T * S * E),
         ("s[B,H,T,S] @ v[B,H,S,E] -> o[B,H,T,E]", B * H * T * S * E),
         ("x[B] @ y[D] -> z[B,D]", B * D),
+        ("x[D] @ w[D] -> y[]", D),
     ],
 )
 def test_a_product_takes_two_flops_for_each_combination_of_its_letters(text, macs):
