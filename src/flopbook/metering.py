@@ -1,0 +1,111 @@
+"""FLOPs and FLOP/s of a training loop as it goes, at the cost of a clock."""
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+import torch
+
+from flopbook.counting import FlopCount
+from flopbook.units import si
+
+
+class FlopMeter:
+    """Counts a step once for each shape of its inputs, and only times it thereafter.
+
+    Parameters
+    ----------
+    peak_flop_per_s : float, optional
+        Dense peak of the device at the step's data type, for `mfu`.
+
+    Attributes
+    ----------
+    steps : int
+        Steps so far.
+    flops : int
+        FLOPs of the contractions of all steps.
+    flop_per_s : float or None
+        FLOP/s of the steps that were only timed, not counted.
+    mfu : float or None
+        Model FLOPs utilization: forward and backward FLOPs, without what is computed
+        again, over seconds and peak. None where the peak is not given.
+    count : FlopCount
+        The count of the last step's shape.
+
+    Raises
+    ------
+    ValueError
+        If the peak is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Linear(32, 16)
+    >>> meter = FlopMeter()
+    >>> for x in torch.randn(3, 64, 32):
+    ...     with meter(x):
+    ...         model(x).square().mean().backward()
+    >>> meter.steps, meter.flops
+    (3, 393216)
+    """
+
+    def __init__(self, peak_flop_per_s: float | None = None):
+        if peak_flop_per_s is not None and not peak_flop_per_s > 0:
+            raise ValueError(f"peak_flop_per_s={peak_flop_per_s!r} is no peak: write a positive number of FLOP/s")
+        self.peak_flop_per_s = peak_flop_per_s
+        self.steps = 0
+        self.flops = 0
+        self._counts: dict[tuple, tuple[FlopCount, int, int]] = {}
+        self._timed_flops = self._timed_model_flops = 0
+        self._seconds = 0.0
+
+    @contextmanager
+    def __call__(self, *inputs: torch.Tensor | Hashable) -> Iterator[None]:
+        """Meter the step in the block.
+
+        Parameters
+        ----------
+        *inputs : Tensor or hashable
+            What the FLOPs of the step depend on: its tensors, and anything
+            else, such as whether a layer is frozen by now.
+        """
+        key = tuple(_shape(value) for value in inputs)
+        if key not in self._counts:
+            with FlopCount() as count:
+                yield
+            self._counts[key] = count, count.total, count.forward + count.backward
+        else:
+            start = perf_counter()
+            yield
+            _synchronize()
+            self._seconds += perf_counter() - start
+            self._timed_flops += self._counts[key][1]
+            self._timed_model_flops += self._counts[key][2]
+        self.count, flops, _ = self._counts[key]
+        self.steps += 1
+        self.flops += flops
+
+    @property
+    def flop_per_s(self) -> float | None:
+        return self._timed_flops / self._seconds if self._seconds else None
+
+    @property
+    def mfu(self) -> float | None:
+        if self.peak_flop_per_s is None or not self._seconds:
+            return None
+        return self._timed_model_flops / self._seconds / self.peak_flop_per_s
+
+    def __repr__(self):
+        rate = f" at {si(self.flop_per_s, 'FLOP/s')}" if self.flop_per_s else ""
+        utilization = f", MFU {self.mfu:.1%}" if self.mfu else ""
+        return f"<{self.steps} steps, {si(self.flops, 'FLOPs')}{rate}{utilization}>"
+
+
+def _shape(value: torch.Tensor | Hashable) -> Hashable:
+    return (value.shape, value.dtype, value.device) if isinstance(value, torch.Tensor) else value
+
+
+def _synchronize() -> None:
+    """Wait for the accelerator, whose work would else be timed in a later step."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
