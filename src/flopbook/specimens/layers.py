@@ -1,0 +1,148 @@
+"""The modules that the specimens are made of, as people write them."""
+
+# ruff: noqa: PLR0913, PLR0917  (the arguments are sizes, one letter each)
+
+import torch
+from torch import nn
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
+
+
+class Apply(nn.Module):
+    """Modules, and a function that says how they run."""
+
+    def __init__(self, function, **modules: nn.Module):
+        super().__init__()
+        self.function = function
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+class Vectors(nn.Module):
+    """A linear layer on a vector, a matrix times a vector, and a dot product."""
+
+    def __init__(self, D, H, K):
+        super().__init__()
+        self.first = nn.Linear(D, H)
+        self.matrix = nn.Parameter(torch.randn(K, H))
+        self.vector = nn.Parameter(torch.randn(K))
+
+    def forward(self, x):
+        return torch.mv(self.matrix, self.first(x)).dot(self.vector)
+
+
+class Einsum(nn.Module):
+    """Heads made and joined by einsum."""
+
+    def __init__(self, D, H, E, K):
+        super().__init__()
+        self.split = nn.Parameter(torch.randn(D, H, E))
+        self.join = nn.Parameter(torch.randn(H, E, K))
+
+    def forward(self, x):
+        heads = torch.einsum("btd,dhe->bhte", x, self.split)
+        return torch.einsum("bhte,hek->btk", heads.tanh(), self.join)
+
+
+class Attention(nn.Module):
+    """Self-attention by scaled_dot_product_attention: G heads of keys and values, R times as many of queries."""
+
+    def __init__(self, T, D, G, R, E, *, window=None, rotary=False, bias=True):
+        super().__init__()
+        self.heads = G * R, G, G
+        self.width, self.rotary = E, rotary
+        self.project = nn.Linear(D, sum(self.heads) * E, bias=bias)
+        self.join = nn.Linear(G * R * E, D, bias=bias)
+        angles = torch.outer(torch.arange(T), 10_000 ** (-torch.arange(0, E, 2) / E)).repeat(1, 2)
+        self.register_buffer("cos", angles.cos())
+        self.register_buffer("sin", angles.sin())
+        near = torch.ones(T, T, dtype=torch.bool).tril().triu(1 - window) if window else None
+        self.register_buffer("mask", near)
+
+    def forward(self, x):
+        B, T, _ = x.shape
+        heads = self.project(x).view(B, T, sum(self.heads), self.width).transpose(1, 2)
+        q, k, v = heads.split(self.heads, dim=1)
+        if self.rotary:
+            q, k = self.rotate(q), self.rotate(k)
+        causal, shared = self.mask is None, self.heads[0] > self.heads[1]
+        o = scaled_dot_product_attention(q, k, v, attn_mask=self.mask, is_causal=causal, enable_gqa=shared)
+        return self.join(o.transpose(1, 2).flatten(2))
+
+    def rotate(self, x):
+        """Rotary position embedding."""
+        left, right = x.chunk(2, dim=-1)
+        return x * self.cos + torch.cat((-right, left), dim=-1) * self.sin
+
+
+class Residual(nn.Module):
+    """Norm, module, and around both an addition."""
+
+    def __init__(self, norm: nn.Module, module: nn.Module):
+        super().__init__()
+        self.norm, self.module = norm, module
+
+    def forward(self, x):
+        return x + self.module(self.norm(x))
+
+
+class GPT(nn.Module):
+    """Two causal blocks; the token embedding is the output layer too."""
+
+    def __init__(self, V, T, D, H, E, F):
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(V, D), nn.Parameter(torch.randn(T, D))
+        blocks = []
+        for _ in range(2):
+            feed_forward = nn.Sequential(nn.Linear(D, F), nn.GELU(), nn.Linear(F, D))
+            attention = Attention(T, D, H, 1, E)
+            blocks += Residual(nn.LayerNorm(D), attention), Residual(nn.LayerNorm(D), feed_forward)
+        self.blocks, self.norm = nn.Sequential(*blocks), nn.LayerNorm(D)
+
+    def forward(self, tokens):
+        x = self.norm(self.blocks(self.tokens(tokens) + self.positions))
+        return linear(x, self.tokens.weight)
+
+
+class SwiGLU(nn.Module):
+    """Feed-forward with a gate."""
+
+    def __init__(self, D, F):
+        super().__init__()
+        self.gate, self.up = nn.Linear(D, F, bias=False), nn.Linear(D, F, bias=False)
+        self.down = nn.Linear(F, D, bias=False)
+
+    def forward(self, x):
+        return self.down(silu(self.gate(x)) * self.up(x))
+
+
+class Mixture(nn.Module):
+    """Every token goes to its best experts, and their answers are weighted."""
+
+    def __init__(self, D, F, X, top):
+        super().__init__()
+        self.top, self.router = top, nn.Linear(D, X, bias=False)
+        experts = (nn.Sequential(nn.Linear(D, F), nn.ReLU(), nn.Linear(F, D)) for _ in range(X))
+        self.experts = nn.ModuleList(experts)
+
+    def forward(self, x):
+        weights, chosen = self.router(x).topk(self.top, dim=-1)
+        weights, y = weights.softmax(-1), torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            token, place = (chosen == number).nonzero(as_tuple=True)
+            y = y.index_add(0, token, weights[token, place, None] * expert(x[token]))
+        return y
+
+
+class Adapted(nn.Module):
+    """A frozen linear layer with a low-rank adapter."""
+
+    def __init__(self, D, R, K):
+        super().__init__()
+        self.frozen = nn.Linear(D, K).requires_grad_(False)
+        self.down, self.up = nn.Linear(D, R, bias=False), nn.Linear(R, K, bias=False)
+
+    def forward(self, x):
+        return self.frozen(x) + self.up(self.down(x))

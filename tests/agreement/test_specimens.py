@@ -1,0 +1,62 @@
+"""Every specimen's count equals its derivation, phase by phase."""
+
+import pytest
+import torch
+
+from flopbook.accounting import evaluate, flops
+from flopbook.counting import FlopCount
+from flopbook.specimens import SPECIMENS
+
+each = pytest.mark.parametrize("specimen", SPECIMENS, ids=str)
+
+
+def counted(model, inputs):
+    with FlopCount() as count:
+        loss = model(*inputs).float().square().mean()
+        if loss.requires_grad:
+            loss.backward()
+    return count
+
+
+def phases(witness):
+    return witness.forward, witness.backward, witness.recomputed
+
+
+@each
+def test_count_is_the_derivation(specimen):
+    count = counted(*specimen.build())
+    assert phases(count) == phases(specimen)
+    assert count.uncounted == {}
+
+
+@each
+def test_each_step_counts_the_same(specimen):
+    model, inputs = specimen.build()
+    assert phases(counted(model, inputs)) == phases(counted(model, inputs))
+
+
+@each
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # the reentrant checkpoint says so
+def test_without_gradients_only_forward_counts(specimen):
+    with torch.no_grad():
+        count = counted(*specimen.build())
+    assert phases(count) == (specimen.forward, 0, 0)
+
+
+@each
+def test_meta_device(specimen):
+    """Without its data nobody knows where a mixture's tokens go; attention is not fused there."""
+    if specimen.name.startswith("Mixture"):
+        pytest.skip("the experts are chosen by the data")
+    model, inputs = specimen.build()
+    count = counted(model.to("meta"), [x.to("meta") for x in inputs])
+    again = int(evaluate(flops(specimen.derivation.fused), specimen.sizes))
+    assert phases(count) == (specimen.forward, specimen.backward - again, specimen.recomputed)
+    assert count.uncounted == {}
+
+
+@each
+def test_a_dropped_product_shows(specimen):
+    count = counted(*specimen.build())
+    shortened = specimen.derivation.step.forward[1:]
+    assert count.forward != evaluate(flops(shortened), specimen.sizes)
