@@ -1,0 +1,193 @@
+"""What a build executes again, and how it fails: on a small book of its own."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+HEAD = "---\nfile_format: mystnb\n---\n\n"
+FILES = {
+    "index.md": "# A small book\n\n```{toctree}\n:glob:\n\nlectures/*\n```\n",
+    "references.bib": "",
+    "requirements.lock": "one==1\n",
+    "reference/data/table.json": "[1]",
+    "src/flopbook/__init__.py": "",
+    "src/flopbook/one.py": "value = 1\n",
+    "src/flopbook/two.py": "def value():\n    from .one import value\n\n    return 2 * value\n",
+    "src/flopbook/other.py": "value = 3\n",
+    "lectures/direct.md": f"{HEAD}# Direct\n\n```{{code-cell}}\nfrom flopbook.one import value\n```\n",
+    "lectures/indirect.md": f"{HEAD}# Indirect\n\n```{{code-cell}}\nfrom flopbook import two\ntwo.value()\n```\n",
+    "lectures/unrelated.md": (
+        "---\nfile_format: mystnb\nflopbook:\n  data: [reference/data/table.json]\n---\n\n"
+        "# Unrelated\n\n```{code-cell}\nimport flopbook.other\n```\n"
+    ),
+}
+ALL = {"lectures/direct", "lectures/indirect", "lectures/unrelated"}
+
+
+@dataclass
+class Build:
+    """What one build did and said."""
+
+    code: int
+    text: str
+
+    @property
+    def executed(self) -> set[str]:
+        return set(re.findall(r"^\[\d+/\d+\] (\S+)  (?:[\d.]+ s|FAILED)$", self.text, re.MULTILINE))
+
+
+class SmallBook:
+    """A book in a folder of its own, built with the site machinery of this checkout."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        shutil.copytree(ROOT / "src" / "flopsite", folder / "src" / "flopsite")
+        shutil.copy(ROOT / "conf.py", folder)
+        (folder / "node_modules").symlink_to(ROOT / "node_modules")
+        for name, text in FILES.items():
+            self.write(name, text)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def append(self, name: str, text: str) -> None:
+        self.write(name, (self.folder / name).read_text() + text)
+
+    def start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flopsite"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(self.folder / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def build(self) -> Build:
+        process = self.start()
+        text, _ = process.communicate(timeout=120)
+        return Build(process.returncode, text)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    book = SmallBook(tmp_path_factory.mktemp("built"))
+    first = book.build()
+    assert first.code == 0, first.text
+    assert first.executed == ALL
+    return book.folder
+
+
+@pytest.fixture
+def book(built, tmp_path, monkeypatch) -> SmallBook:
+    """The small book as the first build left it, in the same place for every test."""
+    backup = tmp_path / "backup"
+    shutil.copytree(built, backup, symlinks=True)
+    book = object.__new__(SmallBook)
+    book.folder = built
+    yield book
+    shutil.rmtree(built)
+    shutil.copytree(backup, built, symlinks=True)
+
+
+@pytest.mark.parametrize(
+    "name, addition, expected",
+    [
+        ("lectures/direct.md", "\nMore prose.\n", set()),
+        ("lectures/direct.md", "\n```{code-cell}\n1 + 1\n```\n", {"lectures/direct"}),
+        ("src/flopbook/one.py", "more = 1\n", {"lectures/direct", "lectures/indirect"}),
+        ("src/flopbook/two.py", "more = 1\n", {"lectures/indirect"}),
+        ("src/flopbook/__init__.py", "more = 1\n", ALL),
+        ("reference/data/table.json", " ", {"lectures/unrelated"}),
+        ("requirements.lock", "two==2\n", ALL),
+        ("references.bib", "% nothing\n", set()),
+    ],
+)
+def test_a_change_executes_what_it_affects_and_nothing_else(book, name, addition, expected):
+    book.append(name, addition)
+    build = book.build()
+    assert build.code == 0, build.text
+    assert build.executed == expected
+
+
+def test_nothing_to_do_reads_no_page(book):
+    build = book.build()
+    assert (build.code, re.findall(r"^\[", build.text)) == (0, [])
+
+
+def test_a_broken_module_fails_every_time_and_every_page_is_named(book):
+    book.write("src/flopbook/one.py", "raise RuntimeError('no value')\n")
+    for build in (book.build(), book.build()):
+        assert build.code != 0
+        last = build.text[build.text.index("The site was not built") :]
+        assert "lectures/direct.md:7: code cell 1 failed: RuntimeError: no value" in last
+        assert "    from flopbook.one import value" in last
+        assert "lectures/indirect.md:7: code cell 1 failed: RuntimeError: no value" in last
+    book.write("src/flopbook/one.py", FILES["src/flopbook/one.py"])
+    assert book.build().code == 0
+
+
+FAULTS = {
+    "reference": ("{ref}`nowhere`", "undefined label: 'nowhere'"),
+    "formula": ("$\\frac{1}$", "KaTeX parse error"),
+    "stderr": ("```{code-cell}\nimport sys\nprint('oh', file=sys.stderr)\n```", "the cell writes to stderr"),
+    "figure": ("```{code-cell}\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);\n```", "image: {alt: ...}"),
+    "kernel": ("```{code-cell}\nimport os\nos.kill(os.getpid(), 9)\n```", "code cell 1 failed"),
+}
+
+
+def test_a_fault_on_a_page_fails_the_build_and_the_next_one_too(book):
+    for name, (text, _) in FAULTS.items():
+        book.write(f"lectures/{name}.md", f"{HEAD}# A fault\n\n{text}\n")
+    for build in (book.build(), book.build()):
+        assert build.code != 0
+        for name, (_, complaint) in FAULTS.items():
+            assert re.search(rf"lectures/{name}\.md:.*{re.escape(complaint)}", build.text), build.text
+
+
+def test_a_formula_is_boxed_once(book):
+    box = (
+        "\n```{code-cell}\nfrom IPython.display import display\n"
+        "display({'application/vnd.flopbook.formula+json': dict(name='same', title='T', latex='x', when='y', "
+        "sizes='z', value='1', witnesses=['counted'])}, raw=True)\n```\n"
+    )
+    book.append("lectures/direct.md", box)
+    assert book.build().code == 0
+    book.append("lectures/unrelated.md", box)
+    build = book.build()
+    assert build.code != 0
+    assert "a formula named 'same' is boxed already on lectures/direct" in build.text
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_build_goes_on_where_it_stopped(book, how):
+    book.append("lectures/direct.md", "\n```{code-cell}\n1\n```\n")
+    book.append("lectures/unrelated.md", "\n```{code-cell}\nimport time\ntime.sleep(3)\n```\n")
+    process = book.start()
+    assert process.stdout.readline().startswith("[1/2] lectures/direct")
+    time.sleep(1)
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    build = book.build()
+    assert build.code == 0, build.text
+    assert build.executed == {"lectures/unrelated"}
+
+
+def test_a_page_that_is_gone_leaves_nothing_behind(book):
+    (book.folder / "lectures" / "direct.md").unlink()
+    assert book.build().code == 0
+    for kept in ("html", "pages"):
+        assert [path.name for path in (book.folder / "_build" / kept).rglob("direct.*")] == []
