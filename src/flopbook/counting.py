@@ -42,6 +42,7 @@ class _Mode(TorchDispatchMode):
             return self._without_rule(func, args, kwargs)
         out = func(*args, **kwargs)
         if rule is not MOVES:
+            kwargs.pop("out", None)  # a rule gets the result as its first argument, which has that name
             name, contraction, pointwise = rule
             flops = contraction(out, *args, **kwargs) if contraction else 0
             apart = pointwise(out, *args, **kwargs) if pointwise else 0
@@ -54,7 +55,8 @@ class _Mode(TorchDispatchMode):
             out = func.decompose(*args, **kwargs)
         if out is NotImplemented:
             out = func(*args, **kwargs)
-            if elements(out):  # what gives no floating-point numbers does no arithmetic on them
+            written = (out, *args, *kwargs.values()) if func._schema.is_mutable else out
+            if elements(written):  # what gives no floating-point numbers does no arithmetic on them
                 self._uncounted[func._schema.name] += 1
         return out
 
@@ -167,10 +169,10 @@ class FlopCount(Tally):
         return any(mode is self._mode for mode in stack)
 
     def _start_optimizer(self, *_):
-        self._optimizing = self._is_here()
+        self._optimizing |= self._is_here()  # other threads have optimizers of their own
 
     def _stop_optimizer(self, *_):
-        self._optimizing = False
+        self._optimizing &= not self._is_here()
 
     def _place(self) -> tuple[str, str]:
         """Phase and module of the operator that runs now."""

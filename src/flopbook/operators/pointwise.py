@@ -15,7 +15,9 @@ from flopbook.operators.table import aten, pointwise_rule
 
 
 _NUMBERS = {
-    dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype) and (dtype.is_floating_point or dtype.is_complex)
+    dtype
+    for dtype in vars(torch).values()
+    if isinstance(dtype, torch.dtype) and (dtype.is_floating_point or dtype.is_complex)
 }
 
 
@@ -86,7 +88,10 @@ per_element(5, aten._softmax, aten._safe_softmax, aten._log_softmax)
 per_element(4, aten._softmax_backward_data, aten._log_softmax_backward_data)
 
 
-@pointwise_rule(aten.addmm, aten.baddbmm, aten.addmv, aten.addbmm, aten._addmm_activation)
+@pointwise_rule(
+    aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_, aten.addmv, aten.addmv_, aten.addbmm, aten.addbmm_,
+    aten._addmm_activation,
+)  # fmt: skip
 def add_bias(out, *_, **__):
     return elements(out)
 

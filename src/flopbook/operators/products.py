@@ -14,13 +14,15 @@ def product(out, left, right, *_, **__):
     return 2 * out.numel() * left.shape[-1]
 
 
-@flop_rule(aten.addmm, aten.baddbmm, aten.addmv, aten._addmm_activation)
+@flop_rule(
+    aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_, aten.addmv, aten.addmv_, aten._addmm_activation,
+)  # fmt: skip
 def added_product(out, added, left, right, **__):
     """As a product; adding the bias is pointwise."""
     return 2 * out.numel() * left.shape[-1]
 
 
-@flop_rule(aten.addbmm)
+@flop_rule(aten.addbmm, aten.addbmm_)
 def summed_products(out, added, left, right, **__):
     (G, B, D), (_, _, K) = left.shape, right.shape
     return 2 * G * B * D * K
