@@ -10,6 +10,7 @@ _FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>.*)$")
 _DIRECTIVE = re.compile(r"^\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)$")
 _ROLE = re.compile(r"\{(?P<role>[a-z][\w:-]*)\}`(?P<content>[^`]+)`")
 _DROPPED_LINE = re.compile(r"^(\([\w.-]+\)=|%.*)$")
+_DEFINITION = re.compile(r"^(\S.*)\n:\s+", re.MULTILINE)
 _PAGE_LINK = re.compile(r"(\]\((?!\w+:)[^)#]+)\.md(#[^)]*)?\)")
 _QUOTED = {
     "admonition": "",
@@ -34,7 +35,8 @@ def plain_markdown(text: str, resolve: Resolve) -> str:
     >
     > With $D = 1$.
     """
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_blocks(text.splitlines(), resolve))).strip()
+    plain = _DEFINITION.sub(r"**\1:** ", "\n".join(_blocks(text.splitlines(), resolve)))
+    return re.sub(r"\n{3,}", "\n\n", plain).strip()
 
 
 def _blocks(lines: list[str], resolve: Resolve) -> Iterator[str]:
