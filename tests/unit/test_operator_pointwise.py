@@ -1,0 +1,109 @@
+"""Pointwise arithmetic, counted apart: operations for each element, by operator."""
+
+import pytest
+import torch
+from torch import nn, ones
+from torch.nn import functional
+
+X = torch.linspace(-1, 1, 24).reshape(4, 6)
+N = X.numel()
+IMAGE = torch.linspace(0, 1, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
+TARGETS = torch.tensor([0, 1, 2, 3])
+
+OPERATIONS = {
+    "add": (lambda: X + X, N),
+    "add a number": (lambda: X + 1, N),
+    "add scaled": (lambda: torch.add(X, X, alpha=2), 2 * N),
+    "add in place": (lambda: X.clone().add_(X), N),
+    "add into": (lambda: torch.add(X, X, out=torch.empty(4, 6)), N),
+    "add that broadcasts": (lambda: X + ones(5, 1, 1), 5 * N),
+    "multiply": (lambda: X * X, N),
+    "divide": (lambda: X / 2, N),
+    "negate": (lambda: -X, N),
+    "exponential": (X.exp, N),
+    "sine": (X.sin, N),
+    "relu": (lambda: functional.relu(X), N),
+    "silu": (lambda: functional.silu(X), N),
+    "gelu": (lambda: functional.gelu(X), N),
+    "leaky relu": (lambda: functional.leaky_relu(X), N),
+    "lerp": (lambda: torch.lerp(X, X, 0.5), 3 * N),
+    "addcmul": (lambda: torch.addcmul(X, X, X), 2 * N),
+    "addcmul scaled": (lambda: torch.addcmul(X, X, X, value=2), 3 * N),
+    "sum": (X.sum, N),
+    "sum over an axis": (lambda: X.sum(0), N),
+    "mean": (X.mean, N),
+    "norm": (lambda: torch.linalg.vector_norm(X), 2 * N),
+    "variance": (X.var, 4 * N),
+    "maximum": (X.amax, N),
+    "cumulative sum": (lambda: X.cumsum(0), N),
+    "softmax": (lambda: X.softmax(1), 5 * N),
+    "log softmax": (lambda: X.log_softmax(1), 5 * N),
+    "mean squared error": (lambda: functional.mse_loss(X, X), 3 * N),
+    "cross entropy": (lambda: functional.cross_entropy(X, TARGETS), 5 * N + 4),
+    "dropout": (lambda: functional.dropout(X, 0.5), 2 * N),
+    "layer norm": (lambda: functional.layer_norm(X, (6,)), 4 * N),
+    "layer norm with weight": (lambda: functional.layer_norm(X, (6,), ones(6), ones(6)), 5 * N),
+    "group norm with weight": (lambda: functional.group_norm(IMAGE, 3, ones(3), ones(3)), 5 * 96),
+    "batch norm in training": (lambda: nn.BatchNorm1d(6)(X), 5 * N),
+    "batch norm in evaluation": (lambda: nn.BatchNorm1d(6).eval()(X), 2 * N),
+    "average pool": (lambda: functional.avg_pool2d(IMAGE, 2), 96),
+    "largest of a window": (lambda: functional.max_pool2d(IMAGE, 2), 96),
+    "bias of a convolution": (lambda: functional.conv2d(IMAGE, ones(5, 3, 3, 3), ones(5)), 2 * 5 * 2 * 2),
+    "distances": (lambda: torch.cdist(X, X), 3 * 4 * 4 * 6),
+    "scattered sum": (lambda: torch.zeros(4, 6).index_add(0, TARGETS, X), N),
+    "put and add": (lambda: torch.zeros(4, 6).index_put((TARGETS,), X, accumulate=True), N),
+    "all elements of a list": (lambda: torch._foreach_mul([X, X], 2.0), 2 * N),
+    "all elements of a list, in place": (lambda: torch._foreach_mul_([X.clone(), X.clone()], 2.0), 2 * N),
+}
+
+MOVEMENT = {
+    "view": lambda: X.view(6, 4),
+    "turn": X.T.contiguous,
+    "turn in place": lambda: X.clone().t_(),
+    "insert an axis in place": lambda: X.clone().unsqueeze_(0).squeeze_(0),
+    "copy": lambda: X.clone().copy_(X),
+    "another precision": lambda: X.to(torch.bfloat16),
+    "join": lambda: torch.cat([X, X]),
+    "split": lambda: X.split(2),
+    "gather": lambda: X[TARGETS],
+    "look up": lambda: functional.embedding(TARGETS, X),
+    "put": lambda: torch.zeros(4, 6).index_put((TARGETS,), X),
+    "pad": lambda: functional.pad(X, (1, 1)),
+    "mask": lambda: X.masked_fill(X > 0, 0),
+    "triangle": X.tril,
+    "sort": X.sort,
+    "choose": lambda: torch.where(X > 0, X, X),
+    "zeros": lambda: torch.zeros(4, 6),
+    "random numbers": lambda: torch.randn(4, 6),
+}
+
+NO_FLOATING_POINT = {
+    "compare": lambda: X > 0,
+    "count": (X > 0).sum,
+    "add integers": lambda: TARGETS + TARGETS,
+    "index of the largest": X.argmax,
+}
+
+
+@pytest.mark.parametrize(("step", "operations"), OPERATIONS.values(), ids=OPERATIONS)
+def test_operations(count, step, operations):
+    assert count(step).pointwise["forward"] == operations
+
+
+@pytest.mark.parametrize("step", MOVEMENT.values(), ids=MOVEMENT)
+def test_movement_is_zero_by_rule(count, step):
+    counted = count(step)
+    assert (counted.total, sum(counted.pointwise.values())) == (0, 0)
+
+
+@pytest.mark.parametrize("step", NO_FLOATING_POINT.values(), ids=NO_FLOATING_POINT)
+def test_what_gives_no_floating_point_numbers_takes_no_flops(count, step):
+    assert sum(count(step).pointwise.values()) == 0
+
+
+def test_the_four_layers_of_a_published_profile(count):
+    model = nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5), nn.ReLU()).eval()
+    counted = count(lambda: model(ones(8, 16)))
+    bias = 8 * 5  # which the profile left out
+    assert counted.total == 2 * 640
+    assert counted.total + counted.pointwise["forward"] == 1704 + bias
