@@ -4,6 +4,9 @@ PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 py
 TORCH_INDEX ?= $(or $(shell cat .venv/torch-index 2>/dev/null),https://download.pytorch.org/whl/cpu)
 PORT ?= 8000
 
+# torch's profiler writes a log of its own to stderr.
+export KINETO_LOG_LEVEL := 99
+
 BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
 

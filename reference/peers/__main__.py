@@ -1,0 +1,34 @@
+"""`make peers` calls this: an environment for the other counters, then what they say of every specimen."""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from flopsite.install import CHOSEN_INDEX, LOCK, index_option
+
+HERE = Path(__file__).parent
+VENV = Path(".venv-peers")
+PYTHON = str(VENV / "bin" / "python")
+PIP = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+
+def main() -> None:
+    """Install torch as the book's own environment did, the counters as they were pinned, and ask them."""
+    if subprocess.call([PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL) if VENV.exists() else True:
+        print(f"Creating {VENV}", flush=True)
+        venv.create(VENV, clear=True, symlinks=True, with_pip=True)
+    steps = {
+        "torch": [*PIP, *index_option(CHOSEN_INDEX.read_text()), "--constraint", LOCK, "torch", "setuptools", "numpy"],
+        "the counters": [*PIP, "--no-deps", "--no-build-isolation", "--requirement", "reference/peers-requirements.txt"],
+    }
+    for what, command in steps.items():
+        print(f"Installing {what} ...", flush=True)
+        if subprocess.call(command):
+            sys.exit(f"{what} cannot be installed: see pip's words above. Nothing was recorded.")
+    sys.exit(subprocess.call([PYTHON, HERE / "record.py"], env={**os.environ, "PYTHONPATH": "src"}))
+
+
+if __name__ == "__main__":
+    main()

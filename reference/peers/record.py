@@ -1,0 +1,96 @@
+"""Ask every counter about every specimen, each in a process of its own, and write down what they say."""
+
+import contextlib
+import io
+import json
+import multiprocessing
+import os
+import platform
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import version
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+from counters import COUNTERS
+from effects import left_behind, snapshot
+
+from flopbook.specimens import SPECIMENS
+
+DATA = Path("reference/data/peers.json")
+SECONDS = 60
+
+
+def main() -> None:
+    """Record all answers; a count that takes too long or takes the process with it is an answer too."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["torch", "flopbook.specimens"])
+    results = {}
+    for number, (name, (package, _)) in enumerate(COUNTERS.items(), 1):
+        print(f"[{number}/{len(COUNTERS)}] {name} {version(package)}", flush=True)
+        answers = {specimen.name: ask(processes, name, place) for place, specimen in enumerate(SPECIMENS)}
+        results[name] = {"package": package, "version": version(package), "specimens": answers}
+    write({**circumstances(), "counters": results})
+
+
+def ask(processes, name: str, place: int) -> dict:
+    """What a counter says of a specimen, or how it failed."""
+    receiver, sender = processes.Pipe(duplex=False)
+    process = processes.Process(target=answer, args=(name, place, sender))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv() if receiver.poll(SECONDS) else {"crashes": f"no answer in {SECONDS} s"}
+    except EOFError:
+        return {"crashes": "the process died"}
+    finally:
+        process.kill()
+        process.join()
+
+
+def answer(name: str, place: int, sender: Connection) -> None:
+    """Count in this process, and notice what is left behind."""
+    torch.manual_seed(0)
+    _, count = COUNTERS[name]
+    model, inputs = SPECIMENS[place].build()
+    before = snapshot(model)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            found = count(model, inputs)
+        except Exception as error:
+            found = {"crashes": reason(error, said.getvalue())}
+        found["leaves"] = left_behind(before, model, inputs)
+    sender.send(found)
+
+
+def reason(error: Exception, printed: str) -> str:
+    """The exception in one line; what a tool caught and printed says more than what came after."""
+    words = f"{type(error).__name__}: {error}"
+    caught = [line for line in printed.splitlines() if "Error: " in line]
+    return (caught[-1] if caught else words.splitlines()[0]).strip()[:200]
+
+
+def circumstances() -> dict:
+    """When and where this was recorded."""
+    return {
+        "schema": 1,
+        "recorded": datetime.now(timezone.utc).date().isoformat(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "units": "FLOPs of contractions where the counter tells them apart; 2 for each multiply-accumulate it reports",
+    }
+
+
+def write(recorded: dict) -> None:
+    """Replace the file in one move."""
+    unfinished = DATA.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(recorded, indent=1) + "\n")
+    os.replace(unfinished, DATA)
+    print(f"{sum(len(c['specimens']) for c in recorded['counters'].values())} answers are in {DATA}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
