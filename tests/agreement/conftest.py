@@ -1,0 +1,39 @@
+"""Where agreement is tested, and how many networks are drawn."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from flopbook.accounting import TrainingStep
+
+# The same networks on every run: a failure is never news about something else than the change at hand.
+settings.register_profile(
+    "agreement", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("agreement")
+
+
+@pytest.fixture(scope="module", params=["cpu", "accelerator"])
+def device(request):
+    """The processor, then the accelerator where there is one."""
+    if request.param == "cpu":
+        return torch.device("cpu")
+    if not torch.accelerator.is_available():
+        pytest.skip("this machine has no accelerator that PyTorch can use: agreement is tested on the CPU only")
+    return torch.accelerator.current_accelerator()
+
+
+@pytest.fixture(scope="session")
+def without():
+    """Forget one product of a training step: what must never agree."""
+
+    def forget(step, number):
+        number %= len(step.forward + step.backward)
+        forward, backward = list(step.forward), list(step.backward)
+        if number < len(forward):
+            del forward[number]
+        else:
+            del backward[number - len(forward)]
+        return TrainingStep(tuple(forward), tuple(backward))
+
+    return forget
