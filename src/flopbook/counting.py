@@ -20,6 +20,8 @@ from flopbook.operators.lookup import find_rule
 from flopbook.operators.pointwise import elements
 from flopbook.operators.table import FOUND, MOVES
 from flopbook.tally import PHASES, ModuleTotal, Tally
+from flopbook.tree import Breakdown, break_down
+from flopbook.views import Views
 
 _current_node = torch._C._current_autograd_node
 
@@ -31,16 +33,19 @@ class _Mode(TorchDispatchMode):
         super().__init__()
         self._place, self._tally, self._uncounted = count._place, count._tally, count._uncounted
 
+    supports_higher_order_operators = True
+
     @classmethod
     def _should_skip_dynamo(cls):
         return False  # the default wraps every call, at a third of its cost; nothing is compiled here
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        rule = FOUND.get(func._op) or find_rule(func)
+        operator = getattr(func, "_op", func)  # what func calls, without a frame of its own: this runs often
+        rule = FOUND.get(operator) or find_rule(func)
         if rule is None:
-            return self._without_rule(func, args, kwargs)
-        out = func(*args, **kwargs)
+            return self._without_rule(func, args, kwargs or {})
+        kwargs = kwargs or {}
+        out = operator(*args, **kwargs)
         if rule is not MOVES:
             kwargs.pop("out", None)  # a rule gets the result as its first argument, which has that name
             name, contraction, pointwise = rule
@@ -51,17 +56,20 @@ class _Mode(TorchDispatchMode):
 
     def _without_rule(self, func, args, kwargs):
         """Count an operator that is made of others by its parts; note any other as uncounted."""
-        with self:
-            out = func.decompose(*args, **kwargs)
-        if out is NotImplemented:
-            out = func(*args, **kwargs)
-            written = (out, *args, *kwargs.values()) if func._schema.is_mutable else out
-            if elements(written):  # what gives no floating-point numbers does no arithmetic on them
-                self._uncounted[func._schema.name] += 1
+        schema = getattr(func, "_schema", None)
+        if schema:
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **kwargs)
+        written = (out, *args, *kwargs.values()) if schema and schema.is_mutable else out
+        if elements(written):  # what gives no floating-point numbers does no arithmetic on them
+            self._uncounted[schema.name if schema else f"{func.namespace}::{func}"] += 1
         return out
 
 
-class FlopCount(Tally):
+class FlopCount(Views, Tally):
     """FLOPs of everything that runs inside the ``with`` block.
 
     Forward, backward and recomputed contractions, each operator by its own
@@ -124,7 +132,7 @@ class FlopCount(Tally):
             raise RuntimeError("this FlopCount counts already: use another one inside its with block")
         self._reset()
         with ExitStack() as stack:
-            stack.enter_context(_eager_when_compiled())
+            stack.enter_context(eager_when_compiled())
             stack.enter_context(self._modules)
             for hook in (
                 register_optimizer_step_pre_hook(self._start_optimizer),
@@ -161,6 +169,12 @@ class FlopCount(Tally):
             for path, phases in flops.items()
         }
 
+    @property
+    def breakdown(self) -> Breakdown:
+        """The count as plain data: its tree of modules and its operators."""
+        kinds = {path: type(module).__name__ for path, module in self._modules.modules.items()}
+        return break_down(self, kinds, self._modules.parameters())
+
     def _is_here(self) -> bool:
         """Whether this count's mode is on in the thread that asks."""
         if get_ident() == self._thread:
@@ -196,7 +210,7 @@ def _recomputes(node: torch.autograd.graph.Node) -> bool:
 
 
 @contextmanager
-def _eager_when_compiled():
+def eager_when_compiled():
     """Run compiled functions uncompiled: their fused kernels cannot be told apart.
 
     Compiling under a dispatch mode would give up on the function for good. If it first happened

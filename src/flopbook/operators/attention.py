@@ -4,6 +4,8 @@ The backward kernels keep no scores: they compute them again from queries and
 keys, hence five products and not the four of the unfused graph.
 """
 
+from torch._higher_order_ops.flex_attention import flex_attention, flex_attention_backward
+
 from flopbook.operators.table import aten, flop_rule, pointwise_rule
 
 FORWARD = (
@@ -28,7 +30,7 @@ def _scores(query, key) -> int:
     return B * H * T * S
 
 
-@flop_rule(*FORWARD)
+@flop_rule(*FORWARD, flex_attention)
 def attention(out, query, key, value, *_, **__):
     return 2 * _scores(query, key) * (query.shape[-1] + value.shape[-1])
 
@@ -39,10 +41,15 @@ def attention_backward(out, grad, query, key, value, *_, **__):
     return 2 * _scores(query, key) * (3 * query.shape[-1] + 2 * value.shape[-1])
 
 
-@pointwise_rule(*FORWARD)
+@pointwise_rule(*FORWARD, flex_attention)
 def softmax(out, query, key, *_, **__):
     """Scaling and, for each score, the five operations of a softmax."""
     return 6 * _scores(query, key)
+
+
+@flop_rule(flex_attention_backward)
+def flex_backward(out, query, key, value, result, logsumexp, grad, *_, **__):
+    return attention_backward(out, grad, query, key, value)
 
 
 @pointwise_rule(*BACKWARD)

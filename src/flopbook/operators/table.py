@@ -4,15 +4,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch._ops import OpOverloadPacket
+from torch._ops import HigherOrderOperator, OpOverloadPacket
 
 aten = torch.ops.aten
 
+Operator = OpOverloadPacket | HigherOrderOperator
+
 #: FLOPs of contractions: each rule is called with the result and the operator's arguments.
-CONTRACTIONS: dict[OpOverloadPacket, Callable[..., int]] = {}
+CONTRACTIONS: dict[Operator, Callable[..., int]] = {}
 
 #: Pointwise arithmetic of operators that do not simply do one operation per element.
-POINTWISE: dict[OpOverloadPacket, Callable[..., int]] = {}
+POINTWISE: dict[Operator, Callable[..., int]] = {}
 
 
 class Rule(NamedTuple):
@@ -31,7 +33,7 @@ MOVES = Rule("moves")
 FOUND: dict[Callable, Rule] = {}
 
 
-def flop_rule(*operators: OpOverloadPacket) -> Callable:
+def flop_rule(*operators: Operator) -> Callable:
     """Register the decorated function as the rule of `operators`.
 
     Parameters
@@ -67,14 +69,14 @@ def flop_rule(*operators: OpOverloadPacket) -> Callable:
     return _register(CONTRACTIONS, operators)
 
 
-def pointwise_rule(*operators: OpOverloadPacket) -> Callable:
+def pointwise_rule(*operators: Operator) -> Callable:
     """Register the decorated function as the pointwise arithmetic of `operators`."""
     return _register(POINTWISE, operators)
 
 
 def _register(table: dict, operators: tuple) -> Callable:
     for operator in operators:
-        if not isinstance(operator, OpOverloadPacket):
+        if not isinstance(operator, (OpOverloadPacket, HigherOrderOperator)):
             raise TypeError(f"{operator!r} is no operator: give one such as torch.ops.aten.mm, without overload")
 
     def register(rule: Callable[..., int]) -> Callable[..., int]:
