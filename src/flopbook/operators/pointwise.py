@@ -13,7 +13,6 @@ from torch import Tensor
 
 from flopbook.operators.table import aten, pointwise_rule
 
-
 _NUMBERS = {
     dtype
     for dtype in vars(torch).values()
@@ -36,8 +35,8 @@ def of_result(out, *_, **__) -> int:
 
 
 def of_input(out, first, *_, **__) -> int:
-    """One operation for each element of the first argument, which a reduction reduces."""
-    return elements(first)
+    """One operation for each element of the first argument, which a reduction reduces; none if it gives indices."""
+    return elements(first) if out is None or elements(out) else 0
 
 
 def per_element(operations: int, *operators) -> None:
