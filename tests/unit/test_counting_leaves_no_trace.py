@@ -14,6 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from flopbook.counting import FlopCount
 
 
+@pytest.fixture(autouse=True)
+def _compiler_as_it_is_by_default():
+    torch.compiler.set_stance("default")
+    yield
+    torch.compiler.set_stance("default")
+
+
 class Broken(nn.Module):
     def forward(self, x):
         return x @ ones(2, 3)  # does not fit
@@ -297,6 +304,4 @@ def test_counts_that_overlap_in_threads_leave_the_compiler_as_it_was():
     with FlopCount():
         left.set()
         thread.join()
-    after = eval_frame._stance
-    torch.compiler.set_stance("default")
-    assert after == before
+    assert eval_frame._stance == before

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from flopbook.comparison import Comparison
-from flopbook.figures import plot_comparison, plot_magnitudes, plot_sweep
+from flopbook.figures import plot_bit_layouts, plot_comparison, plot_magnitudes, plot_shapes, plot_sweep
+from flopbook.products import matmul
 
 BOTH = Comparison(
     ("predicted", "counted"),
@@ -75,14 +76,31 @@ def test_magnitudes_are_points_on_a_logarithmic_scale():
     assert list(ax.lines[0].get_xdata()) == [1e6, 2e25]
 
 
+def test_a_bit_layout_has_a_square_for_each_bit():
+    ax = plot_bit_layouts({"float16": (5, 10), "bfloat16": (8, 7)})
+    assert len(ax.patches) == 16 + 16
+    assert texts(ax.get_yticklabels()) == ["float16", "bfloat16"]
+    assert texts(ax.get_legend().get_texts()) == ["sign", "exponent", "fraction"]
+    assert ax.get_xlabel() == "bits"
+
+
+def test_shapes_are_drawn_to_scale_and_turned_so_that_equal_letters_meet():
+    product = matmul("x[B,D] @ w[K,D] -> y[B,K]")
+    ax = plot_shapes([product], {"B": 4, "D": 3, "K": 2})
+    assert [(patch.get_height(), patch.get_width()) for patch in ax.patches] == [(4, 3), (3, 2), (4, 2)]
+    assert {"x", "wᵀ", "y"} <= set(texts(ax.texts))
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda ax: plot_comparison(BOTH, ax),
         lambda ax: plot_sweep([1, 2], {"a": [1, 2]}, x_label="", y_label="", ax=ax),
         lambda ax: plot_magnitudes({"a": 1}, x_label="", ax=ax),
+        lambda ax: plot_bit_layouts({"a": (1, 2)}, ax),
+        lambda ax: plot_shapes([matmul("x[B,D] @ w[D,K] -> y[B,K]")], {"B": 4, "D": 3, "K": 2}, ax),
     ],
-    ids=["comparison", "sweep", "magnitudes"],
+    ids=["comparison", "sweep", "magnitudes", "bit layouts", "shapes"],
 )
 def test_a_figure_is_drawn_where_one_asks(draw, axes):
     assert draw(axes) is axes

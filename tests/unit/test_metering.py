@@ -1,0 +1,85 @@
+"""The meter of a training loop: counts a step once for each shape, and times it thereafter."""
+
+import pytest
+import torch
+from torch import nn
+
+from flopbook.metering import FlopMeter
+
+B, D, K = 7, 5, 3
+STEP = 2 * 2 * B * D * K  # forward and the weight's gradient
+
+
+@pytest.fixture
+def train():
+    layer = nn.Linear(D, K)
+    return lambda x: layer(x).sum().backward()
+
+
+def test_every_step_adds_its_flops(train):
+    meter = FlopMeter()
+    for x in torch.ones(4, B, D):
+        with meter(x):
+            train(x)
+    assert (meter.steps, meter.flops) == (4, 4 * STEP)
+    assert meter.flop_per_s > 0
+
+
+def test_another_shape_is_counted_anew(train):
+    meter = FlopMeter()
+    for length in (B, B, 2 * B, B):
+        x = torch.ones(length, D)
+        with meter(x):
+            train(x)
+    assert (meter.steps, meter.flops) == (4, 5 * STEP)
+    assert meter.count.total == STEP
+
+
+def test_anything_that_the_flops_depend_on_is_a_key(train):
+    meter, x = FlopMeter(), torch.ones(B, D)
+    for needed in (False, True, True):
+        with meter(x, needed):
+            train(x.requires_grad_(needed))
+            x = x.detach()
+    assert meter.flops == 3 * STEP + 2 * (STEP // 2)
+
+
+def test_rates_are_there_once_a_step_was_only_timed(train):
+    meter, x = FlopMeter(peak_flop_per_s=1e12), torch.ones(B, D)
+    with meter(x):
+        train(x)
+    assert (meter.flop_per_s, meter.mfu) == (None, None)
+    with meter(x):
+        train(x)
+    assert meter.mfu == pytest.approx(meter.flop_per_s / 1e12)
+
+
+def test_without_a_peak_there_is_no_utilization(train):
+    meter, x = FlopMeter(), torch.ones(B, D)
+    for _ in range(2):
+        with meter(x):
+            train(x)
+    assert meter.mfu is None
+
+
+def test_a_step_that_fails_is_not_metered(train):
+    meter, x = FlopMeter(), torch.ones(B, D)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), meter(x):
+            train(x)
+            _ = 1 / 0
+    assert (meter.steps, meter.flops) == (0, 0)
+
+
+def test_it_prints_steps_and_flops(train):
+    meter, x = FlopMeter(), torch.ones(B, D)
+    with meter(x):
+        train(x)
+    assert repr(meter) == f"<1 steps, {STEP} FLOPs>"
+
+
+@pytest.mark.parametrize("peak", [0, -1.0, float("nan")])
+def test_a_peak_is_positive(peak):
+    with pytest.raises(ValueError) as error:
+        FlopMeter(peak)
+    assert str(error.value) == f"peak_flop_per_s={peak!r} is no peak: write a positive number of FLOP/s"
