@@ -10,8 +10,8 @@ release = metadata.version("flopbook")
 extensions = [
     "flopsite",
     "myst_nb",
+    "numpydoc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",
@@ -26,6 +26,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!flopbook\.).*")]
 nb_custom_formats = {".md": ["nbformat.reads", {"as_version": 4}]}
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 bibtex_bibfiles = ["references.bib"]
@@ -33,9 +34,7 @@ bibtex_default_style = "plain"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 add_module_names = False
-napoleon_google_docstring = False
-napoleon_use_ivar = True
-napoleon_use_rtype = False
+numpydoc_show_class_members = False
 
 html_theme = "furo"
 html_title = "The FLOP Book"

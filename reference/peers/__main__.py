@@ -16,12 +16,18 @@ PIP = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 
 def main() -> None:
     """Install torch as the book's own environment did, the counters as they were pinned, and ask them."""
-    if subprocess.call([PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL) if VENV.exists() else True:
+    if not Path(PYTHON).exists():
         print(f"Creating {VENV}", flush=True)
         venv.create(VENV, clear=True, symlinks=True, with_pip=True)
     steps = {
         "torch": [*PIP, *index_option(CHOSEN_INDEX.read_text()), "--constraint", LOCK, "torch", "setuptools", "numpy"],
-        "the counters": [*PIP, "--no-deps", "--no-build-isolation", "--requirement", "reference/peers-requirements.txt"],
+        "the counters": [
+            *PIP,
+            "--no-deps",
+            "--no-build-isolation",
+            "--requirement",
+            "reference/peers-requirements.txt",
+        ],
     }
     for what, command in steps.items():
         print(f"Installing {what} ...", flush=True)

@@ -6,10 +6,13 @@ that contracts where the tool tells it apart, `left_out` what it says itself
 that it has no rule for.
 """
 
+# ruff: noqa: PLC0415  (a counter is imported where it is asked: some replace functions already then)
+
 import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 
 from torch import Tensor, nn
 
@@ -45,7 +48,7 @@ def fvcore(model, inputs):
     analysis = FlopCountAnalysis(model, inputs)
     contracting = {"addmm", "bmm", "conv", "einsum", "matmul", "linear"}
     macs = sum(macs for operator, macs in analysis.by_operator().items() if operator in contracting)
-    return {"forward": 2 * macs, "left_out": sorted(analysis.unsupported_ops())}
+    return {"forward": 2 * int(macs), "left_out": sorted(analysis.unsupported_ops())}
 
 
 @_counter("calflops", "calflops")
@@ -59,21 +62,22 @@ def calflops(model, inputs):
     return {"forward": 2 * forward, "backward": 2 * (macs(include_backPropagation=True) - forward)}
 
 
-def _ptflops(model, inputs, backend):
+def _ptflops(model, inputs, backend, **options):
     from ptflops import get_model_complexity_info
 
-    macs, _ = get_model_complexity_info(
-        model, (1,), input_constructor=lambda _: inputs[0], as_strings=False, print_per_layer_stat=False, backend=backend
-    )
+    options |= {"as_strings": False, "print_per_layer_stat": False, "backend": backend}
+    macs, _ = get_model_complexity_info(model, (1,), input_constructor=lambda _: inputs[0], **options)
     if macs is None:
-        raise RuntimeError("no count is finished")
+        raise RuntimeError("no count")
     return macs
 
 
 @_counter("ptflops, pytorch", "ptflops")
 def ptflops_pytorch(model, inputs):
-    """Its number is for one of the entries along the input's first axis."""
-    return {"forward": 2 * len(inputs[0]) * _ptflops(model, inputs, "pytorch")}
+    """What modules do is averaged over the input's first axis, what functions do is not: undo the average."""
+    modules = _ptflops(deepcopy(model), inputs, "pytorch", backend_specific_config={"count_functional": False})
+    both = _ptflops(model, inputs, "pytorch")
+    return {"forward": 2 * (len(inputs[0]) * modules + both - modules)}
 
 
 @_counter("ptflops, aten", "ptflops")
@@ -116,7 +120,10 @@ def torchprofile(model, inputs):
         nodes = profile_macs(model, inputs, reduction=None)
     words = [str(warning.message) for warning in caught]
     left_out = sorted({text.split('"')[1] for text in words if text.startswith("No handlers found")})
-    return {"forward": 2 * sum(macs for node, macs in nodes.items() if node.operator in operators), "left_out": left_out}
+    return {
+        "forward": 2 * sum(macs for node, macs in nodes.items() if node.operator in operators),
+        "left_out": left_out,
+    }
 
 
 @_counter("torch-flops", "torch-flops")
@@ -133,10 +140,11 @@ def torch_flops(model, inputs):
 
 @_counter("flopth", "flopth")
 def flopth(model, inputs):
-    # It needs torchvision's models for its command line only; its wheels ask for one build of torch.
-    sys.modules["torchvision.models"] = sys.modules["torchvision"] = types.ModuleType("torchvision")
-    sys.modules["torchvision"].models = sys.modules["torchvision.models"]
+    # It wants torchvision's list of models, for its command line only.
+    sys.modules["torchvision"] = sys.modules["torchvision.models"] = types.ModuleType("torchvision")
+    sys.modules["torchvision"].models = sys.modules["torchvision"]
     from flopth import flopth as count
 
     count(model, inputs=inputs, bare_number=True)
-    return {"forward": 2 * sum(int(m.flops[0]) for m in model.modules() if isinstance(m, _CONTRACTING) and hasattr(m, "flops"))}
+    counted = (m for m in model.modules() if isinstance(m, _CONTRACTING) and hasattr(m, "flops"))
+    return {"forward": 2 * sum(int(m.flops[0]) for m in counted)}
