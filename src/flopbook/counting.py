@@ -3,9 +3,8 @@
 Nothing here imports SymPy, so that agreement with a formula means something.
 """
 
-import sys
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from threading import get_ident
 
 import torch
@@ -15,6 +14,7 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flopbook.compiling import eager_when_compiled
 from flopbook.modules import ModuleTracker
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.pointwise import elements
@@ -207,23 +207,3 @@ def _recomputes(node: torch.autograd.graph.Node) -> bool:
     """
     has_hooks = torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
     return has_hooks or node.name() == "CheckpointFunctionBackward"
-
-
-@contextmanager
-def eager_when_compiled():
-    """Run compiled functions uncompiled: their fused kernels cannot be told apart.
-
-    Compiling under a dispatch mode would give up on the function for good. If it first happened
-    inside the block, what the compiler remembers of it is dropped.
-    """
-    compiler = "torch._dynamo"
-    if compiler in sys.modules:
-        with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Using `torch.compile", UserWarning)  # it minds our hooks
-            yield
-        return
-    try:
-        yield
-    finally:
-        if compiler in sys.modules:
-            torch.compiler.reset()

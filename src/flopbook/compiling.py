@@ -1,0 +1,48 @@
+"""Compiled functions run uncompiled while something is counted."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Lock
+
+import torch
+
+_COMPILER = "torch._dynamo"
+
+# The compiler's stance holds for all threads: the first count takes it, the last one gives it back.
+_lock = Lock()
+_running: list[object] = []
+_give_back = ExitStack()
+
+
+@contextmanager
+def eager_when_compiled() -> Iterator[None]:
+    """Run compiled functions operator by operator: their fused kernels cannot be told apart."""
+    count = object()
+    with _lock:
+        if not _running:
+            _give_back.enter_context(_eager())
+        _running.append(count)
+    try:
+        yield
+    finally:
+        with _lock:
+            _running.remove(count)
+            if not _running:
+                _give_back.close()
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Compiling under a dispatch mode gives up on a function for good, so what was compiled is dropped."""
+    if _COMPILER in sys.modules:
+        with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Using `torch.compile", UserWarning)  # it minds our hooks
+            yield
+        return
+    try:
+        yield
+    finally:
+        if _COMPILER in sys.modules:
+            torch.compiler.reset()
