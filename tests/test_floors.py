@@ -25,6 +25,7 @@ PLACES = {
     "products": ("predicting", 0),
     "accounting": ("predicting", 1),
     "operators": ("measuring", 0),
+    "compiling": ("measuring", 0),
     "modules": ("measuring", 0),
     "tally": ("measuring", 0),
     "tree": ("measuring", 0),

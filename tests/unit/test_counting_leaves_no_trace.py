@@ -288,7 +288,6 @@ def test_an_update_in_another_thread_does_not_end_ours():
     assert (counted.forward, counted.optimizer) == (0, 2 * 3 * 4 * 4)
 
 
-@pytest.mark.xfail(strict=True, reason="the count that leaves last puts back the setting that the first one made")
 def test_counts_that_overlap_in_threads_leave_the_compiler_as_it_was():
     before = eval_frame._stance
     entered, left = threading.Event(), threading.Event()
