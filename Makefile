@@ -11,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help html serve test lab notebooks lint types bench clean
+.PHONY: help html serve test lab notebooks lint types bench peers clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,9 @@ types: $(INSTALLED)  ## Check types
 
 bench: html  ## Measure the build and the counters
 	@$(BIN)/python -m tests.bench
+
+peers: $(INSTALLED)  ## Ask the other FLOP counters and record what they say
+	@$(BIN)/python reference/peers
 
 clean:  ## Remove what the build wrote; .venv stays
 	@rm -rf _build

@@ -1,9 +1,9 @@
 """How each counter is asked, by its own documented call.
 
 Each function takes a model and its inputs and returns FLOPs: the tool's own
-numbers, doubled where it counts multiply-accumulates. `forward` is the part
-that contracts where the tool tells it apart, `left_out` what it says itself
-that it has no rule for.
+numbers, doubled where it counts multiply-accumulates (DeepSpeed and calflops
+have only FLOPs for some operators). `forward` is the part that contracts where
+the tool tells it apart, `left_out` what it says itself that it has no rule for.
 """
 
 # ruff: noqa: PLC0415  (a counter is imported where it is asked: some replace functions already then)
@@ -37,8 +37,8 @@ def _counter(name: str, package: str) -> Callable[[Counter], Counter]:
 def deepspeed(model, inputs):
     from deepspeed.profiling.flops_profiler import get_model_profile
 
-    _, macs, _ = get_model_profile(model, args=list(inputs), print_profile=False, as_string=False)
-    return {"forward": 2 * macs}
+    flops, macs, _ = get_model_profile(model, args=list(inputs), print_profile=False, as_string=False)
+    return {"forward": 2 * macs or flops}
 
 
 @_counter("fvcore", "fvcore")
@@ -55,11 +55,13 @@ def fvcore(model, inputs):
 def calflops(model, inputs):
     from calflops import calculate_flops
 
-    def macs(**options):
-        return calculate_flops(model, args=list(inputs), print_results=False, output_as_string=False, **options)[1]
-
-    forward = macs()
-    return {"forward": 2 * forward, "backward": 2 * (macs(include_backPropagation=True) - forward)}
+    options = {"args": list(inputs), "print_results": False, "output_as_string": False}
+    flops, macs, _ = calculate_flops(model, **options)
+    with_backward, macs_with_backward, _ = calculate_flops(model, include_backPropagation=True, **options)
+    return {
+        "forward": 2 * macs or flops,
+        "backward": int(2 * (macs_with_backward - macs) or with_backward - flops),
+    }
 
 
 def _ptflops(model, inputs, backend, **options):

@@ -28,15 +28,15 @@ def snapshot(model: nn.Module) -> dict[str, dict]:
     }
 
 
-def left_behind(before: dict[str, dict], model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> dict[str, list[str]]:
-    """The places that differ from `before`, by kind; and the exception, if the model no longer runs."""
+def left_behind(before: dict[str, dict], model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> dict[str, dict]:
+    """How many places differ from `before`, by kind, and the first; and the exception if the model no longer runs."""
     found = {}
     for kind, after in snapshot(model).items():
         changed = [place for place, value in after.items() if (place, value) not in before[kind].items()]
         if changed:
-            found[kind] = changed
+            found[kind] = {"places": len(changed), "first": changed[0]}
     try:
         model(*inputs)
     except Exception as error:
-        found["no longer runs"] = [f"{type(error).__name__}: {error}".splitlines()[0]]
+        found["no longer runs"] = {"places": 1, "first": f"{type(error).__name__}: {error}".splitlines()[0]}
     return found

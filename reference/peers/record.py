@@ -76,12 +76,13 @@ def reason(error: Exception, printed: str) -> str:
 
 def circumstances() -> dict:
     """When and where this was recorded."""
+    machine = platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{os.cpu_count()} cores"
     return {
         "schema": 1,
         "recorded": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "system": ", ".join(machine),
         "units": "FLOPs of contractions where the counter tells them apart; 2 for each multiply-accumulate it reports",
     }
 

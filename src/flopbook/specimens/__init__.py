@@ -7,6 +7,8 @@ that they share are the sizes.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from flopbook.specimens import derivations, models
 from flopbook.specimens.derivations import Derivation
 from flopbook.specimens.models import Built
@@ -47,6 +49,17 @@ class Specimen:
         """A fresh model and its inputs."""
         return self.model(**self.sizes)
 
+    def loss(self) -> torch.Tensor:
+        """The mean square of what a fresh model answers."""
+        model, inputs = self.build()
+        return model(*inputs).float().square().mean()
+
+    def step(self) -> None:
+        """Forward and backward pass of a fresh model; inference has no backward pass."""
+        loss = self.loss()
+        if loss.requires_grad:
+            loss.backward()
+
     @property
     def derivation(self) -> Derivation:
         """The products of a training step."""
@@ -67,11 +80,11 @@ class Specimen:
         """FLOPs of what a checkpoint runs again."""
         return self.derivation.flops("recomputed", self.sizes)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.name
 
 
-def _specimen(family: str, name: str, kind: str, derivation: str = "", **sizes: int) -> Specimen:
+def _specimen(family: str, name: str, kind: str, derivation: str = "", /, **sizes: int) -> Specimen:
     return Specimen(family, name, getattr(models, kind), getattr(derivations, derivation or kind), sizes)
 
 

@@ -131,7 +131,7 @@ def stacked_recurrent() -> Derivation:
     return Derivation(training_step(*products, data=["x", *(f"rest{name}" for _, name in layers)]))
 
 
-def _attention(number="") -> tuple[Product, Product]:
+def _attention(number: str = "") -> tuple[Product, Product]:
     """Scores of T queries and S keys in H heads, and the values by their weights; dense, whatever the mask."""
     return (
         matmul(f"q{number}[B,H,T,E] @ k{number}[B,H,S,E] -> s{number}[B,H,T,S]"),
@@ -147,7 +147,7 @@ def _grouped_attention() -> tuple[Product, Product]:
     )
 
 
-def _self_attention(x: str, scores: Product, values: Product, number="") -> tuple[Product, ...]:
+def _self_attention(x: str, scores: Product, values: Product, number: str = "") -> tuple[Product, ...]:
     """Queries, keys and values in one product, P wide, the attention, and what joins the heads, J = H E wide."""
     return (
         matmul(f"{x}{number}[B,T,D] @ wp{number}[D,P] -> qkv{number}[B,T,P]"),
@@ -172,7 +172,7 @@ def multi_head_attention() -> Derivation:
     return Derivation(training_step(*_self_attention("x", *_attention()), data="x"))
 
 
-def _feed_forward(number="") -> tuple[Product, Product]:
+def _feed_forward(number: str = "") -> tuple[Product, Product]:
     return (
         matmul(f"n{number}[B,T,D] @ w1{number}[D,F] -> f{number}[B,T,F]"),
         matmul(f"g{number}[B,T,F] @ w2{number}[F,D] -> z{number}[B,T,D]"),

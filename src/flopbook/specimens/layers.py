@@ -4,7 +4,6 @@
 
 import torch
 from torch import nn
-from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
 
 class Apply(nn.Module):
@@ -67,8 +66,8 @@ class Attention(nn.Module):
         q, k, v = heads.split(self.heads, dim=1)
         if self.rotary:
             q, k = self.rotate(q), self.rotate(k)
-        causal, shared = self.mask is None, self.heads[0] > self.heads[1]
-        o = scaled_dot_product_attention(q, k, v, attn_mask=self.mask, is_causal=causal, enable_gqa=shared)
+        options = {"attn_mask": self.mask, "is_causal": self.mask is None, "enable_gqa": q.shape[1] > k.shape[1]}
+        o = nn.functional.scaled_dot_product_attention(q, k, v, **options)
         return self.join(o.transpose(1, 2).flatten(2))
 
     def rotate(self, x):
@@ -103,7 +102,7 @@ class GPT(nn.Module):
 
     def forward(self, tokens):
         x = self.norm(self.blocks(self.tokens(tokens) + self.positions))
-        return linear(x, self.tokens.weight)
+        return nn.functional.linear(x, self.tokens.weight)
 
 
 class SwiGLU(nn.Module):
@@ -115,7 +114,7 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(F, D, bias=False)
 
     def forward(self, x):
-        return self.down(silu(self.gate(x)) * self.up(x))
+        return self.down(nn.functional.silu(self.gate(x)) * self.up(x))
 
 
 class Mixture(nn.Module):

@@ -59,8 +59,8 @@ def transposed(B, C, K, X, Y, R, S, **_) -> Built:
 
 
 def cnn(B, C, D, H, K, X, Y, R, **_) -> Built:
-    first = nn.Conv2d(C, D, R, padding="same", bias=False), nn.BatchNorm2d(D), nn.ReLU(), nn.MaxPool2d(2)
-    second = nn.Conv2d(D, H, R, padding="same", bias=False), nn.BatchNorm2d(H), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+    first = nn.Conv2d(C, D, R, padding=1, bias=False), nn.BatchNorm2d(D), nn.ReLU(), nn.MaxPool2d(2)
+    second = nn.Conv2d(D, H, R, padding=1, bias=False), nn.BatchNorm2d(H), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
     return nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(H, K)), (torch.randn(B, C, X, Y),)
 
 
