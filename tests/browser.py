@@ -8,7 +8,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Response, sync_playwright
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 MISSING = (
@@ -48,7 +48,7 @@ def served(site: Path) -> Iterator[str]:
 def weigh(browser: Browser, address: str) -> int:
     """Bytes of a page and of everything it loads: HTML, style, scripts, fonts and figures."""
     with browser.new_page() as page:
-        responses = []
-        page.on("response", lambda response: responses.append(response))
+        responses: list[Response] = []
+        page.on("response", lambda response: responses.append(response))  # noqa: PLW0108  (playwright marks what it calls)
         page.goto(address, wait_until="networkidle")
         return sum(len(response.body()) for response in responses if response.ok)

@@ -1,0 +1,84 @@
+"""The notebooks that readers take away: made of the pages, readable in any Jupyter, the same every time."""
+
+import re
+
+import jupytext
+import nbformat
+import pytest
+
+from flopsite.markdown import plain_markdown
+from tests.conftest import ROOT
+
+MYST = re.compile(r"^[`:]{3,}\{|\{[a-z:]+\}`|^\([\w-]+\)=", re.MULTILINE)
+SECONDS_LIMIT = 60  # a page
+
+
+@pytest.fixture(scope="module")
+def notebooks(site):
+    folder = site / "notebooks"
+    return {str(path.relative_to(folder).with_suffix("")): nbformat.read(path, 4) for path in folder.rglob("*.ipynb")}
+
+
+def code(notebook) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_every_notebook_holds_the_code_of_its_page(notebooks):
+    assert notebooks
+    for name, notebook in notebooks.items():
+        nbformat.validate(notebook)
+        assert code(notebook) == code(jupytext.read(ROOT / f"{name}.md")), name
+
+
+def test_every_lecture_and_lab_is_a_notebook(notebooks):
+    pages = {
+        f"{path.parent.name}/{path.stem}"
+        for folder in ("lectures", "notebooks")
+        for path in (ROOT / folder).glob("*.md")
+    }
+    assert pages <= set(notebooks)
+
+
+def test_no_myst_is_left_in_a_notebook(notebooks):
+    left = {
+        name: [found for cell in notebook.cells if cell.cell_type == "markdown" for found in MYST.findall(cell.source)]
+        for name, notebook in notebooks.items()
+    }
+    assert left == {name: [] for name in notebooks}
+
+
+def test_cells_are_known_by_their_content(notebooks):
+    for notebook in notebooks.values():
+        ids = [cell.id for cell in notebook.cells]
+        assert len(ids) == len(set(ids))
+        assert all(re.fullmatch(r"[0-9a-f]{12}-\d+", name) for name in ids)
+
+
+def test_every_page_keeps_its_time(site):
+    kept = {
+        path: nbformat.read(path, 4).metadata.flopsite.seconds for path in (ROOT / "_build" / "pages").rglob("*.ipynb")
+    }
+    assert kept
+    assert {path.stem: seconds for path, seconds in kept.items() if seconds > SECONDS_LIMIT} == {}
+
+
+@pytest.mark.parametrize(
+    "myst, plain",
+    [
+        (":::{note}\nText.\n:::", "> **Note**\n>\n> Text."),
+        ("````{admonition} A {math}`B`\n```python\n1\n```\n````", "> **A $B$**\n>\n> ```python\n> 1\n> ```"),
+        (":::{dropdown} Solution\n:open:\nSo.\n:::", "> **Solution**\n>\n> So."),
+        ("```{math}\n:label: here\na\n```", "$$\na\n$$"),
+        ("```{code-block} console\n$ make\n```", "```console\n$ make\n```"),
+        ("```python\n{math}`kept`\n```", "```python\n{math}`kept`\n```"),
+        ("(target)=\n% a comment\ntext", "text"),
+        ("Term\n: meaning", "**Term:** meaning"),
+        (
+            "see {ref}`here <there>` and [page](01-page.md#part)",
+            "see <ref here <there>> and [page](01-page.ipynb#part)",
+        ),
+        ("```{toctree}\nindex\n```", ""),
+    ],
+)
+def test_directives_and_roles_become_plain(myst, plain):
+    assert plain_markdown(myst, lambda role, content: f"<{role} {content}>") == plain
