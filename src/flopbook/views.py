@@ -58,7 +58,7 @@ class Views:
         return dump(as_dict(self.breakdown), path)
 
     def _repr_html_(self) -> str:
-        return html_of(self.breakdown, columns(self.breakdown))
+        return html_of(self.breakdown)
 
 
 def columns(counted: Breakdown) -> list[Column]:
@@ -159,15 +159,28 @@ def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
     return f"<table><caption>{escape(caption)}</caption><thead><tr>{headings}</tr></thead><tbody>{lines}</tbody></table>"
 
 
-def html_of(counted: Breakdown, tree: Sequence[Column]) -> str:
-    """Phases, operators and modules; these fold, with the browser's own means."""
+def html_of(counted: Breakdown) -> str:
+    """Phases, operators and modules."""
+    phases = html_table(phase_rows(counted), f"FLOPs, {counted.witness}")
+    return html_block(phases, html_folded(counted, columns(counted)), *html_lines(notes(counted)))
+
+
+def html_block(*parts: str) -> str:
+    """The parts of one output, together."""
+    return f'<div class="flopbook-count">{"".join(parts)}</div>'
+
+
+def html_lines(lines: Sequence[str]) -> list[str]:
+    """A paragraph for each line."""
+    return [f"<p>{escape(line)}</p>" for line in lines]
+
+
+def html_folded(counted: Breakdown, tree: Sequence[Column]) -> str:
+    """Operators and modules, which fold with the browser's own means."""
     operators = html_table(operator_rows(counted), "FLOPs of each operator, in all phases")
     return (
-        '<div class="flopbook-count">'
-        f"{html_table(phase_rows(counted), f'FLOPs, {counted.witness}')}"
-        f"{''.join(f'<p>{escape(line)}</p>' for line in notes(counted))}"
         f"<details><summary>Operators</summary>{operators}</details>"
-        f"<details open><summary>Modules</summary><ul>{_html_node(counted.step, tree, 2)}</ul></details></div>"
+        f"<details open><summary>Modules</summary><ul>{_html_node(counted.step, tree, 2)}</ul></details>"
     )
 
 

@@ -1,0 +1,51 @@
+"""The rule of thumb of 6 x parameters x batch, and by how much it errs."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+#: What parameters x batch is multiplied by.
+FACTORS = {"forward": 2, "backward": 4}
+
+
+class Formula(NamedTuple):
+    """What the rule of thumb says: factor x parameters x batch.
+
+    Attributes
+    ----------
+    factor, flops : int
+        2 forward, 4 backward, 6 for both; and what comes out.
+    error : float
+        How much of what was counted that is too much; negative where it is too
+        little.
+    """
+
+    factor: int
+    flops: int
+    error: float
+
+
+def formulas(parameters: int, samples: int, counted: Mapping[str, int]) -> dict[str, Formula]:
+    """What the rule says of each phase that ran, and of all.
+
+    Parameters
+    ----------
+    parameters, samples : int
+        The model's parameters, and the batch.
+    counted : dict of str to int
+        FLOPs of the forward and of the backward pass, and of all.
+
+    Returns
+    -------
+    dict of str to Formula
+        By phase, with the ``total`` last.
+
+    Examples
+    --------
+    >>> formulas(4_466_520, 256, {"forward": 2_284_322_816, "backward": 4_343_726_080, "total": 6_628_048_896})["total"]
+    Formula(factor=6, flops=6860574720, error=0.035...)
+    """
+    factors = {phase: factor for phase, factor in FACTORS.items() if counted[phase]}
+    if factors:
+        factors["total"] = sum(factors.values())
+    said = {phase: factor * parameters * samples for phase, factor in factors.items()}
+    return {phase: Formula(factors[phase], flops, flops / counted[phase] - 1) for phase, flops in said.items()}

@@ -1,0 +1,136 @@
+"""What can be seen of a step while it runs: the model's first call, and the optimizers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import get_ident
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
+from torch.utils._pytree import tree_leaves
+
+
+@dataclass
+class Seen:
+    """The tensors that the model was first called with, and the optimizers that stepped."""
+
+    inputs: list[Tensor] | None = None
+    optimizers: list[Optimizer] = field(default_factory=list)
+
+
+@contextmanager
+def observe(model: nn.Module) -> Iterator[Seen]:
+    """See what the block does with a model.
+
+    Parameters
+    ----------
+    model : Module
+        Compiled or not.
+
+    Yields
+    ------
+    Seen
+        Filled while the block runs.
+    """
+    seen, thread = Seen(), get_ident()
+
+    def called(module: nn.Module, arguments: tuple, keywords: Mapping) -> None:
+        if seen.inputs is None:
+            seen.inputs = [leaf.detach() for leaf in tree_leaves((arguments, keywords)) if isinstance(leaf, Tensor)]
+
+    def stepped(optimizer: Optimizer, *_: object) -> None:
+        if get_ident() == thread and optimizer not in seen.optimizers:
+            seen.optimizers.append(optimizer)
+
+    original = getattr(model, "_orig_mod", model)  # a compiled module wraps the model
+    hooks = (
+        original.register_forward_pre_hook(called, with_kwargs=True),
+        register_optimizer_step_post_hook(stepped),
+    )
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What was measured, and where.
+
+    Attributes
+    ----------
+    model, device : str
+        The model's class, and where its parameters are.
+    dtypes : tuple of str
+        Of the parameters.
+    inputs : tuple of str
+        Type and shape of each tensor that the model was first called with.
+    optimizers : tuple of str
+        Class and settings of each optimizer that stepped.
+    torch, threads : str, int
+        PyTorch's version and its threads on the processor.
+    """
+
+    model: str
+    device: str
+    dtypes: tuple[str, ...]
+    inputs: tuple[str, ...]
+    optimizers: tuple[str, ...]
+    torch: str
+    threads: int
+
+
+def configuration(model: nn.Module, seen: Seen) -> Configuration:
+    """Describe a model and what was seen of its step."""
+    tensors = list(model.parameters()) or seen.inputs or []
+    devices = sorted({str(tensor.device) for tensor in tensors})
+    return Configuration(
+        model=type(getattr(model, "_orig_mod", model)).__name__,
+        device=", ".join(devices),
+        dtypes=tuple(sorted({_dtype(tensor) for tensor in tensors})),
+        inputs=tuple(f"{_dtype(tensor)}{list(tensor.shape)}" for tensor in seen.inputs or []),
+        optimizers=tuple(_settings(optimizer) for optimizer in seen.optimizers),
+        torch=torch.__version__,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _settings(optimizer: Optimizer) -> str:
+    """Class and settings, but for those that are off."""
+    group: dict[str, Any] = optimizer.param_groups[0]
+    given = ", ".join(f"{name}={group[name]}" for name in optimizer.defaults if group[name])
+    return f"{type(optimizer).__name__}({given})"
+
+
+def leading_axis(model: nn.Module, seen: Seen) -> int:
+    """Size of the leading axis of the first tensor that the model was called with."""
+    name = type(getattr(model, "_orig_mod", model)).__name__
+    if seen.inputs is None:
+        raise ValueError(f"the step never called {name}: give the model that it calls, as in model(x)")
+    tensors = [tensor for tensor in seen.inputs if tensor.dim()]
+    if not tensors:
+        raise ValueError(f"{name} was called without a tensor that has axes: give samples=...")
+    return tensors[0].shape[0]
+
+
+def check(step: object, model: object, samples: object, restore: Iterable[object]) -> None:
+    """Refuse what cannot be measured, and say what to give instead."""
+    if not callable(step):
+        raise TypeError(f"{step!r} cannot be called: write Report.measure(lambda: ..., model=model)")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model={model!r} is no torch.nn.Module: give the model that the step calls")
+    if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
+        raise ValueError(f"samples={samples!r}: give how many samples a step takes, 1 or more")
+    if any(map(is_lazy, model.parameters())):
+        raise ValueError(f"{type(model).__name__} has parameters without a size yet: call it once before")
+    for thing in restore:
+        if not hasattr(thing, "__dict__"):
+            raise TypeError(f"restore: {thing!r} has no attributes to bring back: give objects such as a scheduler")
