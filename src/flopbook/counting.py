@@ -31,7 +31,8 @@ class _Mode(TorchDispatchMode):
 
     def __init__(self, count: "FlopCount"):
         super().__init__()
-        self._place, self._tally, self._uncounted = count._place, count._tally, count._uncounted
+        self._place, self._tally = count._place, count._tally
+        self._masked, self._uncounted = count._masked, count._uncounted
 
     supports_higher_order_operators = True
 
@@ -48,10 +49,13 @@ class _Mode(TorchDispatchMode):
         out = operator(*args, **kwargs)
         if rule is not MOVES:
             kwargs.pop("out", None)  # a rule gets the result as its first argument, which has that name
-            name, contraction, pointwise = rule
+            name, contraction, pointwise, masked = rule
             flops = contraction(out, *args, **kwargs) if contraction else 0
             apart = pointwise(out, *args, **kwargs) if pointwise else 0
-            self._tally[(*self._place(), name, flops, apart)] += 1
+            phase, module = self._place()
+            self._tally[phase, module, name, flops, apart] += 1
+            if masked:
+                self._masked[phase] += masked(out, *args, **kwargs)
         return out
 
     def _without_rule(self, func, args, kwargs):
@@ -86,6 +90,10 @@ class FlopCount(Views, Tally):
         FLOPs of the contractions of all phases.
     pointwise : dict of str to int
         Pointwise FLOPs of each phase.
+    masked : dict of str to int
+        FLOPs of each phase that fused causal attention spends on keys after
+        their query. They are part of the phase's FLOPs: attention is counted
+        dense, and without them it is counted causal.
     by_operator : dict of str to Total
         FLOPs and calls of every operator that contracts, most FLOPs first.
     by_module : dict of str to ModuleTotal

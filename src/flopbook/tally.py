@@ -54,6 +54,10 @@ class Tally:
         FLOPs of the contractions of all phases.
     pointwise : dict of str to int
         Pointwise FLOPs of each phase.
+    masked : dict of str to int
+        FLOPs of each phase that fused causal attention spends on keys after
+        their query. They are part of the phase's FLOPs: attention is counted
+        dense, and without them it is counted causal.
     by_operator : dict of str to Total
         FLOPs and calls of every operator that contracts, most FLOPs first.
     calls : dict of Call to int
@@ -67,6 +71,7 @@ class Tally:
 
     def __init__(self):
         self._tally: defaultdict[tuple, int] = defaultdict(int)
+        self._masked: dict[str, int] = dict.fromkeys(PHASES, 0)
         self._uncounted: defaultdict[str, int] = defaultdict(int)
 
     def note(self, phase: str, module: str, operator: str, flops: int, pointwise: int):
@@ -106,6 +111,10 @@ class Tally:
         for call, calls in self.calls.items():
             totals[call.phase] += call.pointwise * calls
         return totals
+
+    @property
+    def masked(self) -> dict[str, int]:
+        return dict(self._masked)
 
     @property
     def by_operator(self) -> dict[str, Total]:

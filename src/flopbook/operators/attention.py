@@ -6,7 +6,7 @@ keys, hence five products and not the four of the unfused graph.
 
 from torch._higher_order_ops.flex_attention import flex_attention, flex_attention_backward
 
-from flopbook.operators.table import aten, flop_rule, pointwise_rule
+from flopbook.operators.table import aten, flop_rule, masked_rule, pointwise_rule
 
 FORWARD = (
     aten._scaled_dot_product_flash_attention_for_cpu,
@@ -39,6 +39,32 @@ def attention(out, query, key, value, *_, **__):
 def attention_backward(out, grad, query, key, value, *_, **__):
     """Scores again, and the gradients of query and key; those of weights and value."""
     return 2 * _scores(query, key) * (3 * query.shape[-1] + 2 * value.shape[-1])
+
+
+def _causal(operator) -> int:
+    """Where among its arguments an operator is told to be causal."""
+    return [argument.name for argument in operator.default._schema.arguments].index("is_causal")
+
+
+def _masked_share(rule, operator):
+    """Rule for the part of `rule` that lies above the diagonal, where the operator is causal."""
+    position = _causal(operator)
+
+    def masked(out, *args, **kwargs):
+        if not kwargs.get("is_causal", len(args) > position and args[position]):
+            return 0
+        query, key = args[1:3] if operator in BACKWARD else args[:2]
+        T, S = query.shape[-2], key.shape[-2]
+        seen = sum(min(t, S) for t in range(1, T + 1))
+        return rule(out, *args, **kwargs) * (T * S - seen) // (T * S)
+
+    return masked
+
+
+for _operator in FORWARD:
+    masked_rule(_operator)(_masked_share(attention, _operator))
+for _operator in BACKWARD:
+    masked_rule(_operator)(_masked_share(attention_backward, _operator))
 
 
 @pointwise_rule(*FORWARD, flex_attention)

@@ -5,7 +5,7 @@ from torch._ops import HigherOrderOperator, OpOverload
 
 from flopbook.operators.movement import moves
 from flopbook.operators.pointwise import of_input, of_result
-from flopbook.operators.table import CONTRACTIONS, FOUND, MOVES, POINTWISE, Rule
+from flopbook.operators.table import CONTRACTIONS, FOUND, MASKED, MOVES, POINTWISE, Rule
 
 
 def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
@@ -20,7 +20,7 @@ def _look_up(operator: OpOverload | HigherOrderOperator) -> Rule | None:
     packet = getattr(operator, "overloadpacket", operator)
     name = f"{operator.namespace}::{packet.__name__}"
     if packet in CONTRACTIONS or packet in POINTWISE:
-        return Rule(name, CONTRACTIONS.get(packet), POINTWISE.get(packet))
+        return Rule(name, CONTRACTIONS.get(packet), POINTWISE.get(packet), MASKED.get(packet))
     if isinstance(operator, HigherOrderOperator):
         return None
     if moves(operator):

@@ -16,6 +16,9 @@ CONTRACTIONS: dict[Operator, Callable[..., int]] = {}
 #: Pointwise arithmetic of operators that do not simply do one operation per element.
 POINTWISE: dict[Operator, Callable[..., int]] = {}
 
+#: What causal attention spends on keys that lie after the query, a part of its contraction.
+MASKED: dict[Operator, Callable[..., int]] = {}
+
 
 class Rule(NamedTuple):
     """What one call of an operator costs: contractions, and pointwise arithmetic apart."""
@@ -23,6 +26,7 @@ class Rule(NamedTuple):
     operator: str
     contraction: Callable[..., int] | None = None
     pointwise: Callable[..., int] | None = None
+    masked: Callable[..., int] | None = None
 
 
 #: The rule of an operator that only moves or makes data.
@@ -72,6 +76,11 @@ def flop_rule(*operators: Operator) -> Callable:
 def pointwise_rule(*operators: Operator) -> Callable:
     """Register the decorated function as the pointwise arithmetic of `operators`."""
     return _register(POINTWISE, operators)
+
+
+def masked_rule(*operators: Operator) -> Callable:
+    """Register the decorated function as what `operators` spend on masked keys."""
+    return _register(MASKED, operators)
 
 
 def _register(table: dict, operators: tuple) -> Callable:
