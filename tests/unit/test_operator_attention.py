@@ -23,6 +23,20 @@ def test_two_products_forward_whatever_is_masked(count, kinds):
     assert count(lambda: scaled_dot_product_attention(heads(T), heads(S), heads(S), **kinds)).forward == 2 * SCORES
 
 
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_the_causal_half_is_a_figure_apart(count, length):
+    """Of T x T scores, those after their query are masked: T (T - 1) / 2 for each head."""
+    q, k, v = (heads(length) for _ in range(3))
+    counted = count(lambda: scaled_dot_product_attention(q, k, v, is_causal=True).sum().backward())
+    product = 2 * B * H * E * length * (length - 1) // 2
+    assert (counted.masked["forward"], counted.masked["backward"]) == (2 * product, 5 * product)
+
+
+def test_without_causality_nothing_is_masked(count):
+    counted = count(lambda: scaled_dot_product_attention(heads(T), heads(T), heads(T)))
+    assert sum(counted.masked.values()) == 0
+
+
 def test_heads_that_share_keys_compute_as_many_scores(count):
     few = heads(S, number=2)
     assert count(lambda: scaled_dot_product_attention(heads(T), few, few, enable_gqa=True)).forward == 2 * SCORES
