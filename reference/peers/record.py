@@ -31,7 +31,8 @@ def main() -> None:
         print(f"[{number}/{len(COUNTERS)}] {name} {version(package)}", flush=True)
         answers = {specimen.name: ask(processes, name, place) for place, specimen in enumerate(SPECIMENS)}
         results[name] = {"package": package, "version": version(package), "specimens": answers}
-    write({**circumstances(), "counters": results})
+    derived = {specimen.name: specimen.forward for specimen in SPECIMENS}
+    write({**circumstances(), "derived": derived, "counters": results})
 
 
 def ask(processes, name: str, place: int) -> dict:

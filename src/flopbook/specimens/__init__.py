@@ -122,10 +122,10 @@ SPECIMENS: tuple[Specimen, ...] = (
         **_TOKENS, D=10, G=2, R=3, E=4, P=40, J=24,
     ),
     _specimen("Attention", "MultiheadAttention", "multi_head_attention", **_TOKENS, D=12, H=3, E=4, P=36, J=12),
-    _specimen("Attention", "Encoder layer, training", "encoder_layer", **_TOKENS, D=12, H=3, E=4, P=36, J=12, F=20),
+    _specimen("Attention", "Encoder layer, training", "encoder_layer", **_TOKENS, D=12, H=4, E=3, P=36, J=12, F=20),
     _specimen(
         "Attention", "Encoder layer, inference", "encoder_layer_inference",
-        **_TOKENS, D=12, H=3, E=4, P=36, J=12, F=20,
+        **_TOKENS, D=12, H=4, E=3, P=36, J=12, F=20,
     ),
     _specimen("Models", "GPT, tied embedding", "gpt", **_TOKENS, V=50, D=16, H=2, E=8, P=48, J=16, F=40),
     _specimen("Models", "Llama block", "llama", **_TOKENS, D=10, G=2, R=3, E=4, P=40, J=24, F=18),

@@ -26,7 +26,7 @@ def verdict(said: int, derived: int, pointwise: int = 0) -> str:
     Examples
     --------
     >>> [verdict(said, 100, pointwise=10) for said in (100, 0, 115, 50, 121)]
-    ['exact', 'counts 0', '+ pointwise', '× 0.50', '× 1.21']
+    ['exact', 'counts 0', '+ pointwise', '× 0.5', '× 1.21']
     """
     if said == derived:
         return "exact"
@@ -34,7 +34,7 @@ def verdict(said: int, derived: int, pointwise: int = 0) -> str:
         return "counts 0"
     if 0 < said - derived <= 2 * pointwise:
         return "+ pointwise"
-    return f"× {said / derived:.2f}"  # noqa: RUF001
+    return f"× {said / derived:.3g}"  # noqa: RUF001
 
 
 @dataclass(frozen=True)
