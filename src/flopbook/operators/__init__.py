@@ -12,6 +12,7 @@ from flopbook.operators import (  # noqa: F401  (importing them fills the table)
     products,
     recurrent,
 )
+from flopbook.operators.movement import MOVEMENT
 from flopbook.operators.table import CONTRACTIONS, POINTWISE, flop_rule
 
-__all__ = ["CONTRACTIONS", "POINTWISE", "flop_rule"]
+__all__ = ["CONTRACTIONS", "MOVEMENT", "POINTWISE", "flop_rule"]

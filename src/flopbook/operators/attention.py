@@ -32,12 +32,13 @@ def _scores(query, key) -> int:
 
 @flop_rule(*FORWARD, flex_attention)
 def attention(out, query, key, value, *_, **__):
+    """Two products over all queries and keys: the scores, and their weighted sum of the values."""
     return 2 * _scores(query, key) * (query.shape[-1] + value.shape[-1])
 
 
 @flop_rule(*BACKWARD)
 def attention_backward(out, grad, query, key, value, *_, **__):
-    """Scores again, and the gradients of query and key; those of weights and value."""
+    """Five products: the scores again, and the gradients of query, key, weights and value."""
     return 2 * _scores(query, key) * (3 * query.shape[-1] + 2 * value.shape[-1])
 
 
@@ -75,6 +76,7 @@ def softmax(out, query, key, *_, **__):
 
 @flop_rule(flex_attention_backward)
 def flex_backward(out, query, key, value, result, logsumexp, grad, *_, **__):
+    """As of any fused attention: five products."""
     return attention_backward(out, grad, query, key, value)
 
 
@@ -102,6 +104,6 @@ def multi_head_attention(out, query, key, value, D, *_, **__):
 
 @flop_rule(aten._transformer_encoder_layer_fwd)
 def encoder_layer(out, source, D, heads, *rest, **__):
-    """The inference path of nn.TransformerEncoderLayer."""
+    """The inference path of nn.TransformerEncoderLayer: attention and two products."""
     F = rest[11].shape[0]
     return multi_head_attention(out, source, source, source, D) + 4 * _tokens(source)[2] * D * F

@@ -15,6 +15,7 @@ def _taps(image, weight, result, transposed: bool) -> int:
 
 @flop_rule(aten.convolution, aten._convolution, aten.convolution_overrideable)
 def convolution(out, image, weight, bias, stride, padding, dilation, transposed, *_, **__):
+    """One multiply-accumulate for each element of the result (transposed: of the input) and tap."""
     return _taps(image, weight, out, transposed)
 
 
@@ -30,4 +31,5 @@ def convolution_backward(
 def convolution_backward_overrideable(
     out, grad, image, weight, stride, padding, dilation, transposed, extra, groups, needed, **__
 ):
+    """The same, for accelerators that bring their own convolution."""
     return (needed[0] + needed[1]) * _taps(image, weight, grad, transposed)

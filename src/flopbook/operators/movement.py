@@ -4,7 +4,7 @@ import torch
 from torch._ops import OpOverload
 
 #: Operators that copy, look up, fill or select elements; views and random numbers are known by their tags.
-MOVEMENT = set(  # noqa: SIM905  (a hundred names read better without quotes)
+MOVEMENT = set(
     """
     _assert_async _copy_from _foreach_copy_ _foreach_zero_ _fw_primal _local_scalar_dense
     _reshape_alias _reshape_copy _reshape_from_tensor _resize_output_ _to_copy _unsafe_index
@@ -24,7 +24,7 @@ MOVEMENT = set(  # noqa: SIM905  (a hundred names read better without quotes)
     unsafe_split unsafe_split_with_sizes upsample_nearest1d upsample_nearest2d upsample_nearest3d
     _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d value_selecting_reduction_backward
     view_as_complex_copy view_as_real_copy where zero zero_ zeros zeros_like
-    """.split()
+    """.split()  # noqa: SIM905  (a hundred names read better without quotes)
 )
 
 

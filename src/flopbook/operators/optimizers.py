@@ -21,18 +21,18 @@ def sgd(
     return operations * elements(parameters) + _decay(parameters, weight_decay, maximize)
 
 
-#: First moment 3, second moment 1 + 3, root, division and epsilon 3, step 3.
 _ADAM = 13
 
 
 @pointwise_rule(aten._fused_adam_)
 def adam(out, parameters, *_, weight_decay=0, amsgrad=False, maximize=False, **__):
+    """First moment 3, second moment 4, root, division and epsilon 3, step 3."""
     return (_ADAM + bool(amsgrad)) * elements(parameters) + _decay(parameters, weight_decay, maximize)
 
 
 @pointwise_rule(aten._fused_adamw_)
 def adamw(out, parameters, *_, weight_decay=0, amsgrad=False, maximize=False, **__):
-    """The decay is one multiplication of the parameter itself."""
+    """As Adam, with the decay as one multiplication of the parameter itself."""
     operations = _ADAM + bool(amsgrad) + bool(weight_decay) + bool(maximize)
     return operations * elements(parameters)
 

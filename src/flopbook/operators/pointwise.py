@@ -42,9 +42,11 @@ def of_input(out, first, *_, **__) -> int:
 def per_element(operations: int, *operators) -> None:
     """Say that `operators` do so many operations for each element of their first argument."""
 
-    @pointwise_rule(*operators)
     def rule(out, first, *_, **__):
         return operations * elements(first)
+
+    rule.__doc__ = f"{operations} operations for each element."
+    pointwise_rule(*operators)(rule)
 
 
 def _both(*names: str):
@@ -75,12 +77,6 @@ per_element(3, aten.mse_loss)
 per_element(4, aten.var, aten.std, aten.var_mean, aten.std_mean)
 
 
-@pointwise_rule(aten.mse_loss_backward)
-def mse_loss_backward(out, *_, **__):
-    """The difference, and twice it over the number of elements."""
-    return 2 * elements(out)
-
-
 # maximum, subtract, exponential, sum, divide (or subtract the logarithm)
 per_element(5, aten._softmax, aten._safe_softmax, aten._log_softmax)
 # multiply (or exponential), sum, subtract, multiply
@@ -92,31 +88,36 @@ per_element(4, aten._softmax_backward_data, aten._log_softmax_backward_data)
     aten._addmm_activation,
 )  # fmt: skip
 def add_bias(out, *_, **__):
+    """Adding the bias: one for each element of the result."""
     return elements(out)
 
 
 @pointwise_rule(aten.convolution, aten._convolution)
 def convolution_bias(out, image, weight, bias=None, *_, **__):
+    """Adding the bias, where there is one."""
     return 0 if bias is None else elements(out)
 
 
 @pointwise_rule(aten.convolution_backward)
 def convolution_bias_backward(out, grad, *arguments, **__):
+    """Adding up the gradient of the bias, where it is needed."""
     return elements(grad) if arguments[-1][2] else 0
 
 
 def _normalise(first, weight) -> int:
-    """Mean, difference, square and its mean, scaling: 4 an element, 5 with a weight and a bias."""
+    """Mean, difference, square and its mean, scaling; weight and bias are one more."""
     return (4 if weight is None else 5) * elements(first)
 
 
 @pointwise_rule(aten.native_layer_norm)
 def layer_norm(out, first, shape, weight=None, *_, **__):
+    """Mean, difference, square and its mean, scaling: 4 for each element, 5 with a weight and a bias."""
     return _normalise(first, weight)
 
 
 @pointwise_rule(aten.native_group_norm)
 def group_norm(out, first, weight=None, *_, **__):
+    """As a layer norm."""
     return _normalise(first, weight)
 
 
@@ -154,6 +155,7 @@ def average_pool(out, image, kernel, *_, **__):
 
 @pointwise_rule(aten.max_pool2d_with_indices, aten.max_pool3d_with_indices)
 def max_pool(out, image, kernel, *_, **__):
+    """A comparison for each element of a window."""
     return elements(out[0]) * math.prod(kernel)
 
 
@@ -189,6 +191,7 @@ def scattered_sum(out, target, axis, index, source, *_, **__):
 
 @pointwise_rule(aten.index_put, aten.index_put_, aten._index_put_impl_)
 def scattered_put(out, target, indices, source, accumulate=False, *_, **__):
+    """One addition for each element, where elements are added up."""
     return elements(source) if accumulate else 0
 
 
@@ -196,3 +199,44 @@ def scattered_put(out, target, indices, source, accumulate=False, *_, **__):
 def distances(out, first, second, *_, **__):
     """Difference, its power and the sum: 3 for each pair and coordinate."""
     return 3 * elements(out) * first.shape[-1]
+
+
+@pointwise_rule(aten._embedding_bag, aten._embedding_bag_forward_only)
+def embedding_bag(out, weight, indices, *_, **__):
+    """One addition for each element of the rows that are looked up."""
+    return indices.numel() * weight.shape[1]
+
+
+@pointwise_rule(aten._embedding_bag_backward, aten._embedding_bag_dense_backward)
+def embedding_bag_backward(out, grad, indices, *_, **__):
+    """One addition for each element of the rows that were looked up."""
+    return indices.numel() * grad.shape[1]
+
+
+def per_result(operations: int, *operators) -> None:
+    """Say that `operators` do so many operations for each element of their result."""
+
+    def rule(out, *_, **__):
+        return operations * elements(out)
+
+    rule.__doc__ = f"{operations} operations for each element of the result."
+    pointwise_rule(*operators)(rule)
+
+
+# the difference, and twice it over the number of elements
+per_result(2, aten.mse_loss_backward)
+# a weighted sum of the neighbors: one multiplication each, one addition less
+per_result(3, aten.upsample_linear1d)
+per_result(7, aten.upsample_bilinear2d, aten._upsample_bilinear2d_aa)
+per_result(15, aten.upsample_trilinear3d)
+per_result(31, aten.upsample_bicubic2d, aten._upsample_bicubic2d_aa)
+# backward, each element of the gradient is spread over them
+per_element(4, aten.upsample_linear1d_backward)
+per_element(8, aten.upsample_bilinear2d_backward, aten._upsample_bilinear2d_aa_backward)
+per_element(16, aten.upsample_trilinear3d_backward)
+per_element(32, aten.upsample_bicubic2d_backward, aten._upsample_bicubic2d_aa_backward)
+per_element(
+    1, aten.upsample_nearest1d_backward, aten.upsample_nearest2d_backward, aten.upsample_nearest3d_backward,
+    aten._upsample_nearest_exact1d_backward, aten._upsample_nearest_exact2d_backward,
+    aten._upsample_nearest_exact3d_backward,
+)  # fmt: skip

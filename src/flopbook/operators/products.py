@@ -24,6 +24,7 @@ def added_product(out, added, left, right, **__):
 
 @flop_rule(aten.addbmm, aten.addbmm_)
 def summed_products(out, added, left, right, **__):
+    """As many products as there are matrices in the batch; adding them up is pointwise."""
     (G, B, D), (_, _, K) = left.shape, right.shape
     return 2 * G * B * D * K
 

@@ -23,12 +23,14 @@ def _needed(position: int) -> bool:
 
 @flop_rule(aten.mkldnn_rnn_layer)
 def lstm_layer(out, data, weight_data, weight_state, *_, **__):
+    """Each step multiplies its input and the state before it by the weights of all four gates."""
     steps_times_batch = data.shape[0] * data.shape[1]
     return 2 * steps_times_batch * (weight_data.numel() + weight_state.numel())
 
 
 @flop_rule(aten.mkldnn_rnn_layer_backward)
 def lstm_layer_backward(out, data, weight_data, weight_state, *_, **__):
+    """Gradients of the weights, of the states between steps, and of what else needs one."""
     T, B = data.shape[:2]
     data_products = T * (_needed(1) + _needed(0))
     state_products = T * _needed(2) + T - 1 + _needed(5)
@@ -37,6 +39,7 @@ def lstm_layer_backward(out, data, weight_data, weight_state, *_, **__):
 
 @pointwise_rule(aten.mkldnn_rnn_layer, aten.mkldnn_rnn_layer_backward)
 def lstm_cells(out, data, weight_data, weight_state, *_, **__):
+    """Biases, activations and the new state: 21 for each unit and step."""
     return _LSTM_CELL * data.shape[0] * data.shape[1] * weight_state.shape[1]
 
 
@@ -56,12 +59,14 @@ def _tokens(data, batch_first: bool, batch_sizes) -> tuple[int, int]:
 
 @flop_rule(aten._cudnn_rnn)
 def cudnn_rnn(out, data, weights, per_layer, buffer, hx, cx, mode, hidden, projection, *rest, **__):
+    """Each step multiplies its input and the state before it by the weights of all gates."""
     tokens, _ = _tokens(data, rest[1], rest[5])
     return 2 * tokens * sum(map(sum, _cudnn_parts(weights, per_layer, projection > 0)))
 
 
 @flop_rule(aten._cudnn_rnn_backward)
 def cudnn_rnn_backward(out, data, weights, per_layer, *rest, **__):
+    """Gradients of the weights, of the states between steps, and of what else needs one."""
     projection, batch_first, batch_sizes, needed = rest[9], rest[11], rest[15], rest[18]
     directions = 2 if rest[14] else 1
     tokens, first = _tokens(data, batch_first, batch_sizes)
