@@ -7,23 +7,24 @@ from torch._ops import OpOverload
 MOVEMENT = set(
     """
     _assert_async _copy_from _foreach_copy_ _foreach_zero_ _fw_primal _local_scalar_dense
-    _reshape_alias _reshape_copy _reshape_from_tensor _resize_output_ _to_copy _unsafe_index
-    _unsafe_index_put _unsafe_masked_index _unsafe_view alias_copy arange as_strided_scatter cat
-    channel_shuffle clone complex constant_pad_nd copy copy_ detach_ diag_embed diagonal_backward
-    diagonal_scatter embedding empty empty_like empty_permuted empty_strided equal eye fill fill_
-    flip full full_like gather index index_copy index_copy_ index_fill index_fill_
-    index_put index_put_ index_select is_same_size lift linspace logspace masked_fill masked_fill_
-    masked_scatter masked_scatter_ masked_select max_pool2d_with_indices_backward
-    max_pool3d_with_indices_backward max_unpool2d max_unpool3d _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned narrow_copy to_padded_tensor new_empty
-    new_empty_strided new_full new_ones new_zeros nonzero ones ones_like pixel_shuffle
-    pixel_unshuffle put_ record_stream reflection_pad1d reflection_pad2d reflection_pad3d repeat
-    repeat_interleave replication_pad1d replication_pad2d replication_pad3d resize_ roll rot90
-    scalar_tensor scatter scatter_ select_backward select_scatter set_ slice_backward
-    slice_scatter sort split_with_sizes_copy stack topk trace_backward tril
-    tril_indices triu triu_indices unfold_backward unfold_copy unique_consecutive unique_dim
-    unsafe_split unsafe_split_with_sizes upsample_nearest1d upsample_nearest2d upsample_nearest3d
-    _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d value_selecting_reduction_backward
-    view_as_complex_copy view_as_real_copy where zero zero_ zeros zeros_like
+    _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned _reshape_alias _reshape_copy
+    _reshape_from_tensor _resize_output_ _to_copy _unsafe_index _unsafe_index_put
+    _unsafe_masked_index _unsafe_view _upsample_nearest_exact1d _upsample_nearest_exact2d
+    _upsample_nearest_exact3d alias_copy arange as_strided_scatter cat channel_shuffle clone complex
+    constant_pad_nd copy copy_ detach_ diag_embed diagonal_backward diagonal_scatter embedding empty
+    empty_like empty_permuted empty_strided equal eye fill fill_ flip full full_like gather index
+    index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_select is_same_size
+    lift linspace logspace masked_fill masked_fill_ masked_scatter masked_scatter_ masked_select
+    max_pool2d_with_indices_backward max_pool3d_with_indices_backward max_unpool2d max_unpool3d
+    narrow_copy new_empty new_empty_strided new_full new_ones new_zeros nonzero ones ones_like
+    pixel_shuffle pixel_unshuffle put_ record_stream reflection_pad1d reflection_pad2d
+    reflection_pad3d repeat repeat_interleave replication_pad1d replication_pad2d replication_pad3d
+    resize_ roll rot90 scalar_tensor scatter scatter_ select_backward select_scatter set_
+    slice_backward slice_scatter sort split_with_sizes_copy stack to_padded_tensor topk
+    trace_backward tril tril_indices triu triu_indices unfold_backward unfold_copy
+    unique_consecutive unique_dim unsafe_split unsafe_split_with_sizes upsample_nearest1d
+    upsample_nearest2d upsample_nearest3d value_selecting_reduction_backward view_as_complex_copy
+    view_as_real_copy where zero zero_ zeros zeros_like
     """.split()  # noqa: SIM905  (a hundred names read better without quotes)
 )
 
