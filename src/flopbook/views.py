@@ -116,10 +116,7 @@ def operator_rows(counted: Breakdown) -> list[tuple[str, ...]]:
 
 def module_rows(step: Node, tree: Sequence[Column], depth: int | None = None) -> list[tuple[str, ...]]:
     """Every module down to a depth, after a row of headings."""
-    rows = [
-        ("  " * level + node.title, *(column.text(node) for column in tree))
-        for level, node in step.walk(depth)
-    ]
+    rows = [("  " * level + node.title, *(column.text(node) for column in tree)) for level, node in step.walk(depth)]
     return [("module", *(column.heading for column in tree)), *rows]
 
 
@@ -156,7 +153,9 @@ def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
         for name, *cells in body
     )
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{headings}</tr></thead><tbody>{lines}</tbody></table>"
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{headings}</tr></thead><tbody>{lines}</tbody></table>"
+    )
 
 
 def html_of(counted: Breakdown) -> str:

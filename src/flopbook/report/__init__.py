@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from flopbook.files import write_whole
 from flopbook.report.formulas import Formula, formulas
 from flopbook.report.latency import now, time_modules
-from flopbook.report.memory import Memory, memory, peak_of
+from flopbook.report.memory import Memory, weigh
 from flopbook.report.observing import Configuration, check, configuration, leading_axis, observe
 from flopbook.report.progress import progress
 from flopbook.report.show import as_dict, html, text
@@ -63,8 +62,8 @@ class Report:
 
     Examples
     --------
-    >>> from torch import nn
-    >>> model = nn.Linear(16, 5)
+    >>> import torch
+    >>> model = torch.nn.Linear(16, 5)
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     >>> x = torch.randn(8, 16)
     >>> def step():
@@ -99,7 +98,7 @@ class Report:
         samples: int | None = None,
         restore: Collection[object] = (),
     ) -> "Report":
-        """Count, time and trace a step, and leave everything as it was.
+        """Count, weigh, time and trace a step, and leave everything as it was.
 
         Parameters
         ----------
@@ -136,15 +135,18 @@ class Report:
         buffers, gradients, modes and attributes of the model, optimizers with
         their state, and the random numbers of Python, NumPy and PyTorch. Not
         brought back is what nobody can see, such as how far a data iterator
-        went: let the step reuse one batch, or name the object in `restore`.
+        went: let the step reuse one batch, or name the object in `restore`. On
+        an accelerator the statistic of its peak memory starts anew.
         """
         check(step, model, samples, restore)
-        with progress(stages=4) as shown, as_it_was(model, restore) as state:
+        with progress(stages=5) as shown, as_it_was(model, restore) as state:
             shown.stage("counting")
             with observe(model) as seen, OrderedCount() as counted:
                 step()
             batch = samples or leading_axis(model, seen)
             described = configuration(model, seen)
+            shown.stage("weighing")
+            held = weigh(step, model, seen.optimizers)
             timing, latency, traced = None, {}, None
             if "meta" not in described.device:
                 shown.stage("timing the step")
@@ -154,14 +156,10 @@ class Report:
                 latency = time_modules(step, counted.paths, steps)
                 shown.stage("tracing")
                 state.restore()  # so that it is the step that was counted
-                traced = trace_step(step, counted.order)
-            held = memory(model, seen.optimizers, traced and peak_of(traced["traceEvents"]))
+                traced = json.dumps(trace_step(step, counted.order))
         sizes = {parameter: parameter.numel() for parameter in model.parameters()}
         trainable = sum(size for parameter, size in sizes.items() if parameter.requires_grad)
-        return cls(
-            described, sum(sizes.values()), trainable, batch, counted.breakdown, timing, latency, held,
-            traced and json.dumps(traced),
-        )  # fmt: skip
+        return cls(described, sum(sizes.values()), trainable, batch, counted.breakdown, timing, latency, held, traced)
 
     @property
     def forward(self) -> int:

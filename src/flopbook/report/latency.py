@@ -42,9 +42,7 @@ class _Clock:
             self.seconds[self._paths[module]] += now() - self._started.pop()
 
 
-def time_modules(
-    step: Callable[[], object], paths: Mapping[nn.Module, str], steps: int
-) -> dict[str, float]:
+def time_modules(step: Callable[[], object], paths: Mapping[nn.Module, str], steps: int) -> dict[str, float]:
     """Seconds that each module's forward pass takes in one step, with all that it holds.
 
     Parameters

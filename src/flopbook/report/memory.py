@@ -1,45 +1,94 @@
 """Bytes that a training step holds."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+from weakref import finalize
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.optim.optimizer import Optimizer
 from torch.utils._pytree import tree_leaves
 
+from flopbook.compiling import eager_when_compiled
+
 
 class Memory(NamedTuple):
-    """Bytes after a step, and at its height.
+    """Bytes of each kind.
 
     Attributes
     ----------
     parameters, buffers, gradients : int
-        The model's.
+        The model's, after a step.
     optimizer : int
         State of the optimizers that stepped.
+    activations : int
+        The most that autograd keeps at one time for the backward pass, without
+        parameters and buffers. What a checkpoint keeps for itself is left out.
     peak : int or None
-        The most that the step allocates beyond what was there before it; None
-        where it was not run for that.
+        The most that was allocated on the accelerator during a step, whatever
+        for; None on a processor, which does not tell.
     """
 
     parameters: int
     buffers: int
     gradients: int
     optimizer: int
+    activations: int
     peak: int | None
 
 
-def memory(model: nn.Module, optimizers: Iterable[Optimizer], peak: int | None) -> Memory:
-    """Bytes that a model and its optimizers hold now."""
-    parameters = list(model.parameters())
+class _Kept:
+    """A tensor for as long as autograd keeps it."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+
+class _Scale:
+    """Weighs what autograd keeps; tensors that share a storage weigh once."""
+
+    def __init__(self, model: nn.Module):
+        self._known = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
+        self._kept: Counter[int] = Counter()
+        self._now = self.most = 0
+
+    def pack(self, tensor: Tensor) -> _Kept:
+        kept = _Kept(tensor)
+        storage, size = _storage(tensor), tensor.untyped_storage().nbytes()
+        if storage not in self._known:
+            self._now += size * (not self._kept[storage])
+            self.most = max(self.most, self._now)
+            self._kept[storage] += 1
+            finalize(kept, self._release, storage, size).atexit = False
+        return kept
+
+    def _release(self, storage: int, size: int) -> None:
+        self._kept[storage] -= 1
+        self._now -= size * (not self._kept[storage])
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Optimizer]) -> Memory:
+    """Bytes that a model, its optimizers and one run of its step hold."""
+    scale, parameters = _Scale(model), list(model.parameters())
+    accelerator = torch.get_device_module() if any(p.device.type not in ("cpu", "meta") for p in parameters) else None
+    if accelerator:
+        accelerator.reset_peak_memory_stats()
+    with eager_when_compiled(), saved_tensors_hooks(scale.pack, lambda kept: kept.tensor):
+        step()
     states = [tensor for optimizer in optimizers for tensor in tree_leaves(list(optimizer.state.values()))]
     return Memory(
         parameters=_bytes(parameters),
         buffers=_bytes(model.buffers()),
         gradients=_bytes(parameter.grad for parameter in parameters),
         optimizer=_bytes(states),
-        peak=peak,
+        activations=scale.most,
+        peak=accelerator.max_memory_allocated() if accelerator else None,
     )
 
 
@@ -47,16 +96,3 @@ def _bytes(values: Iterable[Any]) -> int:
     """Bytes of all tensors among the values, each counted once."""
     tensors = {id(value): value for value in values if isinstance(value, Tensor)}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-
-
-def peak_of(events: Iterable[Mapping[str, Any]]) -> int:
-    """The most bytes allocated at once on one device, beyond those at the start, by a trace's memory events."""
-    allocated: defaultdict[tuple[int, int], int] = defaultdict(int)
-    peak = 0
-    for event in events:
-        if event["name"] == "[memory]":
-            noted = event["args"]
-            device = noted["Device Type"], noted["Device Id"]
-            allocated[device] += noted["Bytes"]
-            peak = max(peak, allocated[device])
-    return peak

@@ -26,9 +26,14 @@ class Progress:
         while not self._done.wait(_PATIENCE):
             said = True
             seconds = monotonic() - self._started
-            print(f"\r\x1b[K{self._number} of {self._stages}: {self._name}, {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+            _say(f"{self._number} of {self._stages}: {self._name}, {seconds:.0f} s")
         if said:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            _say("")
+
+
+def _say(line: str) -> None:
+    """Put a line in place of the one before it."""
+    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager

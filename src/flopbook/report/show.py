@@ -109,7 +109,7 @@ def columns(report: "Report") -> list[Column]:
 
 def steps_rows(report: "Report") -> Rows:
     """FLOPs and seconds of one step, and of many."""
-    rows = [("steps", "FLOPs", "time", "FLOP/s")]
+    rows: Rows = [("steps", "FLOPs", "time", "FLOP/s")]
     for steps in (1, report.project().steps):
         _, flops, seconds = report.project(steps)
         timed = (_time(seconds), si(flops / seconds, "FLOP/s")) if seconds else ("", "")
@@ -124,8 +124,8 @@ def _time(seconds: float) -> str:
 
 def memory_rows(report: "Report") -> Rows:
     """Bytes that a step holds."""
-    found = report.memory._asdict()
-    return [("memory", "bytes", "rounded"), *((name, f"{size:,}", si(size, "B")) for name, size in found.items() if size is not None)]
+    known = {name: size for name, size in report.memory._asdict().items() if size is not None}
+    return [("memory", "bytes", "rounded"), *((name, f"{size:,}", si(size, "B")) for name, size in known.items())]
 
 
 def notes(report: "Report") -> list[str]:
@@ -136,12 +136,13 @@ def notes(report: "Report") -> list[str]:
     said.append(f"Contractions and pointwise operators: {both:,} FLOPs; with what is fused {sum(cost):,}.")
     if report.forward and report.backward:
         said.append(f"Backward takes {report.backward / report.forward:.4f} times the FLOPs of forward.")
+    if "".join(report.configuration.inputs).startswith("int"):
+        said.append("The rule of thumb counts tokens: samples=... sets how many a step takes.")
     if report.timing:
-        seconds, spread, calls = report.timing
-        said.append(f"Time: the median of {calls} steps; the middle half spreads over {_time(spread)}.")
+        spread, steps = report.timing.spread_seconds, report.timing.calls
+        said.append(f"Time: the median of {steps} steps; the middle half spreads over {_time(spread)}.")
         said.append("Latency: a module's forward pass with all that it holds and the time in between, uncompiled.")
-    if report.memory.peak:
-        said.append("Peak: the most that a step allocates beyond what was there before it.")
+    said.append("Activations: what autograd keeps for the backward pass, at its most.")
     return said
 
 

@@ -21,15 +21,15 @@ Event = dict[str, Any]
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would write lines of its own to standard error
 
 
-class _Calls(dict):
+class _Calls(defaultdict):
     """A tally that also keeps the order of the calls."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(int)
         self.order: list[tuple] = []
 
     def __missing__(self, key: tuple) -> int:
-        return 0
+        return 0  # without noting it, which would be a call too many
 
     def __setitem__(self, key: tuple, calls: int) -> None:
         self.order.append(key)
@@ -49,11 +49,12 @@ class OrderedCount(FlopCount):
 
     def _reset(self) -> None:
         super()._reset()
-        self._tally = self._mode._tally = _Calls()
+        self._noted = _Calls()
+        self._tally = self._mode._tally = self._noted
 
     @property
     def order(self) -> list[Call]:
-        return [Call(*key) for key in self._tally.order]
+        return [Call(*key) for key in self._noted.order]
 
     @property
     def paths(self) -> dict[nn.Module, str]:
@@ -79,7 +80,7 @@ def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, A
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():
         activities.append(ProfilerActivity.CUDA)
-    with eager_when_compiled(), profile(activities=activities, record_shapes=True, profile_memory=True) as profiler:
+    with eager_when_compiled(), profile(activities=activities, record_shapes=True) as profiler:
         step()
     with TemporaryDirectory() as folder:
         exported = Path(folder) / "trace.json"
@@ -94,30 +95,52 @@ def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, A
     return found
 
 
-def _annotate(events: Iterable[Event], order: Iterable[Call]) -> int:
-    """Pair events with calls of the same operator, in order; FLOPs of the calls that were paired."""
-    expected: defaultdict[str, list[Call]] = defaultdict(list)
-    for call in order:
-        expected[call.operator].append(call)
-    found = _outermost(events, expected)
-    total = 0
-    for operator, calls in expected.items():
-        if len(found[operator]) == len(calls):  # else which belongs to which is unknown
-            for event, call in zip(found[operator], calls, strict=True):
-                event["args"] |= _said(call)
-                total += call.flops
-    return total
+def _annotate(events: Iterable[Event], order: Sequence[Call]) -> int:
+    """Write on the events what was counted; FLOPs of the calls that an event was found for."""
+    found = _outermost(events, {call.operator for call in order})
+    contracting = {call.operator for call in order if call.flops}
+    calls = [call for call in order if call.operator in contracting]
+    pairs = _in_order((event for event in found if event["name"] in contracting), calls)
+    if len(pairs) < len(calls):
+        contracting, pairs = set(), []
+    pairs += _by_operator(found, (call for call in order if call.operator not in contracting))
+    for event, call in pairs:
+        event["args"] |= _said(call)
+    return sum(call.flops for _, call in pairs)
 
 
-def _outermost(events: Iterable[Event], operators: Container[str]) -> defaultdict[str, list[Event]]:
+def _outermost(events: Iterable[Event], operators: Container[str]) -> list[Event]:
     """Events of these operators in order, without those inside of one: what an operator calls was not counted."""
-    found: defaultdict[str, list[Event]] = defaultdict(list)
+    found = []
     until: defaultdict[int, float] = defaultdict(float)
     for event in sorted(events, key=lambda event: (event["ts"], -event["dur"])):
         if event["name"] in operators and event["ts"] >= until[event["tid"]]:
-            found[event["name"]].append(event)
+            found.append(event)
             until[event["tid"]] = event["ts"] + event["dur"]
     return found
+
+
+def _in_order(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[Event, Call]]:
+    """Each call with the next event of its name; an event too many is a call that a checkpoint broke off."""
+    pairs = []
+    calls = iter(order)
+    call = next(calls, None)
+    for event in events:
+        if call and event["name"] == call.operator:
+            pairs.append((event, call))
+            call = next(calls, None)
+    return pairs
+
+
+def _by_operator(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[Event, Call]]:
+    """The calls of each operator that has as many events; those of any other could be any of its events."""
+    expected, found = defaultdict(list), defaultdict(list)
+    for call in order:
+        expected[call.operator].append(call)
+    for event in events:
+        found[event["name"]].append(event)
+    equal = (name for name, calls in expected.items() if len(calls) == len(found[name]))
+    return [pair for name in equal for pair in zip(found[name], expected[name], strict=True)]
 
 
 def _said(call: Call) -> dict[str, Any]:
