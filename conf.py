@@ -16,8 +16,9 @@ extensions = [
     "sphinx_design",
     "sphinxcontrib.bibtex",
 ]
-# The tree also holds virtual environments and node modules: pages are named, not found.
+# The tree also holds an environment and node modules: pages are named, and what has none is not walked through.
 include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
+exclude_patterns = [".*", "_build", "node_modules", "src", "tests"]
 nitpicky = True
 # The vocabulary of the neighbours: no inventory of theirs is at hand without a network.
 nitpick_ignore_regex = [("py:.*", r"(?!flopbook\.).*")]
@@ -35,6 +36,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 add_module_names = False
 numpydoc_show_class_members = False
+autosummary_generate = False  # numpydoc brings it along; it would import torch in every build
 
 html_theme = "furo"
 html_title = "The FLOP Book"
