@@ -51,6 +51,7 @@ class Attention(nn.Module):
     def __init__(self, T, D, G, R, E, *, window=None, rotary=False, bias=True):
         super().__init__()
         self.heads = G * R, G, G
+        self.options = {"is_causal": window is None, "enable_gqa": R > 1}
         self.width, self.rotary = E, rotary
         self.project = nn.Linear(D, sum(self.heads) * E, bias=bias)
         self.join = nn.Linear(G * R * E, D, bias=bias)
@@ -66,8 +67,7 @@ class Attention(nn.Module):
         q, k, v = heads.split(self.heads, dim=1)
         if self.rotary:
             q, k = self.rotate(q), self.rotate(k)
-        options = {"attn_mask": self.mask, "is_causal": self.mask is None, "enable_gqa": q.shape[1] > k.shape[1]}
-        o = nn.functional.scaled_dot_product_attention(q, k, v, **options)
+        o = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, **self.options)
         return self.join(o.transpose(1, 2).flatten(2))
 
     def rotate(self, x):
