@@ -104,7 +104,7 @@ def columns(report: "Report") -> list[Column]:
         flops = node.costs["forward"].contractions
         return si(flops / report.latency[node.path], "FLOP/s") if flops and node.path in report.latency else ""
 
-    return [*found, Column("latency", latency), Column("share", part), Column("forward FLOP/s", rate)]
+    return [*found, Column("latency", latency), Column("share", part), Column("rate", rate)]
 
 
 def steps_rows(report: "Report") -> Rows:
