@@ -94,6 +94,8 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
 
     Raises
     ------
+    TypeError
+        If something other than a product is given.
     ValueError
         If `data` or `frozen` names a tensor that is no input, or the products
         don't fit together.
@@ -116,6 +118,9 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
       y.grad[B,K] @ w2[H,K] -> h.grad[B,H]
       x[B,D] @ h.grad[B,H] -> w1.grad[D,H]
     """
+    for product in products:
+        if not isinstance(product, Product):
+            raise TypeError(f"{product!r} is no product: write training_step(matmul('x[B,D] @ w[D,K] -> y[B,K]'), ...)")
     inputs = _inputs(products)
     without = _names(data) | _names(frozen)
     for name in sorted(without - inputs):

@@ -37,8 +37,7 @@ def eager_when_compiled() -> Iterator[None]:
 def _eager() -> Iterator[None]:
     """Compiling under a dispatch mode gives up on a function for good, so what was compiled is dropped."""
     if _COMPILER in sys.modules:
-        with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Using `torch.compile", UserWarning)  # it minds our hooks
+        with torch.compiler.set_stance("force_eager"), _without_warning_of_hooks():
             yield
         return
     try:
@@ -46,3 +45,15 @@ def _eager() -> Iterator[None]:
     finally:
         if _COMPILER in sys.modules:
             torch.compiler.reset()
+
+
+@contextmanager
+def _without_warning_of_hooks() -> Iterator[None]:
+    """Compiled modules mind the hooks by which modules are told apart; filters set meanwhile stay."""
+    warnings.filterwarnings("ignore", "Using `torch.compile", UserWarning)
+    ours = warnings.filters[0]
+    try:
+        yield
+    finally:
+        if ours in warnings.filters:
+            warnings.filters.remove(ours)

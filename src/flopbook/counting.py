@@ -130,7 +130,7 @@ class FlopCount(Views, Tally):
 
     def _reset(self):
         super().__init__()
-        self._optimizing = False
+        self._optimizing = 0  # optimizers that run now: one may step another
         self._thread = get_ident()
         self._modules = ModuleTracker(self._is_here)
         self._mode = _Mode(self)
@@ -191,10 +191,10 @@ class FlopCount(Views, Tally):
         return any(mode is self._mode for mode in stack)
 
     def _start_optimizer(self, *_):
-        self._optimizing |= self._is_here()  # other threads have optimizers of their own
+        self._optimizing += self._is_here()  # other threads have optimizers of their own
 
     def _stop_optimizer(self, *_):
-        self._optimizing &= not self._is_here()
+        self._optimizing -= self._is_here()
 
     def _place(self) -> tuple[str, str]:
         """Phase and module of the operator that runs now."""
@@ -210,8 +210,8 @@ class FlopCount(Views, Tally):
 def _recomputes(node: torch.autograd.graph.Node) -> bool:
     """Whether the operator that runs now is a forward operator, run again by a checkpoint.
 
-    Gradients are computed with gradients off; a checkpoint turns them on, and either
-    has hooks on saved tensors in place or is a node itself.
+    It runs with gradients on, under the checkpoint's own hooks on saved tensors, or in the checkpoint's node.
     """
-    has_hooks = torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
-    return has_hooks or node.name() == "CheckpointFunctionBackward"
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)
+    by_hooks = hooks is not None and hooks[0].__module__ == "torch.utils.checkpoint"
+    return by_hooks or node.name() == "CheckpointFunctionBackward"

@@ -35,7 +35,13 @@ class Product:
 
     @property
     def macs(self) -> sympy.Expr:
-        """Multiply-accumulates: the product of the sizes of all letters."""
+        """Multiply-accumulates: the product of the sizes of all letters.
+
+        None where nothing is summed, as in the weight's gradient of a
+        matrix-vector product: an outer product is pointwise.
+        """
+        if self.sign == "@" and set(self.axes) == set(self.output.axes):
+            return sympy.Integer(0)
         return sympy.prod(axis(name) for name in self.axes)
 
     @property
@@ -84,7 +90,8 @@ def matmul(text: str) -> Product:
     ------
     NotationError
         A `ValueError` that quotes `text`: another form, an axis that occurs
-        twice in a tensor, or one that occurs in one tensor only.
+        twice in a tensor, one that occurs in one tensor only, or no axis that
+        is summed over.
 
     Notes
     -----
@@ -106,7 +113,12 @@ def matmul(text: str) -> Product:
             raise NotationError(
                 f"{text!r}: the axis {name} occurs in {owners[0]} only: name it in a second tensor too, or leave it out"
             )
-    return Product(left, right, output, "@", _union(left, right, output))
+    product = Product(left, right, output, "@", _union(left, right, output))
+    if product.macs == 0:
+        raise NotationError(
+            f"{text!r} sums over nothing and is pointwise: name an axis in both operands that the result lacks"
+        )
+    return product
 
 
 def conv(text: str) -> Product:

@@ -133,3 +133,10 @@ def test_every_result_has_its_own_name(products, text, name):
         f"'{text}' makes {name}, which was made or used before: give every result its own name, "
         "and write the products in the order they run in"
     )
+
+
+@pytest.mark.parametrize("given", ["x[B,D] @ w[D,K] -> y[B,K]", [matmul("x[B,D] @ w[D,K] -> y[B,K]")]])
+def test_a_step_is_made_of_products(given):
+    with pytest.raises(TypeError) as error:
+        training_step(given)
+    assert str(error.value).startswith(f"{given!r} is no product: write training_step(matmul(")

@@ -78,7 +78,6 @@ def test_a_gradient_of_a_gradient_is_backward(count):
     assert (counted.forward, counted.backward, counted.recomputed) == (2 * B * D * K, 3 * 2 * B * D * K, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="a graph of gradients under hooks on saved tensors is taken for a checkpoint")
 def test_a_gradient_of_a_gradient_is_backward_where_saved_tensors_have_hooks(count):
     w = torch.ones(D, K, requires_grad=True)
 
@@ -148,7 +147,6 @@ def test_a_contraction_of_an_optimizer(count):
     assert (counted.forward, counted.optimizer, counted.total) == (0, 2 * 3 * 4 * 4, 2 * 3 * 4 * 4)
 
 
-@pytest.mark.xfail(strict=True, reason="the inner optimizer's end is taken for the outer one's")
 def test_an_optimizer_that_uses_another(count):
     inner = nn.Parameter(torch.ones(2))
     inner.grad = torch.ones(2)

@@ -18,7 +18,6 @@ P, R = axis("P"), axis("R")
         ("x[B,T,D] @ w[D,K] -> y[B,T,K]", B * T * D * K),
         ("q[B,H,T,E] @ k[B,H,S,E] -> s[B,H,T,S]", B * H * T * S * E),
         ("s[B,H,T,S] @ v[B,H,S,E] -> o[B,H,T,E]", B * H * T * S * E),
-        ("x[B] @ y[D] -> z[B,D]", B * D),
         ("x[D] @ w[D] -> y[]", D),
     ],
 )
@@ -97,3 +96,17 @@ def test_spatial_axes_come_in_threes():
 def test_a_convolution_of_another_form_is_quoted(text):
     with pytest.raises(NotationError, match=r"is not one product: write it like"):
         conv(text)
+
+
+@pytest.mark.parametrize("text", ["x[B] @ y[D] -> z[B,D]", "x[B,D] @ y[B,D] -> z[B,D]"])
+def test_what_sums_over_nothing_is_no_contraction(text):
+    with pytest.raises(NotationError) as error:
+        matmul(text)
+    assert str(error.value) == (
+        f"{text!r} sums over nothing and is pointwise: name an axis in both operands that the result lacks"
+    )
+
+
+def test_the_gradient_that_is_an_outer_product_takes_no_contraction():
+    matrix_gradient, vector_gradient = matmul("x[D] @ w[D,K] -> y[K]").gradients
+    assert (matrix_gradient.flops, vector_gradient.flops) == (0, 2 * D * K)
