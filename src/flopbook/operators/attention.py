@@ -107,3 +107,18 @@ def encoder_layer(out, source, D, heads, *rest, **__):
     """The inference path of nn.TransformerEncoderLayer: attention and two products."""
     F = rest[11].shape[0]
     return multi_head_attention(out, source, source, source, D) + 4 * _tokens(source)[2] * D * F
+
+
+@pointwise_rule(aten._native_multi_head_attention)
+def multi_head_pointwise(out, query, key, value, D, heads, *_, **__):
+    """The biases of all projections, and scaling and softmax of the scores."""
+    (B, T, query_tokens), (_, S, key_tokens) = _tokens(query), _tokens(key)
+    return 2 * D * (query_tokens + key_tokens) + 6 * B * heads * T * S
+
+
+@pointwise_rule(aten._transformer_encoder_layer_fwd)
+def encoder_layer_pointwise(out, source, D, heads, *rest, **__):
+    """Those of its attention; two norms and two sums of width D; two biases and an activation."""
+    F = rest[11].shape[0]
+    own = _tokens(source)[2] * (2 * 5 * D + 2 * D + F + D + F)
+    return multi_head_pointwise(out, source, source, source, D, heads) + own

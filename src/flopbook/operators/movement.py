@@ -7,14 +7,15 @@ from torch._ops import OpOverload
 MOVEMENT = set(
     """
     _assert_async _copy_from _foreach_copy_ _foreach_zero_ _fw_primal _local_scalar_dense
-    _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned _reshape_alias _reshape_copy
-    _reshape_from_tensor _resize_output_ _to_copy _unsafe_index _unsafe_index_put
-    _unsafe_masked_index _unsafe_view _upsample_nearest_exact1d _upsample_nearest_exact2d
-    _upsample_nearest_exact3d alias_copy arange as_strided_scatter cat channel_shuffle clone complex
-    constant_pad_nd copy copy_ detach_ diag_embed diagonal_backward diagonal_scatter embedding empty
-    empty_like empty_permuted empty_strided equal eye fill fill_ flip full full_like gather index
-    index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_select is_same_size
-    lift linspace logspace masked_fill masked_fill_ masked_scatter masked_scatter_ masked_select
+    _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned _pack_padded_sequence
+    _pack_padded_sequence_backward _reshape_alias _reshape_copy _reshape_from_tensor _resize_output_
+    _to_copy _unsafe_index _unsafe_index_put _unsafe_masked_index _unsafe_view
+    _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d alias_copy arange
+    as_strided_scatter cat channel_shuffle clone complex constant_pad_nd copy copy_ detach_
+    diag_embed diagonal_backward diagonal_scatter embedding empty empty_like empty_permuted
+    empty_strided equal eye fill fill_ flip full full_like gather im2col index index_copy
+    index_copy_ index_fill index_fill_ index_put index_put_ index_select is_same_size lift linspace
+    logspace masked_fill masked_fill_ masked_scatter masked_scatter_ masked_select
     max_pool2d_with_indices_backward max_pool3d_with_indices_backward max_unpool2d max_unpool3d
     narrow_copy new_empty new_empty_strided new_full new_ones new_zeros nonzero ones ones_like
     pixel_shuffle pixel_unshuffle put_ record_stream reflection_pad1d reflection_pad2d

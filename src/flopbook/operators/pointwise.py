@@ -174,7 +174,7 @@ pointwise_rule(
 pointwise_rule(
     aten.cumsum, aten.cumsum_, aten.cumprod, aten.logcumsumexp, aten.cummax, aten.cummin, aten.max, aten.min,
     aten._adaptive_avg_pool2d, aten._adaptive_avg_pool3d, aten.adaptive_max_pool2d, aten.adaptive_max_pool3d,
-    aten.median, aten.nanmedian, aten.mode, aten.kthvalue, aten.histc,
+    aten.median, aten.nanmedian, aten.mode, aten.kthvalue, aten.histc, aten.col2im,
 )(of_input)  # fmt: skip
 per_element(3, aten.smooth_l1_loss, aten.huber_loss, aten.logsumexp)
 per_element(5, aten.binary_cross_entropy)
@@ -223,8 +223,8 @@ def per_result(operations: int, *operators) -> None:
     pointwise_rule(*operators)(rule)
 
 
-# the difference, and twice it over the number of elements
-per_result(2, aten.mse_loss_backward)
+# the difference and twice it over the number of elements; an outer product and a sum
+per_result(2, aten.mse_loss_backward, aten.addr)
 # a weighted sum of the neighbors: one multiplication each, one addition less
 per_result(3, aten.upsample_linear1d)
 per_result(7, aten.upsample_bilinear2d, aten._upsample_bilinear2d_aa)
