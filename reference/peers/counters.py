@@ -8,11 +8,15 @@ the tool tells it apart, `left_out` what it says itself that it has no rule for.
 
 # ruff: noqa: PLC0415  (a counter is imported where it is asked: some replace functions already then)
 
+import contextlib
+import io
+import re
 import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,6 +25,14 @@ Counter = Callable[[nn.Module, tuple[Tensor, ...]], Answer]
 
 #: Each counter's package and the function that asks it.
 COUNTERS: dict[str, tuple[str, Counter]] = {}
+
+
+def _named(pattern: str, ask: Callable[[], object]) -> tuple[Any, list[str]]:
+    """What a counter answers, and what it names in the lines that it prints by this pattern."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        answer = ask()
+    return answer, sorted(set(re.findall(pattern, printed.getvalue())))
+
 
 _CONTRACTING = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
@@ -67,24 +79,30 @@ def calflops(model, inputs):
 def _ptflops(model, inputs, backend, **options):
     from ptflops import get_model_complexity_info
 
-    options |= {"as_strings": False, "print_per_layer_stat": False, "backend": backend}
-    macs, _ = get_model_complexity_info(model, (1,), input_constructor=lambda _: inputs[0], **options)
+    options |= {"as_strings": False, "print_per_layer_stat": False, "verbose": True, "backend": backend}
+    (macs, _), left_out = _named(
+        r"Warning: (?:module )?(\S+) (?:operation )?is treated as a zero-op",
+        lambda: get_model_complexity_info(
+            model, (1,), input_constructor=lambda _: inputs[0], ost=sys.stdout, **options
+        ),
+    )
     if macs is None:
         raise RuntimeError("no count")
-    return macs
+    return macs, left_out
 
 
 @_counter("ptflops, pytorch", "ptflops")
 def ptflops_pytorch(model, inputs):
     """What modules do is averaged over the input's first axis, what functions do is not: undo the average."""
-    modules = _ptflops(deepcopy(model), inputs, "pytorch", backend_specific_config={"count_functional": False})
-    both = _ptflops(model, inputs, "pytorch")
-    return {"forward": 2 * (len(inputs[0]) * modules + both - modules)}
+    modules, _ = _ptflops(deepcopy(model), inputs, "pytorch", backend_specific_config={"count_functional": False})
+    both, left_out = _ptflops(model, inputs, "pytorch")
+    return {"forward": 2 * (len(inputs[0]) * modules + both - modules), "left_out": left_out}
 
 
 @_counter("ptflops, aten", "ptflops")
 def ptflops_aten(model, inputs):
-    return {"forward": 2 * _ptflops(model, inputs, "aten")}
+    macs, left_out = _ptflops(model, inputs, "aten")
+    return {"forward": 2 * macs, "left_out": left_out}
 
 
 @_counter("thop", "thop")
@@ -98,9 +116,13 @@ def thop(model, inputs):
             else:
                 yield model.get_submodule(prefix + name), macs
 
-    total, _, layers = profile(model, inputs, verbose=False, ret_layer_info=True)
+    (total, _, layers), left_out = _named(
+        r"Cannot find rule for <class '(\S+)'>",
+        lambda: profile(model, inputs, ret_layer_info=True, report_missing=True),
+    )
     found = leaves(layers) if layers else [(model, total)]
-    return {"forward": int(2 * sum(macs for module, macs in found if isinstance(module, _CONTRACTING)))}
+    forward = int(2 * sum(macs for module, macs in found if isinstance(module, _CONTRACTING)))
+    return {"forward": forward, "left_out": left_out}
 
 
 @_counter("torchinfo", "torchinfo")
@@ -147,6 +169,6 @@ def flopth(model, inputs):
     sys.modules["torchvision"].models = sys.modules["torchvision"]
     from flopth import flopth as count
 
-    count(model, inputs=inputs, bare_number=True)
+    _, left_out = _named(r"Op (\w+) is not supported", lambda: count(model, inputs=inputs, bare_number=True))
     counted = (m for m in model.modules() if isinstance(m, _CONTRACTING) and hasattr(m, "flops"))
-    return {"forward": 2 * sum(int(m.flops[0]) for m in counted)}
+    return {"forward": 2 * sum(int(m.flops[0]) for m in counted), "left_out": left_out}
