@@ -55,7 +55,17 @@ def test_backward_has_columns_of_its_own():
     with FlopCount() as counted:
         layer(torch.ones(4, 3)).sum().backward()
     head = next(line for line in counted.table().splitlines() if line.startswith("module"))
-    assert head.split() == ["module", "parameters", "MACs", "forward", "share", "backward", "share", "pointwise", "fused"]
+    assert head.split() == [
+        "module",
+        "parameters",
+        "MACs",
+        "forward",
+        "share",
+        "backward",
+        "share",
+        "pointwise",
+        "fused",
+    ]
 
 
 def test_a_count_of_nothing_is_a_table_of_zeros():

@@ -13,8 +13,8 @@ from flopbook.files import write_whole
 from flopbook.report.formulas import Formula, formulas
 from flopbook.report.latency import now, time_modules
 from flopbook.report.memory import Memory, weigh
-from flopbook.report.observing import Configuration, check, configuration, leading_axis, observe
-from flopbook.report.progress import progress
+from flopbook.report.observing import Configuration, batch, check, configuration, observe
+from flopbook.report.progress import show_progress
 from flopbook.report.show import as_dict, html, text
 from flopbook.report.state import as_it_was
 from flopbook.report.trace import OrderedCount, trace_step
@@ -139,11 +139,11 @@ class Report:
         an accelerator the statistic of its peak memory starts anew.
         """
         check(step, model, samples, restore)
-        with progress(stages=5) as shown, as_it_was(model, restore) as state:
+        with show_progress(stages=5) as shown, as_it_was(model, restore) as state:
             shown.stage("counting")
             with observe(model) as seen, OrderedCount() as counted:
                 step()
-            batch = samples or leading_axis(model, seen)
+            taken = batch(model, seen, samples)
             described = configuration(model, seen)
             shown.stage("weighing")
             held = weigh(step, model, seen.optimizers)
@@ -159,7 +159,7 @@ class Report:
                 traced = json.dumps(trace_step(step, counted.order))
         sizes = {parameter: parameter.numel() for parameter in model.parameters()}
         trainable = sum(size for parameter, size in sizes.items() if parameter.requires_grad)
-        return cls(described, sum(sizes.values()), trainable, batch, counted.breakdown, timing, latency, held, traced)
+        return cls(described, sum(sizes.values()), trainable, taken, counted.breakdown, timing, latency, held, traced)
 
     @property
     def forward(self) -> int:

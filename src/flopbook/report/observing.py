@@ -110,15 +110,15 @@ def _settings(optimizer: Optimizer) -> str:
     return f"{type(optimizer).__name__}({given})"
 
 
-def leading_axis(model: nn.Module, seen: Seen) -> int:
-    """Size of the leading axis of the first tensor that the model was called with."""
+def batch(model: nn.Module, seen: Seen, samples: int | None) -> int:
+    """Samples as given, else the leading axis of the first tensor that the model was called with."""
     name = type(getattr(model, "_orig_mod", model)).__name__
     if seen.inputs is None:
         raise ValueError(f"the step never called {name}: give the model that it calls, as in model(x)")
     tensors = [tensor for tensor in seen.inputs if tensor.dim()]
-    if not tensors:
+    if not (samples or tensors):
         raise ValueError(f"{name} was called without a tensor that has axes: give samples=...")
-    return tensors[0].shape[0]
+    return samples or tensors[0].shape[0]
 
 
 def check(step: object, model: object, samples: object, restore: Iterable[object]) -> None:

@@ -37,7 +37,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def progress(stages: int) -> Iterator[Progress]:
+def show_progress(stages: int) -> Iterator[Progress]:
     """Show a line on standard error that comes after a second and goes at the end; none without a terminal."""
     shown = Progress(stages)
     watcher = Thread(target=shown._watch, daemon=True)
