@@ -1,0 +1,156 @@
+"""Exercises with a checker that knows every form of the right answer, and the usual wrong ones."""
+
+import math
+import reprlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from html import escape
+from numbers import Rational, Real
+from random import Random
+
+import sympy
+
+from flopbook.reading import Reading, ReadingError, read
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an exercise says of an answer; it shows itself in a notebook.
+
+    Attributes
+    ----------
+    right : bool
+        Whether the answer is right.
+    message : str
+        What else there is to say.
+    """
+
+    right: bool
+    message: str
+
+    def __repr__(self):
+        return f"{'Right.' if self.right else 'Not yet.'} {self.message}".strip()
+
+    def _repr_html_(self) -> str:
+        opening, _, message = repr(self).partition(".")
+        return f"<p><strong>{opening}.</strong>{escape(message)}</p>"
+
+
+def _names(expression: sympy.Expr) -> set[str]:
+    return {symbol.name for symbol in expression.free_symbols}
+
+
+def _at(expression: sympy.Expr, sizes: Mapping[str, int]) -> sympy.Expr:
+    return expression.subs({symbol: sizes[symbol.name] for symbol in expression.free_symbols})
+
+
+def _equal(one: sympy.Expr, other: sympy.Expr) -> bool:
+    """Whether two expressions are equal: exact values at large sizes tell, however long an answer is."""
+    names = _names(one) | _names(other)
+    points = [{name: Random(name + salt).randrange(10**8, 10**9) for name in names} for salt in ("a", "b")]
+    return all(_at(one, sizes) - _at(other, sizes) == 0 for sizes in points)
+
+
+def _rounded(exact: sympy.Expr, answer: Reading) -> bool:
+    """Whether the answer is a decimal, of two digits or more, that `exact` rounds to."""
+    if answer.decimals is None or not exact.is_Rational or exact.is_Integer:
+        return False
+    value = Fraction(str(answer.expression))
+    return abs(value) * 10**answer.decimals >= 10 and round(Fraction(str(exact)), answer.decimals) == value
+
+
+def _as_text(answer: object) -> str:
+    """A number as text, as a reader would write it."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, Rational) and not isinstance(answer, bool):
+        return str(answer)
+    if isinstance(answer, Real) and not isinstance(answer, bool) and math.isfinite(answer):
+        value = float(answer)
+        return str(int(value)) if value.is_integer() else f"{value:.12f}".rstrip("0")
+    raise ReadingError(f"I cannot read {reprlib.repr(answer)}: write text such as '2*B*D*K', or a number")
+
+
+def _reading(answer: object, known: Collection[str]) -> Reading:
+    formula = isinstance(answer, sympy.Expr) and not isinstance(answer, sympy.Number)
+    return Reading(answer) if formula else read(_as_text(answer), known)
+
+
+class Exercise:
+    """An exercise whose answer is a formula or a number.
+
+    Parameters
+    ----------
+    right : sympy.Expr, number or str
+        The right answer; any equal expression is right too.
+    hints : mapping
+        What a usual wrong answer means.
+
+    Raises
+    ------
+    ValueError
+        If the right answer or a hint cannot be read, or a hint is for the right answer.
+
+    Examples
+    --------
+    >>> exercise = Exercise("2BDK", hints={"BDK": "These are multiply-accumulates; each is 2 FLOPs."})
+    >>> exercise.check("K*B * 2D")
+    Right.
+    >>> exercise.check("BDK")
+    Not yet. These are multiply-accumulates; each is 2 FLOPs.
+    >>> exercise.check("2BD + K")
+    Not yet. I read 2*B*D + K. At B = 2, D = 3, K = 5 that is 17, and the right answer gives 60.
+    >>> exercise.check("import os")
+    Not yet. I read i*m*o**2*p*r*s*t. There is no i, m, o, p, r, s, t in the right answer: its letters are B, D, K.
+    """
+
+    def __init__(self, right: object, hints: Mapping[object, str] | None = None):
+        self._right = _reading(right, ()).expression
+        self._known = _names(self._right)
+        self._hints = [(_reading(wrong, self._known).expression, hint) for wrong, hint in (hints or {}).items()]
+        for wrong, hint in self._hints:
+            if _equal(wrong, self._right):
+                raise ValueError(f"{wrong} is the right answer, but has the hint {hint!r}: give hints for wrong ones")
+
+    def __repr__(self):
+        return "An exercise: write .check(your answer)"
+
+    def check(self, answer: object) -> Verdict:
+        """Say whether an answer is right, and if not, what helps.
+
+        Parameters
+        ----------
+        answer : str, number or sympy.Expr
+            Such as ``"2BDK"``, ``"2*B*D*K"``, ``96`` or ``"1.90"``. A number that is not whole may be rounded.
+
+        Returns
+        -------
+        Verdict
+            For anything that is given, whatever it is.
+        """
+        try:
+            given = _reading(answer, self._known)
+            if _equal(given.expression, self._right):
+                return Verdict(True, "")
+        except ValueError as error:
+            return Verdict(False, f"{error}.")
+        if _rounded(self._right, given):
+            return Verdict(True, f"Exactly it is {self._right}.")
+        for wrong, hint in self._hints:
+            if _equal(given.expression, wrong) or _rounded(wrong, given):
+                return Verdict(False, hint)
+        return Verdict(False, self._difference(given.expression))
+
+    def _difference(self, given: sympy.Expr) -> str:
+        """What tells a wrong answer without a hint from the right one."""
+        strangers = sorted(_names(given) - self._known)
+        if strangers:
+            allowed = f"its letters are {', '.join(sorted(self._known))}" if self._known else "it is a number"
+            return f"I read {given}. There is no {', '.join(strangers)} in the right answer: {allowed}."
+        if not self._known and given.is_real:
+            return f"{given} is too {'large' if given > self._right else 'small'}."
+        sizes = dict(zip(sorted(self._known), sympy.primerange(100), strict=False))
+        at = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+        values = _at(given, sizes), _at(self._right, sizes)
+        return f"I read {given}. At {at} that is {values[0]}, and the right answer gives {values[1]}."

@@ -1,0 +1,181 @@
+"""Reading formulas as people write them: ``2BDK``, ``2*B*D*K``, ``2·B·D·K``, ``6,628,048,896``.
+
+A text is taken apart into numbers, letters and signs, and only these are put
+together again: nothing in it is ever run.
+"""
+
+import ast
+import operator
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import sympy
+
+from flopbook.axes import axis
+
+_LONGEST_TEXT = 300
+_LARGEST_BITS = 10_000
+_LETTER_BITS = 32
+
+_OPERATIONS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+
+_SIGNS = str.maketrans({"×": "*", "·": "*", "⋅": "*", "∙": "*", "−": "-", "–": "-", "÷": "/"})
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_UNIT = re.compile(r"(?<=[\d\s)%])\s*(flops?|bytes?)\s*$", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?%?|\.\d+%?)"
+    r"|(?P<letters>[A-Za-z][A-Za-z0-9_]*)"
+    r"|(?P<sign>\*\*|[-+*/^()])",
+    re.ASCII,
+)
+
+
+class ReadingError(ValueError):
+    """A text that is no formula; the message quotes it and says what to write."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A formula that was read.
+
+    Attributes
+    ----------
+    expression : sympy.Expr
+        Made of axes and numbers.
+    decimals : int or None
+        The decimal places, where the text is one decimal number.
+    """
+
+    expression: sympy.Expr
+    decimals: int | None = None
+
+
+def _plain(text: str) -> str:
+    """The text without its unit, and with the signs of a keyboard."""
+    raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), text.translate(_SIGNS))
+    return _UNIT.sub("", raised).strip()
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    """Kind and text of each number, run of letters and sign."""
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        match = _TOKEN.match(text, position)
+        if not match:
+            raise ReadingError(f"{text[position]!r} has no meaning here")
+        yield str(match.lastgroup), match[0]
+        position = match.end()
+
+
+def _number(text: str) -> sympy.Expr:
+    value = sympy.Rational(text.rstrip("%").replace(",", "").replace("_", ""))
+    return value / 100 if text.endswith("%") else value
+
+
+def _factors(letters: str, known: Collection[str]) -> Iterator[sympy.Expr]:
+    """The axes and numbers of a run such as ``BDK`` or ``BH1``."""
+    names = sorted(known, key=len, reverse=True)
+    alternatives = [rf"{re.escape(name)}(?!\d)" for name in names] + [r"[A-Za-z](?:\d+|_[A-Za-z0-9]+)?", r"\d+", "_"]
+    for part in re.findall("|".join(alternatives), letters):
+        if part == "_":
+            raise ReadingError("'_' has no meaning here")
+        bare = part.replace("_", "")
+        yield sympy.Integer(part) if part.isdigit() else axis(bare if bare in known else part)
+
+
+def _rewrite(text: str, known: Collection[str]) -> tuple[str, dict[str, sympy.Expr]]:
+    """The text with every sign of multiplication, a placeholder for each atom, and the atoms."""
+    pieces: list[str] = []
+    atoms: dict[str, sympy.Expr] = {}
+    before = ""
+    for kind, token in _tokens(text):
+        if kind == before == "number":
+            raise ReadingError("there are two numbers in a row")
+        if before in ("number", "letters", ")") and (kind != "sign" or token == "("):
+            pieces.append("*")
+        if kind == "sign":
+            pieces.append("**" if token == "^" else token)
+        else:
+            values = [_number(token)] if kind == "number" else list(_factors(token, known))
+            first = len(atoms)
+            atoms |= {f"a{first + i}": value for i, value in enumerate(values)}
+            pieces.append("*".join(f"a{first + i}" for i in range(len(values))))
+        before = token if kind == "sign" else kind
+    return " ".join(pieces), atoms
+
+
+def _check(sign: ast.operator, one: sympy.Expr, other: sympy.Expr, bits: int) -> None:
+    if bits > _LARGEST_BITS:
+        raise ReadingError("its value would be too large")
+    if isinstance(sign, ast.Pow) and not other.is_Integer:
+        raise ReadingError("an exponent has to be a whole number")
+    if (isinstance(sign, ast.Div) and other == 0) or (isinstance(sign, ast.Pow) and one == 0 and other.is_negative):
+        raise ReadingError("it divides by zero")
+
+
+def _build(node: ast.AST, atoms: dict[str, sympy.Expr]) -> tuple[sympy.Expr, int]:
+    """Expression of a tree, and a bound on the bits of its values, so that a tower of powers ends here."""
+    match node:
+        case ast.Name(id=name):
+            value = atoms[name]
+            return value, _LETTER_BITS if value.is_Symbol else int(value.p).bit_length() + int(value.q).bit_length()
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+            value, bits = _build(operand, atoms)
+            return (-value if isinstance(sign, ast.USub) else value), bits
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATIONS:
+            (one, bits), (other, more) = _build(left, atoms), _build(right, atoms)
+            bits = bits * abs(int(other)) if isinstance(sign, ast.Pow) and other.is_Integer else bits + more
+            _check(sign, one, other, bits)
+            return _OPERATIONS[type(sign)](one, other), bits
+    raise ReadingError("it is not one formula")
+
+
+def read(text: str, known: Collection[str] = ()) -> Reading:
+    """Expression that a text stands for.
+
+    Parameters
+    ----------
+    text : str
+        A letter is an axis, and so is a letter with a number, ``H1``. The
+        signs are ``+ - * / ^ **`` and parentheses; a product needs none.
+    known : collection of str
+        Names of axes that are not to be taken apart into letters.
+
+    Raises
+    ------
+    ReadingError
+        If the text is anything else.
+
+    Examples
+    --------
+    >>> read("2BD(H1 + K)").expression
+    2*B*D*(H1 + K)
+    >>> read("6,628,048,896 FLOPs").expression
+    6628048896
+    >>> read("1.90")
+    Reading(expression=19/10, decimals=2)
+    """
+    if len(text) > _LONGEST_TEXT:
+        raise ReadingError(f"{text[:40] + '...'!r} is too long: write at most {_LONGEST_TEXT} characters")
+    plain = _plain(text)
+    try:
+        source, atoms = _rewrite(plain, known)
+        expression, _ = _build(ast.parse(source, mode="eval").body, atoms)
+    except (SyntaxError, RecursionError, MemoryError):
+        reason = "a sign or a parenthesis is missing, or one too many"
+    except ReadingError as error:
+        reason = str(error)
+    else:
+        decimal = re.fullmatch(r"-?\d*\.(\d+)(%?)", plain.replace(" ", ""))
+        return Reading(expression, len(decimal[1]) + 2 * len(decimal[2]) if decimal else None)
+    raise ReadingError(f"I cannot read {text!r}: {reason}. Write it like 2*B*D*K or 2BDK, or as a number")
