@@ -7,10 +7,13 @@ layers contract; pointwise arithmetic is counted apart; movement is zero.
 from flopbook.operators import (  # noqa: F401  (importing them fills the table)
     attention,
     convolution,
+    normalization,
     optimizers,
     pointwise,
     products,
     recurrent,
+    scattering,
+    windows,
 )
 from flopbook.operators.movement import MOVEMENT
 from flopbook.operators.table import CONTRACTIONS, POINTWISE, flop_rule

@@ -6,12 +6,13 @@ from torch._ops import OpOverload
 #: Operators that copy, look up, fill or select elements; views and random numbers are known by their tags.
 MOVEMENT = set(
     """
-    _assert_async _copy_from _foreach_copy_ _foreach_zero_ _fw_primal _local_scalar_dense
-    _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned _pack_padded_sequence
-    _pack_padded_sequence_backward _reshape_alias _reshape_copy _reshape_from_tensor _resize_output_
-    _to_copy _unsafe_index _unsafe_index_put _unsafe_masked_index _unsafe_view
-    _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d alias_copy arange
-    as_strided_scatter cat channel_shuffle clone complex constant_pad_nd copy copy_ detach_
+    _assert_async _coalesce _coalesced_ _copy_from _foreach_copy_ _foreach_zero_ _fw_primal _indices
+    _local_scalar_dense _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned
+    _pack_padded_sequence _pack_padded_sequence_backward _reshape_alias _reshape_copy
+    _reshape_from_tensor _resize_output_ _sparse_coo_tensor_with_dims_and_tensors _to_copy _to_dense
+    _to_sparse _unsafe_index _unsafe_index_put _unsafe_masked_index _unsafe_view
+    _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d _values alias_copy
+    arange as_strided_scatter cat channel_shuffle clone complex constant_pad_nd copy copy_ detach_
     diag_embed diagonal_backward diagonal_scatter embedding empty empty_like empty_permuted
     empty_strided equal eye fill fill_ flip full full_like gather im2col index index_copy
     index_copy_ index_fill index_fill_ index_put index_put_ index_select is_same_size lift linspace

@@ -6,8 +6,6 @@ exponential. The rules below are for operators that do more than one. Results
 that are not floating-point numbers (comparisons, indices) take no FLOPs.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -46,6 +44,16 @@ def per_element(operations: int, *operators) -> None:
         return operations * elements(first)
 
     rule.__doc__ = f"{operations} operations for each element."
+    pointwise_rule(*operators)(rule)
+
+
+def per_result(operations: int, *operators) -> None:
+    """Say that `operators` do so many operations for each element of their result."""
+
+    def rule(out, *_, **__):
+        return operations * elements(out)
+
+    rule.__doc__ = f"{operations} operations for each element of the result."
     pointwise_rule(*operators)(rule)
 
 
@@ -104,59 +112,10 @@ def convolution_bias_backward(out, grad, *arguments, **__):
     return elements(grad) if arguments[-1][2] else 0
 
 
-def _normalise(first, weight) -> int:
-    """Mean, difference, square and its mean, scaling; weight and bias are one more."""
-    return (4 if weight is None else 5) * elements(first)
-
-
-@pointwise_rule(aten.native_layer_norm)
-def layer_norm(out, first, shape, weight=None, *_, **__):
-    """Mean, difference, square and its mean, scaling: 4 for each element, 5 with a weight and a bias."""
-    return _normalise(first, weight)
-
-
-@pointwise_rule(aten.native_group_norm)
-def group_norm(out, first, weight=None, *_, **__):
-    """As a layer norm."""
-    return _normalise(first, weight)
-
-
-@pointwise_rule(aten.native_batch_norm, aten._native_batch_norm_legit, aten.cudnn_batch_norm)
-def batch_norm(out, first, weight=None, bias=None, mean=None, variance=None, training=True, *_, **__):
-    """In evaluation the statistics are given: scale and shift only, 2 an element."""
-    if isinstance(training, bool) and not training:
-        return (1 if weight is None else 2) * elements(first)
-    return _normalise(first, weight)
-
-
-# backward twice the forward: the gradient of the input through mean and variance, those of weight and bias
-per_element(
-    10,
-    aten.native_layer_norm_backward,
-    aten.native_group_norm_backward,
-    aten.native_batch_norm_backward,
-    aten.cudnn_batch_norm_backward,
-)
-per_element(3, aten._fused_rms_norm)
-per_element(8, aten._fused_rms_norm_backward)
-
-
 @pointwise_rule(aten.nll_loss_forward, aten.nll_loss_backward, aten.nll_loss2d_forward)
 def nll_loss(out, *tensors, **__):
     """One operation for each target; the other elements are only looked up or left zero."""
     return next(t.numel() for t in tensors if not t.is_floating_point())
-
-
-@pointwise_rule(aten.avg_pool1d, aten.avg_pool2d, aten.avg_pool3d)
-def average_pool(out, image, kernel, *_, **__):
-    """Each element of the result adds up a window."""
-    return elements(out) * math.prod(kernel)
-
-
-@pointwise_rule(aten.max_pool2d_with_indices, aten.max_pool3d_with_indices)
-def max_pool(out, image, kernel, *_, **__):
-    """A comparison for each element of a window."""
-    return elements(out[0]) * math.prod(kernel)
 
 
 # one operation an element, though PyTorch does not tag them so
@@ -169,7 +128,7 @@ pointwise_rule(
     aten.embedding_dense_backward, aten.avg_pool2d_backward, aten.avg_pool3d_backward,
     aten._adaptive_avg_pool2d_backward, aten._adaptive_avg_pool3d_backward,
     aten.adaptive_max_pool2d_backward, aten.smooth_l1_loss_backward, aten.huber_loss_backward,
-    aten.binary_cross_entropy_backward,
+    aten.binary_cross_entropy_backward, aten.hardshrink_backward, aten.softshrink_backward,
 )(of_result)  # fmt: skip
 pointwise_rule(
     aten.cumsum, aten.cumsum_, aten.cumprod, aten.logcumsumexp, aten.cummax, aten.cummin, aten.max, aten.min,
@@ -177,22 +136,9 @@ pointwise_rule(
     aten.median, aten.nanmedian, aten.mode, aten.kthvalue, aten.histc, aten.col2im,
 )(of_input)  # fmt: skip
 per_element(3, aten.smooth_l1_loss, aten.huber_loss, aten.logsumexp)
-per_element(5, aten.binary_cross_entropy)
-
-
-@pointwise_rule(
-    aten.index_add, aten.index_add_, aten.scatter_add, aten.scatter_add_, aten.scatter_reduce,
-    aten.scatter_reduce_, aten.index_reduce, aten.index_reduce_,
-)  # fmt: skip
-def scattered_sum(out, target, axis, index, source, *_, **__):
-    """One addition for each element that is added somewhere."""
-    return elements(source)
-
-
-@pointwise_rule(aten.index_put, aten.index_put_, aten._index_put_impl_)
-def scattered_put(out, target, indices, source, accumulate=False, *_, **__):
-    """One addition for each element, where elements are added up."""
-    return elements(source) if accumulate else 0
+per_element(5, aten.binary_cross_entropy, aten.binary_cross_entropy_with_logits)
+per_element(5, aten.soft_margin_loss, aten.multi_margin_loss)
+per_result(3, aten.soft_margin_loss_backward, aten.multi_margin_loss_backward)
 
 
 @pointwise_rule(aten._cdist_forward)
@@ -201,42 +147,11 @@ def distances(out, first, second, *_, **__):
     return 3 * elements(out) * first.shape[-1]
 
 
-@pointwise_rule(aten._embedding_bag, aten._embedding_bag_forward_only)
-def embedding_bag(out, weight, indices, *_, **__):
-    """One addition for each element of the rows that are looked up."""
-    return indices.numel() * weight.shape[1]
-
-
-@pointwise_rule(aten._embedding_bag_backward, aten._embedding_bag_dense_backward)
-def embedding_bag_backward(out, grad, indices, *_, **__):
-    """One addition for each element of the rows that were looked up."""
-    return indices.numel() * grad.shape[1]
-
-
-def per_result(operations: int, *operators) -> None:
-    """Say that `operators` do so many operations for each element of their result."""
-
-    def rule(out, *_, **__):
-        return operations * elements(out)
-
-    rule.__doc__ = f"{operations} operations for each element of the result."
-    pointwise_rule(*operators)(rule)
+@pointwise_rule(aten._cdist_backward)
+def distances_backward(out, grad, first, *_, **__):
+    """Difference, its share of the distance and the sum: 3 for each pair and coordinate."""
+    return 3 * elements(grad) * first.shape[-1]
 
 
 # the difference and twice it over the number of elements; an outer product and a sum
 per_result(2, aten.mse_loss_backward, aten.addr)
-# a weighted sum of the neighbors: one multiplication each, one addition less
-per_result(3, aten.upsample_linear1d)
-per_result(7, aten.upsample_bilinear2d, aten._upsample_bilinear2d_aa)
-per_result(15, aten.upsample_trilinear3d)
-per_result(31, aten.upsample_bicubic2d, aten._upsample_bicubic2d_aa)
-# backward, each element of the gradient is spread over them
-per_element(4, aten.upsample_linear1d_backward)
-per_element(8, aten.upsample_bilinear2d_backward, aten._upsample_bilinear2d_aa_backward)
-per_element(16, aten.upsample_trilinear3d_backward)
-per_element(32, aten.upsample_bicubic2d_backward, aten._upsample_bicubic2d_aa_backward)
-per_element(
-    1, aten.upsample_nearest1d_backward, aten.upsample_nearest2d_backward, aten.upsample_nearest3d_backward,
-    aten._upsample_nearest_exact1d_backward, aten._upsample_nearest_exact2d_backward,
-    aten._upsample_nearest_exact3d_backward,
-)  # fmt: skip

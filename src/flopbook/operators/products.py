@@ -10,16 +10,24 @@ from flopbook.operators.table import aten, flop_rule
 
 @flop_rule(aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten._int_mm, aten._scaled_mm, aten.mkldnn_linear)
 def product(out, left, right, *_, **__):
-    """Each element of the result is a sum over the last axis of the left operand."""
+    """Each element of the result is a sum over the axis that the operands share.
+
+    Of a sparse operand only the elements that are stored are multiplied.
+    """
+    if left.layout is not torch.strided:
+        return 2 * left._nnz() * right.numel() // right.shape[0]
+    if right.layout is not torch.strided:
+        return 2 * right._nnz() * left.numel() // left.shape[-1]
     return 2 * out.numel() * left.shape[-1]
 
 
 @flop_rule(
     aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_, aten.addmv, aten.addmv_, aten._addmm_activation,
+    aten._sparse_addmm,
 )  # fmt: skip
 def added_product(out, added, left, right, **__):
     """As a product; adding the bias is pointwise."""
-    return 2 * out.numel() * left.shape[-1]
+    return product(out, left, right)
 
 
 @flop_rule(aten.addbmm, aten.addbmm_)
@@ -46,3 +54,9 @@ def trilinear(out, first, second, third, expand1, expand2, expand3, *_, **__):
 
     shapes = expanded(first, expand1), expanded(second, expand2), expanded(third, expand3)
     return 2 * math.prod(torch.broadcast_shapes(*shapes))
+
+
+@flop_rule(aten._euclidean_dist)
+def distances(out, first, second):
+    """One product: the coordinates, with two columns more for the squares."""
+    return 2 * out.numel() * (first.shape[-1] + 2)
