@@ -6,6 +6,7 @@ that they share are the sizes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -60,22 +61,22 @@ class Specimen:
         if loss.requires_grad:
             loss.backward()
 
-    @property
+    @cached_property
     def derivation(self) -> Derivation:
         """The products of a training step."""
         return self.derive()
 
-    @property
+    @cached_property
     def forward(self) -> int:
         """FLOPs of the forward pass."""
         return self.derivation.flops("forward", self.sizes)
 
-    @property
+    @cached_property
     def backward(self) -> int:
         """FLOPs of the backward pass, without what a checkpoint runs again."""
         return self.derivation.flops("backward", self.sizes)
 
-    @property
+    @cached_property
     def recomputed(self) -> int:
         """FLOPs of what a checkpoint runs again."""
         return self.derivation.flops("recomputed", self.sizes)
