@@ -104,6 +104,42 @@ def plot_sweep(
     return _tidy(ax)
 
 
+def plot_roofline(
+    peak_flop_per_s: float,
+    bytes_per_s: float,
+    points: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    ax: Axes | None = None,
+) -> Axes:
+    """What a device can reach at each arithmetic intensity, and what was reached.
+
+    Parameters
+    ----------
+    peak_flop_per_s, bytes_per_s : float
+        The flat and the rising part of the roof.
+    points : mapping of str to pair of sequences
+        Intensities in FLOP per byte, and the FLOP/s there, by the name of the series.
+    ax : Axes, optional
+        Where to draw; else a new figure.
+
+    Examples
+    --------
+    >>> ax = plot_roofline(312e12, 2.039e12, {"products": ([1.0, 800.0], [1e12, 250e12])})
+    >>> ax.get_xlabel()
+    'FLOP per byte'
+    """
+    ax = _axes(ax)
+    ridge = peak_flop_per_s / bytes_per_s
+    reached = [intensity for intensities, _ in points.values() for intensity in intensities]
+    left, right = min([ridge, *reached]) / 2, max([ridge, *reached]) * 2
+    ax.plot([left, ridge, right], [left * bytes_per_s, *[peak_flop_per_s] * 2], color=COLOURS[0], label="roof")
+    for number, (name, (intensities, rates)) in enumerate(points.items(), 1):
+        ax.plot(intensities, rates, _MARKS[number % len(_MARKS)], color=COLOURS[number % len(COLOURS)], label=name)
+    ax.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="FLOP/s")
+    ax.yaxis.set_major_formatter(EngFormatter())
+    ax.legend()
+    return _tidy(ax)
+
+
 def plot_magnitudes(amounts: Mapping[str, float], *, x_label: str, ax: Axes | None = None) -> Axes:
     """Amounts that lie magnitudes apart, as points on a logarithmic scale.
 

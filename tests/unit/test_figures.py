@@ -5,7 +5,14 @@ import pytest
 from matplotlib.axes import Axes
 
 from flopbook.comparison import Comparison
-from flopbook.figures import plot_bit_layouts, plot_comparison, plot_magnitudes, plot_shapes, plot_sweep
+from flopbook.figures import (
+    plot_bit_layouts,
+    plot_comparison,
+    plot_magnitudes,
+    plot_roofline,
+    plot_shapes,
+    plot_sweep,
+)
 from flopbook.products import matmul
 
 BOTH = Comparison(
@@ -76,6 +83,16 @@ def test_magnitudes_are_points_on_a_logarithmic_scale():
     assert list(ax.lines[0].get_xdata()) == [1e6, 2e25]
 
 
+def test_a_roof_rises_to_the_ridge_and_is_level_beyond_it():
+    ax = plot_roofline(1000, 10, {"products": ([2, 400], [15, 900])})
+    roof, products = ax.lines
+    assert (list(roof.get_xdata()), list(roof.get_ydata())) == ([1, 100, 800], [10, 1000, 1000])
+    assert (list(products.get_xdata()), list(products.get_ydata())) == ([2, 400], [15, 900])
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("FLOP per byte", "FLOP/s")
+    assert texts(ax.get_legend().get_texts()) == ["roof", "products"]
+
+
 def test_a_bit_layout_has_a_square_for_each_bit():
     ax = plot_bit_layouts({"float16": (5, 10), "bfloat16": (8, 7)})
     assert len(ax.patches) == 16 + 16
@@ -97,10 +114,11 @@ def test_shapes_are_drawn_to_scale_and_turned_so_that_equal_letters_meet():
         lambda ax: plot_comparison(BOTH, ax),
         lambda ax: plot_sweep([1, 2], {"a": [1, 2]}, x_label="", y_label="", ax=ax),
         lambda ax: plot_magnitudes({"a": 1}, x_label="", ax=ax),
+        lambda ax: plot_roofline(100, 10, {"a": ([1], [5])}, ax),
         lambda ax: plot_bit_layouts({"a": (1, 2)}, ax),
         lambda ax: plot_shapes([matmul("x[B,D] @ w[D,K] -> y[B,K]")], {"B": 4, "D": 3, "K": 2}, ax),
     ],
-    ids=["comparison", "sweep", "magnitudes", "bit layouts", "shapes"],
+    ids=["comparison", "sweep", "magnitudes", "roofline", "bit layouts", "shapes"],
 )
 def test_a_figure_is_drawn_where_one_asks(draw, axes):
     assert draw(axes) is axes

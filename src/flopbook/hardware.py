@@ -1,0 +1,79 @@
+"""What hardware promises: dense peaks and bandwidth from data sheets, each with its source and date."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["DEVICES", "Device"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as its maker describes it.
+
+    Attributes
+    ----------
+    name : str
+        With what tells variants apart.
+    peak_flop_per_s : dict of str to float
+        Dense peak of matrix products by the format of their operands, such as ``bf16``.
+    bytes_per_s : float
+        Bandwidth of the device's own memory.
+    source, date : str
+        Where the figures stand, and when they were read there.
+    sparse_peak_flop_per_s : dict of str to float
+        Peaks that hold only where two of every four weights are zero, by format; they count the FLOPs of the zeros.
+
+    Examples
+    --------
+    >>> h100 = DEVICES["H100 SXM"]
+    >>> h100.peak_flop_per_s["bf16"] / h100.bytes_per_s
+    295.34...
+    """
+
+    name: str
+    peak_flop_per_s: Mapping[str, float]
+    bytes_per_s: float
+    source: str
+    date: str
+    sparse_peak_flop_per_s: Mapping[str, float] = field(default_factory=dict)
+
+
+_HOPPER = {"fp32": 66.9e12, "tf32": 494.7e12, "bf16": 989.4e12, "fp16": 989.4e12, "fp8": 1978.9e12}
+_HOPPER_SPARSE = {"tf32": 989.4e12, "bf16": 1978.9e12, "fp16": 1978.9e12, "fp8": 3957.8e12}
+
+#: Devices by name. Peaks in fp32 are those without matrix units.
+DEVICES = {
+    device.name: device
+    for device in (
+        Device(
+            "A100 SXM 80GB",
+            {"fp32": 19.5e12, "tf32": 156e12, "bf16": 312e12, "fp16": 312e12},
+            2.039e12,
+            "NVIDIA's data sheet, as tabulated at https://glennklockwood.com/garden/processors/A100",
+            "2026-11",
+            {"tf32": 312e12, "bf16": 624e12, "fp16": 624e12},
+        ),
+        Device(
+            "H100 SXM",
+            _HOPPER,
+            3.35e12,
+            "NVIDIA's white paper, as tabulated at https://glennklockwood.com/garden/processors/h100",
+            "2026-11",
+            _HOPPER_SPARSE,
+        ),
+        Device(
+            "TPU v4",
+            {"bf16": 275e12},
+            1.2e12,
+            "https://docs.cloud.google.com/tpu/docs/v4",
+            "2026-11",
+        ),
+        Device(
+            "TPU v5e",
+            {"bf16": 197e12},
+            0.819e12,
+            "https://docs.cloud.google.com/tpu/docs/v5e",
+            "2026-11",
+        ),
+    )
+}
