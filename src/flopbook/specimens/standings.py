@@ -34,7 +34,7 @@ def verdict(said: int, derived: int, pointwise: int = 0) -> str:
         return "counts 0"
     if 0 < said - derived <= 2 * pointwise:
         return "+ pointwise"
-    return f"× {said / derived:.3g}"  # noqa: RUF001
+    return f"× {said / derived:.3g}"
 
 
 @dataclass(frozen=True)
