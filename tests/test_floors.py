@@ -29,6 +29,7 @@ PLACES = {
     "elementwise": ("predicting", 1),
     "efficiency": ("predicting", 1),
     "exercises": ("predicting", 1),
+    "auditing": ("predicting", 1),
     "operators": ("measuring", 0),
     "compiling": ("measuring", 0),
     "modules": ("measuring", 0),

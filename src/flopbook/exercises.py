@@ -34,7 +34,7 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         opening, _, message = repr(self).partition(".")
-        return f"<p><strong>{opening}.</strong>{escape(message)}</p>"
+        return f"<p><strong>{opening}.</strong>{escape(message).replace(chr(10), '<br>')}</p>"
 
 
 def _names(expression: sympy.Expr) -> set[str]:
