@@ -68,7 +68,8 @@ class Standings:
         foot = "".join(f"<td>{self.exact(counter)} of {len(self.specimens)}</td>" for counter in self.columns)
         body = []
         for family, members in groupby(self.specimens, key=lambda specimen: specimen.family):
-            body.append(f'<tr><th scope="rowgroup" colspan="{1 + len(self.columns)}">{escape(family)}</th></tr>')
+            rest = f'<td colspan="{len(self.columns)}"></td>'  # a cell of its own, so that the name stays in sight
+            body.append(f'<tr><th scope="rowgroup">{escape(family)}</th>{rest}</tr>')
             body += map(self._row, members)
         return (
             f'<table class="standings"><caption>{escape(self.caption)}</caption>'
