@@ -40,8 +40,8 @@ def _span(sign: str, first: str, last: str | None) -> tuple[Fraction | float, Fr
     return spans[sign]
 
 
-def _digits(value: Fraction) -> str:
-    return f"{int(value):,}" if value.denominator == 1 else f"{float(value):,.4f}".rstrip("0")
+def _digits(value: Fraction, places: int) -> str:
+    return f"{int(value):,}" if value.denominator == 1 else f"{float(value):,.{places}f}".rstrip("0").rstrip(".")
 
 
 def judge(
@@ -90,7 +90,8 @@ def judge(
         return Finding(claim, printed, f"needs {needs}", NOT_DECIDABLE)
     value = Fraction(computed) / unit
     low, high = _span(sign, first, last)
-    return Finding(claim, printed, _digits(value) + (word or ""), RIGHT if low <= value <= high else WRONG)
+    places = max(4, len(first.partition(".")[2]))
+    return Finding(claim, printed, _digits(value, places) + (word or ""), RIGHT if low <= value <= high else WRONG)
 
 
 class Findings(tuple[Finding, ...]):

@@ -1,0 +1,74 @@
+"""What the audit reads off printed counts is what was built, for networks of any widths and batch."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy import divisors, expand, solve
+from torch import nn
+
+from flopbook.accounting import evaluate, flops, matmul, training_step
+from flopbook.axes import B, D, K, axis
+from flopbook.counting import FlopCount
+
+H1, H2, H3 = axis("H1"), axis("H2"), axis("H3")
+STEP = training_step(
+    matmul("x[B,D] @ w1[D,H1] -> h1[B,H1]"),
+    matmul("h1[B,H1] @ w2[H1,H2] -> h2[B,H2]"),
+    matmul("h2[B,H2] @ w3[H2,H3] -> h3[B,H3]"),
+    matmul("h3[B,H3] @ w4[H3,K] -> y[B,K]"),
+    data="x",
+)
+SIZES = st.integers(1, 60)
+(FIRST,) = solve(2 * flops(STEP.forward) - flops(STEP.backward) - (2 * axis("F") - axis("G")), H1)
+
+
+def counted(batch, *widths):
+    with torch.device("meta"), FlopCount() as count:
+        layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.Tanh())]
+        nn.Sequential(*layers)(torch.empty(batch, widths[0])).sum().backward()
+    return count.forward, count.backward
+
+
+@settings(max_examples=25)
+@given(SIZES, st.tuples(SIZES, SIZES, SIZES, SIZES, SIZES))
+def test_widths_are_read_off_two_counts(batch, widths):
+    features, *hidden, classes = widths
+    forward, backward = counted(batch, *widths)
+    known = {"B": batch, "D": features, "F": forward, "G": backward}
+    assert evaluate(FIRST, known) == hidden[0]
+    left = forward // (2 * batch) - features * hidden[0]
+    pairs = [(d - classes, (left + hidden[0] * classes) // d - hidden[0]) for d in divisors(left + hidden[0] * classes)]
+    fitting = [pair for pair in pairs if min(pair) > 0]
+    assert tuple(hidden[1:]) in fitting
+    for pair in fitting:
+        assert counted(batch, features, hidden[0], *pair, classes) == (forward, backward)
+
+
+def test_what_two_layers_share_is_a_product_less_a_constant():
+    assert expand((H2 + K) * (H3 + H1) - (H1 * H2 + H2 * H3 + H3 * K) - H1 * K) == 0
+
+
+@pytest.mark.parametrize("slip", [-1, 1])
+def test_a_count_that_is_off_by_one_gives_no_width(slip):
+    forward, backward = counted(7, 5, 11, 3, 4, 2)
+    assert evaluate(FIRST, {"B": 7, "D": 5, "F": forward, "G": backward}) == 11
+    assert evaluate(FIRST, {"B": 7, "D": 5, "F": forward, "G": backward + slip}) != 11
+
+
+@given(SIZES, SIZES, SIZES)
+def test_four_summands_of_a_normalized_layer(batch, features, classes):
+    model = nn.Sequential(nn.BatchNorm1d(features), nn.ReLU(), nn.Linear(features, classes), nn.ReLU()).eval()
+    with torch.no_grad(), FlopCount() as count:
+        model(torch.ones(batch, features))
+    sizes = {"B": batch, "D": features, "K": classes}
+    assert evaluate(2 * B * D * K, sizes) == count.total
+    assert evaluate(2 * B * D + B * D + B * K + B * K, sizes) == count.pointwise["forward"]
+
+
+@given(st.lists(SIZES, min_size=2, max_size=5))
+def test_lengths_count_each_unit_twice(widths):
+    parameters = [p for a, b in pairwise(widths) for p in nn.Linear(a, b).parameters()]
+    assert sum(len(parameter) for parameter in parameters) == 2 * sum(widths[1:])
