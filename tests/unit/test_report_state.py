@@ -71,13 +71,16 @@ def global_hooks():
 
 @pytest.fixture
 def net():
+    torch.manual_seed(3)
+    random.seed(3)
+    np.random.seed(3)
     return Net().eval()
 
 
 OPTIMIZERS = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
     "AdamW": torch.optim.AdamW,
-    "LBFGS": torch.optim.LBFGS,
+    "LBFGS": lambda parameters: torch.optim.LBFGS(parameters, max_iter=2),
 }
 
 
@@ -205,3 +208,36 @@ def test_attributes_that_go_round_in_a_circle(net):
     net.circle["self"].append(net.circle)
     Report.measure(lambda: net(torch.ones(7, 6)), model=net)
     assert net.circle["self"] == [net.circle["self"][0]] and net.circle["self"][0] is net.circle
+
+
+def test_an_expanded_buffer(net):
+    net.register_buffer("mask", torch.ones(1, 6).expand(7, 6))
+    before = net.mask.clone()
+    Report.measure(lambda: net.mask[:1].mul_(2) * net(torch.ones(7, 6)).sum(), model=net)
+    assert torch.equal(net.mask, before)
+    assert net.mask.stride() == (0, 1)
+
+
+def test_an_update_by_hand(net):
+    def step():
+        net(torch.ones(7, 6)).sum().backward()
+        for parameter in net.parameters():
+            parameter.data = parameter.data - 0.1 * parameter.grad
+
+    before = copy.deepcopy(net.state_dict())
+    Report.measure(step, model=net)
+    assert same(net.state_dict(), before)
+
+
+@pytest.mark.filterwarnings("ignore:no rule for")
+def test_sparse_gradients():
+    model = nn.Embedding(5, 3, sparse=True)
+
+    def step():
+        model(torch.tensor([1, 3])).sum().backward()
+
+    step()
+    before = model.weight.grad.to_dense()
+    Report.measure(step, model=model)
+    assert model.weight.grad.is_sparse
+    assert torch.equal(model.weight.grad.to_dense(), before)

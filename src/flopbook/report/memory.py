@@ -28,7 +28,7 @@ class Memory(NamedTuple):
         parameters and buffers. What a checkpoint keeps for itself is left out.
     peak : int or None
         The most that was allocated on the accelerator during a step, whatever
-        for; None on a processor, which does not tell.
+        for; None where the device does not tell, as processors don't.
     """
 
     parameters: int
@@ -50,7 +50,8 @@ class _Scale:
     """Weighs what autograd keeps; tensors that share a storage weigh once."""
 
     def __init__(self, model: nn.Module):
-        self._known = {_storage(tensor) for tensor in (*model.parameters(), *model.buffers())}
+        # held, so that nothing new takes the address of one that the step replaces
+        self._known = {_storage(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self._kept: Counter[int] = Counter()
         self._now = self.most = 0
 
@@ -76,9 +77,11 @@ def _storage(tensor: Tensor) -> int:
 def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Optimizer]) -> Memory:
     """Bytes that a model, its optimizers and one run of its step hold."""
     scale, parameters = _Scale(model), list(model.parameters())
-    accelerator = torch.get_device_module() if any(p.device.type not in ("cpu", "meta") for p in parameters) else None
-    if accelerator:
-        accelerator.reset_peak_memory_stats()
+    kinds = {parameter.device.type for parameter in parameters} - {"cpu", "meta"}
+    device: Any = torch.get_device_module(kinds.pop()) if kinds else None
+    tells = hasattr(device, "reset_peak_memory_stats")
+    if tells:
+        device.reset_peak_memory_stats()
     with eager_when_compiled(), saved_tensors_hooks(scale.pack, lambda kept: kept.tensor):
         step()
     states = [tensor for optimizer in optimizers for tensor in tree_leaves(list(optimizer.state.values()))]
@@ -88,7 +91,7 @@ def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Opt
         gradients=_bytes(parameter.grad for parameter in parameters),
         optimizer=_bytes(states),
         activations=scale.most,
-        peak=accelerator.max_memory_allocated() if accelerator else None,
+        peak=device.max_memory_allocated() if tells else None,
     )
 
 

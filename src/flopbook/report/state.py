@@ -38,6 +38,7 @@ class State:
         if get_ident() == self._thread and id(vars(optimizer)) not in self._seen:
             self.keep(optimizer)
 
+    @torch.no_grad()
     def restore(self) -> None:
         """Bring everything back."""
         for restore in self._restorers:
@@ -66,16 +67,23 @@ class State:
     def _tensor(self, tensor: Tensor) -> Callable[[], Tensor]:
         if tensor.is_meta:
             return lambda: tensor
-        data = tensor.data.to("cpu", copy=True)
+        data = _elements(tensor).detach().to("cpu", copy=True)
         gradient = self._remember(tensor.grad) if tensor.is_leaf else None
 
         def restore() -> Tensor:
-            tensor.data.copy_(data)  # the data alone: for autograd nothing was written
+            _elements(tensor).copy_(data)
             if gradient:
                 tensor.grad = gradient()
             return tensor
 
         return restore
+
+
+def _elements(tensor: Tensor) -> Tensor:
+    """The data alone, since for autograd nothing is written; without an expanded tensor's repetitions."""
+    if tensor.layout != torch.strided:
+        return tensor  # the data of a sparse tensor would be another one
+    return tensor.data[tuple(slice(None if stride else 1) for stride in tensor.stride())]
 
 
 def _refill(container: Any, fill: Callable, content: Any) -> Any:
@@ -89,11 +97,9 @@ def _random_numbers() -> Iterator[tuple[Callable, Any]]:
     yield random.setstate, random.getstate()
     yield np.random.set_state, np.random.get_state()
     yield torch.set_rng_state, torch.get_rng_state()
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if accelerator:
-        device = torch.get_device_module(accelerator)
-        if device.is_initialized():
-            yield device.set_rng_state, device.get_rng_state()
+    if torch.accelerator.is_available():
+        device = torch.get_device_module()
+        yield device.set_rng_state, device.get_rng_state()
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""What a report refuses, in words that quote the reader and name the remedy."""
+
+import pytest
+import torch
+from torch import nn
+
+from flopbook.report import Report
+
+
+class Regression(nn.Linear):
+    """A model by that name."""
+
+
+@pytest.fixture
+def model():
+    return Regression(6, 2)
+
+
+@pytest.mark.parametrize("step", [None, 3, "model(x)"])
+def test_a_step_that_cannot_be_called(model, step):
+    with pytest.raises(TypeError) as error:
+        Report.measure(step, model=model)
+    assert str(error.value) == f"{step!r} cannot be called: write Report.measure(lambda: ..., model=model)"
+
+
+@pytest.mark.parametrize("wrong", [None, "Regression", len])
+def test_a_model_that_is_no_module(wrong):
+    with pytest.raises(TypeError) as error:
+        Report.measure(lambda: None, model=wrong)
+    assert str(error.value) == f"model={wrong!r} is no torch.nn.Module: give the model that the step calls"
+
+
+def test_a_step_that_never_calls_the_model(model):
+    with pytest.raises(ValueError) as error:
+        Report.measure(lambda: torch.ones(2, 3) @ torch.ones(3, 4), model=model, samples=2)
+    assert str(error.value) == "the step never called Regression: give the model that it calls, as in model(x)"
+
+
+@pytest.mark.parametrize("samples", [0, -1, 2.5, True, "7"])
+def test_samples_that_are_no_number_of_samples(model, samples):
+    with pytest.raises(ValueError) as error:
+        Report.measure(lambda: model(torch.ones(7, 6)), model=model, samples=samples)
+    assert str(error.value) == f"samples={samples!r}: give how many samples a step takes, 1 or more"
+
+
+def test_samples_that_cannot_be_seen():
+    class Constant(nn.Module):
+        def forward(self):
+            return torch.ones(2)
+
+    constant = Constant()
+    with pytest.raises(ValueError) as error:
+        Report.measure(constant, model=constant)
+    assert str(error.value) == "Constant was called without a tensor that has axes: give samples=..."
+
+
+@pytest.mark.parametrize("steps", [0, -10, 1.5, True, "10"])
+def test_steps_that_are_no_number_of_steps(model, steps):
+    report = Report.measure(lambda: model(torch.ones(7, 6)), model=model)
+    with pytest.raises(ValueError) as error:
+        report.project(steps)
+    assert str(error.value) == f"steps={steps!r}: give how many steps, 1 or more"
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_lazy_parameters():
+    lazy = nn.LazyLinear(3)
+    with pytest.raises(ValueError) as error:
+        Report.measure(lambda: lazy(torch.ones(2, 3)), model=lazy)
+    assert str(error.value) == "LazyLinear has parameters without a size yet: call it once before"
+
+
+def test_something_to_restore_that_holds_nothing(model):
+    with pytest.raises(TypeError) as error:
+        Report.measure(lambda: model(torch.ones(7, 6)), model=model, restore=[3])
+    assert str(error.value) == "restore: 3 has no attributes to bring back: give objects such as a scheduler"
