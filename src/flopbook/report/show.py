@@ -133,7 +133,8 @@ def notes(report: "Report") -> list[str]:
     cost = report.counted.step.cost
     said = views.notes(report.counted)
     both = cost.contractions + cost.pointwise
-    said.append(f"Contractions and pointwise operators: {both:,} FLOPs; with what is fused {sum(cost):,}.")
+    fused = f"; with what is fused {sum(cost):,}" if cost.fused else ""
+    said.append(f"Contractions and pointwise operators: {both:,} FLOPs{fused}.")
     if report.forward and report.backward:
         said.append(f"Backward takes {report.backward / report.forward:.4f} times the FLOPs of forward.")
     if "".join(report.configuration.inputs).startswith("int"):
