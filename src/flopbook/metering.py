@@ -7,6 +7,7 @@ from time import perf_counter
 import torch
 
 from flopbook.counting import FlopCount
+from flopbook.timing import now
 from flopbook.units import si
 
 
@@ -77,8 +78,7 @@ class FlopMeter:
         else:
             start = perf_counter()
             yield
-            _synchronize()
-            self._seconds += perf_counter() - start
+            self._seconds += now() - start
             self._timed_flops += self._counts[key][1]
             self._timed_model_flops += self._counts[key][2]
         self.count, flops, _ = self._counts[key]
@@ -103,9 +103,3 @@ class FlopMeter:
 
 def _shape(value: torch.Tensor | Hashable) -> Hashable:
     return (value.shape, value.dtype, value.device) if isinstance(value, torch.Tensor) else value
-
-
-def _synchronize() -> None:
-    """Wait for the accelerator, whose work would else be timed in a later step."""
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()

@@ -6,6 +6,7 @@ nothing.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.autograd.profiler_util import FunctionEvent
@@ -55,20 +56,25 @@ def profile_flops(step: Callable[[], object]) -> Profile:
     """
     if not callable(step):
         raise TypeError(f"{step!r} cannot be called: write profile_flops(lambda: ...)")
-    activities = [ProfilerActivity.CPU]
-    if torch.cuda.is_available():
-        activities.append(ProfilerActivity.CUDA)
-    with profile(activities=activities, record_shapes=True, with_flops=True) as profiler:
+    with torch_profiler(record_shapes=True, with_flops=True) as profiler:
         step()
     profiled = Profile()
     for event in profiler.events():
         if event.flops:
             costs = (0, event.flops) if event.name in _POINTWISE else (event.flops, 0)
-            profiled.note(_phase(event), "", event.name, *costs)
+            profiled.note(phase_of(event), "", event.name, *costs)
     return profiled
 
 
-def _phase(event: FunctionEvent) -> str:
+def torch_profiler(**options: Any) -> profile:
+    """PyTorch's profiler of the processor, and of the accelerator where there is one."""
+    activities = [ProfilerActivity.CPU]
+    if torch.cuda.is_available():
+        activities.append(ProfilerActivity.CUDA)
+    return profile(activities=activities, **options)
+
+
+def phase_of(event: FunctionEvent) -> str:
     """Where an event ran, as the events around it tell."""
     around = event.cpu_parent
     while around:

@@ -1,6 +1,7 @@
 """Seconds of a step, measured honestly."""
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import NamedTuple
 
 import torch
@@ -50,3 +51,17 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
     timer = Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
     measured = timer.blocked_autorange(min_run_time=at_least_seconds)
     return Timing(measured.median, measured.iqr, measured.number_per_run * len(measured.times))
+
+
+def now() -> float:
+    """Seconds of a clock, once all is done that an accelerator was told to do.
+
+    Examples
+    --------
+    >>> started = now()
+    >>> now() > started
+    True
+    """
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+    return perf_counter()

@@ -11,14 +11,14 @@ from torch import nn
 
 from flopbook.files import write_whole
 from flopbook.report.formulas import Formula, formulas
-from flopbook.report.latency import now, time_modules
+from flopbook.report.latency import time_modules
 from flopbook.report.memory import Memory, weigh
 from flopbook.report.observing import Configuration, batch, check, configuration, observe
 from flopbook.report.progress import show_progress
 from flopbook.report.show import as_dict, html, text
 from flopbook.report.state import as_it_was
 from flopbook.report.trace import OrderedCount, trace_step
-from flopbook.timing import Timing, time_step
+from flopbook.timing import Timing, now, time_step
 from flopbook.tree import Breakdown
 from flopbook.views import dump
 

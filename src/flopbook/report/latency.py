@@ -4,20 +4,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from statistics import median
 from threading import get_ident
-from time import perf_counter
 
 import torch
 from torch import nn
 from torch.nn.modules import module as nn_module
 
 from flopbook.compiling import eager_when_compiled
-
-
-def now() -> float:
-    """Seconds of a clock, once all is done that an accelerator was told to do."""
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
-    return perf_counter()
+from flopbook.timing import now
 
 
 class _Clock:
