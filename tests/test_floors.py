@@ -20,12 +20,14 @@ PACKAGE = Path(flopbook.__file__).parent
 PLACES = {
     "files": ("neither", 0),
     "units": ("neither", 0),
+    "results": ("neither", 0),
     "axes": ("predicting", 0),
     "notation": ("predicting", 0),
     "products": ("predicting", 0),
     "reading": ("predicting", 0),
     "hardware": ("neither", 0),
     "accounting": ("predicting", 1),
+    "memory": ("predicting", 1),
     "elementwise": ("predicting", 1),
     "efficiency": ("predicting", 1),
     "exercises": ("predicting", 1),
@@ -40,6 +42,9 @@ PLACES = {
     "profiling": ("measuring", 1),
     "timing": ("measuring", 1),
     "metering": ("measuring", 1),
+    "spending": ("measuring", 1),
+    "bottlenecks": ("measuring", 1),
+    "machine": ("measuring", 1),
     "comparison": ("meeting", 2),
     "formula": ("meeting", 2),
     "specimens": ("meeting", 2),
@@ -48,6 +53,9 @@ PLACES = {
     "specimens.models": ("measuring", 2),
     "figures": ("meeting", 3),
     "report": ("meeting", 3),
+    "charts": ("meeting", 3),
+    "dissection": ("meeting", 3),
+    "benchmarking": ("meeting", 3),
 }
 
 STRANGERS = {

@@ -1,0 +1,90 @@
+"""A folder of results, and the history that grows in it."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flopbook.files import write_whole
+
+_HISTORY = "history.jsonl"
+
+
+class Results:
+    """A folder to keep results in.
+
+    Where it cannot be written to, it says so, and the measurement goes on.
+
+    Parameters
+    ----------
+    folder : str or path
+        Made where it does not exist.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     results = Results(folder)
+    ...     said = results.keep("answer.txt", "42")
+    ...     history = results.append({"answer": 42})
+    >>> said.startswith("answer.txt is in "), history[-1]["answer"]
+    (True, 42)
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+
+    def keep(self, name: str, text: str) -> str:
+        """Write a file, whole or not at all.
+
+        Parameters
+        ----------
+        name, text : str
+            The file's name and content.
+
+        Returns
+        -------
+        str
+            Where it is, or why it is nowhere, for people.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / name, text)
+        except OSError as error:
+            return f"{name} is not kept: {error.strerror or error}. Choose another folder than {str(self.folder)!r}."
+        return f"{name} is in {str(self.folder)!r}."
+
+    def append(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Add a record to the history, with the time in UTC.
+
+        Parameters
+        ----------
+        record : dict
+            Of what JSON can hold.
+
+        Returns
+        -------
+        list of dict
+            All records, oldest first; the new one is the last, even where it
+            could not be kept. Lines that are no record are left out.
+        """
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        lines = [*self._lines(), json.dumps({"time": time, **record})]
+        self.keep(_HISTORY, "\n".join(lines) + "\n")
+        return [json.loads(line) for line in lines]
+
+    def _lines(self) -> list[str]:
+        try:
+            lines = (self.folder / _HISTORY).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return []
+        return [line for line in lines if _is_record(line)]
+
+
+def _is_record(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
