@@ -48,13 +48,14 @@ class Comparison:
 
     def _lines(self) -> list[tuple[str, str, list[int | None], bool]]:
         """Phase, label and FLOPs of every line of the table; whether it is a total."""
-        lines = []
+        lines: list[tuple[str, str, list[int | None], bool]] = []
         for phase in self.totals:
-            lines += [(phase, row.label, [row.flops.get(w) for w in self.witnesses], False)
-                      for row in self.rows if row.phase == phase]  # fmt: skip
+            for row in self.rows:
+                if row.phase == phase:
+                    lines.append((phase, row.label, [row.flops.get(w) for w in self.witnesses], False))
             if len(self.totals) > 1 or len(lines) > 1:
                 lines.append((phase, "all", [self.totals[phase][w] for w in self.witnesses], True))
-        sums = [sum(flops[w] for flops in self.totals.values()) for w in self.witnesses]
+        sums: list[int | None] = [sum(flops[w] for flops in self.totals.values()) for w in self.witnesses]
         return [*lines, ("total", "", sums, True)]
 
     @property
@@ -85,7 +86,9 @@ class Comparison:
             cells = "".join(f"<td>{_number(value)}</td>" for value in flops)
             name = f"<code>{escape(label)}</code>" if label and not is_total else label
             kind = ' class="total"' if is_total else ""
-            body.append(f'<tr{kind}><td>{phase}</td><th scope="row">{name}</th>{cells}</tr>')
+            named = f'<td>{phase}</td><th scope="row">{name}</th>'
+            first = named if name else f'<th scope="row" colspan="2">{phase}</th>'
+            body.append(f"<tr{kind}>{first}{cells}</tr>")
         return (
             f'<table class="flopbook-comparison"><caption>FLOPs. {escape(self._verdict)}</caption>'
             f'<thead><tr><th scope="col">phase</th><th scope="col">product</th>{head}</tr></thead>'
@@ -147,10 +150,11 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
     totals: dict[str, dict[str, int]] = {}
     for phase in PHASES:
         found = [
-            _pair(phase, product, evaluate(product.flops, sizes), unpaired) for product in getattr(predicted, phase, ())
+            _pair(phase, product, int(evaluate(product.flops, sizes)), unpaired)
+            for product in getattr(predicted, phase, ())
         ]
         rows += found + _leftovers(phase, unpaired)
-        totals[phase] = {"predicted": sum(row.flops["predicted"] for row in found)}
+        totals[phase] = {"predicted": sum(row.flops["predicted"] or 0 for row in found)}
         totals[phase] |= {tally.witness: getattr(tally, phase) for tally in measured}
     totals = {phase: flops for phase, flops in totals.items() if any(flops.values())}
     uncounted = {name: calls for tally in measured for name, calls in tally.uncounted.items()}

@@ -3,8 +3,9 @@
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
+from typing import cast
 
 import torch
 
@@ -55,5 +56,5 @@ def _without_warning_of_hooks() -> Iterator[None]:
     try:
         yield
     finally:
-        if ours in warnings.filters:
-            warnings.filters.remove(ours)
+        with suppress(ValueError):  # somebody may have reset all filters meanwhile
+            cast(list, warnings.filters).remove(ours)

@@ -126,7 +126,8 @@ class FlopCount(Views, Tally):
 
     def __init__(self):
         self._reset()
-        self._active: ExitStack | None = None
+        self._counting = False
+        self._active = ExitStack()
 
     def _reset(self):
         super().__init__()
@@ -136,7 +137,7 @@ class FlopCount(Views, Tally):
         self._mode = _Mode(self)
 
     def __enter__(self):
-        if self._active:
+        if self._counting:
             raise RuntimeError("this FlopCount counts already: use another one inside its with block")
         self._reset()
         with ExitStack() as stack:
@@ -149,11 +150,12 @@ class FlopCount(Views, Tally):
                 stack.callback(hook.remove)
             stack.enter_context(self._mode)
             self._active = stack.pop_all()
+        self._counting = True
         return self
 
     def __exit__(self, kind, value, traceback):
+        self._counting = False
         self._active.__exit__(kind, value, traceback)
-        self._active = None
         if self._uncounted and kind is None:
             listed = ", ".join(f"{name} ({calls} calls)" for name, calls in self.uncounted.items())
             warnings.warn(

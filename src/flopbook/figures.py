@@ -91,8 +91,8 @@ def plot_sweep(
     """
     ax = _axes(ax)
     for number, (name, values) in enumerate(series.items()):
-        style = {"color": COLOURS[number % len(COLOURS)], "marker": _MARKS[number % len(_MARKS)]}
-        ax.plot(x, values, label=name, markersize=5, **style)
+        color, mark = COLOURS[number % len(COLOURS)], _MARKS[number % len(_MARKS)]
+        ax.plot(x, values, label=name, markersize=5, color=color, marker=mark)
     if _spans(x):
         ax.set_xscale("log")
     if _spans([value for values in series.values() for value in values]):

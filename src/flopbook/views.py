@@ -2,6 +2,7 @@
 
 import json
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -23,7 +24,10 @@ class Column(NamedTuple):
 class Views:
     """The views of a count that has a `breakdown`."""
 
-    breakdown: Breakdown
+    @property
+    @abstractmethod
+    def breakdown(self) -> Breakdown:
+        """The count as plain data."""
 
     def table(self, depth: int | None = None) -> str:
         """The count as text: by phase, by operator, and by module.

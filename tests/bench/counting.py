@@ -6,6 +6,7 @@ the median of each is divided by the plain step's.
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
@@ -24,7 +25,8 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm, self.qkv, self.out = nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        up, down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.mlp = nn.Sequential(nn.LayerNorm(width), up, nn.GELU(), down)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         B, T, D = x.shape
@@ -37,7 +39,7 @@ class Block(nn.Module):
 def mlp_step() -> Callable[[], None]:
     """The 5-64-64-64-1 MLP with SiLU and AdamW at batch 256."""
     widths = (5, 64, 64, 64)
-    layers = [layer for D, K in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(D, K), nn.SiLU())]
+    layers = [layer for D, K in pairwise(widths) for layer in (nn.Linear(D, K), nn.SiLU())]
     model = nn.Sequential(*layers, nn.Linear(64, 1))
     x, target = torch.randn(256, 5), torch.randn(256, 1)
     return _step(model, lambda: F.mse_loss(model(x), target))

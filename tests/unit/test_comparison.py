@@ -103,7 +103,7 @@ def test_html_has_a_caption_headings_and_every_number():
     assert '<th scope="col">predicted</th><th scope="col">counted</th>' in html
     assert '<th scope="row"><code>x[B,D] @ w[D,K] -&gt; y[B,K]</code></th><td>48,000</td><td>48,000</td>' in html
     assert '<th scope="row"><code>aten::mm</code></th><td>—</td><td>16</td>' in html
-    assert '<tr class="total"><td>total</td><th scope="row"></th><td>96,000</td><td>96,016</td>' in html
+    assert '<tr class="total"><th scope="row" colspan="2">total</th><td>96,000</td><td>96,016</td>' in html
 
 
 def test_html_escapes_what_it_quotes():

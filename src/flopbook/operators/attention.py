@@ -98,7 +98,8 @@ def _tokens(sequences) -> tuple[int, int, int]:
 @flop_rule(aten._native_multi_head_attention)
 def multi_head_attention(out, query, key, value, D, *_, **__):
     """The inference path of nn.MultiheadAttention: projections, then scores padded to the longest."""
-    (B, T, query_tokens), (_, S, key_tokens) = _tokens(query), _tokens(key)
+    B, T, query_tokens = _tokens(query)
+    S, key_tokens = _tokens(key)[1:]
     return 4 * D * D * (query_tokens + key_tokens) + 4 * B * T * S * D
 
 
@@ -112,7 +113,8 @@ def encoder_layer(out, source, D, heads, *rest, **__):
 @pointwise_rule(aten._native_multi_head_attention)
 def multi_head_pointwise(out, query, key, value, D, heads, *_, **__):
     """The biases of all projections, and scaling and softmax of the scores."""
-    (B, T, query_tokens), (_, S, key_tokens) = _tokens(query), _tokens(key)
+    B, T, query_tokens = _tokens(query)
+    S, key_tokens = _tokens(key)[1:]
     return 2 * D * (query_tokens + key_tokens) + 6 * B * heads * T * S
 
 

@@ -14,9 +14,9 @@ def product(out, left, right, *_, **__):
 
     Of a sparse operand only the elements that are stored are multiplied.
     """
-    if left.layout is not torch.strided:
+    if left.is_sparse or left.is_sparse_csr:
         return 2 * left._nnz() * right.numel() // right.shape[0]
-    if right.layout is not torch.strided:
+    if right.is_sparse or right.is_sparse_csr:
         return 2 * right._nnz() * left.numel() // left.shape[-1]
     return 2 * out.numel() * left.shape[-1]
 

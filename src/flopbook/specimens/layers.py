@@ -48,6 +48,10 @@ class Einsum(nn.Module):
 class Attention(nn.Module):
     """Self-attention by scaled_dot_product_attention: G heads of keys and values, R times as many of queries."""
 
+    cos: torch.Tensor
+    sin: torch.Tensor
+    mask: torch.Tensor | None
+
     def __init__(self, T, D, G, R, E, *, window=None, rotary=False, bias=True):
         super().__init__()
         self.heads = G * R, G, G
@@ -93,7 +97,7 @@ class GPT(nn.Module):
     def __init__(self, V, T, D, H, E, F):
         super().__init__()
         self.tokens, self.positions = nn.Embedding(V, D), nn.Parameter(torch.randn(T, D))
-        blocks = []
+        blocks: list[nn.Module] = []
         for _ in range(2):
             feed_forward = nn.Sequential(nn.Linear(D, F), nn.GELU(), nn.Linear(F, D))
             attention = Attention(T, D, H, 1, E)
