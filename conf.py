@@ -13,7 +13,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
-    "sphinx_design",
     "sphinxcontrib.bibtex",
 ]
 # The tree also holds an environment and node modules: pages are named, and what has none is not walked through.

@@ -1,5 +1,6 @@
 """Headless Chromium on the built site, for the tests and the benchmarks."""
 
+import gzip
 import shutil
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Browser, Response, sync_playwright
+from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 MISSING = (
@@ -45,10 +46,14 @@ def served(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def weigh(browser: Browser, address: str) -> int:
-    """Bytes of a page and of everything it loads: HTML, style, scripts, fonts and figures."""
-    with browser.new_page() as page:
-        responses: list[Response] = []
-        page.on("response", lambda response: responses.append(response))  # noqa: PLW0108  (playwright marks what it calls)
-        page.goto(address, wait_until="networkidle")
-        return sum(len(response.body()) for response in responses if response.ok)
+def note_responses(page: Page) -> list[Response]:
+    """A list that grows with all that the page loads from now on."""
+    responses: list[Response] = []
+    page.on("response", lambda response: responses.append(response))  # noqa: PLW0108  (playwright marks what it calls)
+    return responses
+
+
+def weight(responses: list[Response]) -> int:
+    """Bytes that a web server sends for a page: text is compressed on the way, fonts are so already."""
+    bodies = {response.url: response.body() for response in responses if response.ok}
+    return sum(len(body if url.endswith(".woff2") else gzip.compress(body)) for url, body in bodies.items())

@@ -40,7 +40,8 @@ def inline_svg(svg: str, alt: str) -> str:
     """
     prefix = f"f{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
     body = svg[svg.index("<svg") :].strip()
-    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r">\s+<", "><", body)
     body = re.sub(r'\bid="', f'id="{prefix}', body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}", body)
     body = re.sub(r"#000000\b", "currentColor", body)

@@ -10,6 +10,8 @@ from pathlib import Path
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
+_SETTINGS = ["src/flopsite/execution.py", "src/flopsite/matplotlibrc"]  # what the kernel is started with
+
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The code cells of a notebook."""
@@ -21,7 +23,8 @@ def page_inputs(notebook: NotebookNode, root: Path) -> list[Path]:
     source = "\n".join(TransformerManager().transform_cell(cell.source) for cell in code_cells(notebook))
     modules = _imported_files(source, "", root / "src")
     data = notebook.metadata.get("flopbook", {}).get("data", [])
-    return sorted({*modules, *(root / name for name in data), root / "requirements.lock"})
+    named = [*data, "requirements.lock", *_SETTINGS]
+    return sorted({*modules, *(root / name for name in named)})
 
 
 def page_key(notebook: NotebookNode, inputs: Iterable[Path]) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import cast
 
 import nbformat
-from myst_nb.core.read import read_myst_markdown_notebook
+from myst_nb.core.read import MystMetadataParsingError, read_myst_markdown_notebook
 from myst_nb.sphinx_ import SphinxEnvType
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import SphinxError
 from sphinx.util import logging
 
 from flopsite.book import Book
@@ -30,10 +31,15 @@ def _read(app: Sphinx, docname: str, content: list[str]) -> None:
     """Replace a page's text by its notebook, executed."""
     env = cast(SphinxEnvType, app.env)
     path = Path(env.doc2path(docname))
-    notebook = read_myst_markdown_notebook(content[0], env.myst_config, add_source_map=True, path=path)
+    try:
+        notebook = read_myst_markdown_notebook(content[0], env.myst_config, add_source_map=True, path=path)
+    except MystMetadataParsingError as error:
+        raise SphinxError(f"{docname}.md: {error}") from error
     if code_cells(notebook):
         inputs = page_inputs(notebook, Path(app.srcdir))
         for file in inputs:
+            if not file.is_file():
+                raise SphinxError(f"{docname}.md names a data file that is not there: {file}")
             env.note_dependency(file)
         notebook = _with_results(app, docname, notebook, page_key(notebook, inputs))
         notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code

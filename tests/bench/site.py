@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.browser import MISSING, chromium, find_chromium, served, weigh
+from tests.browser import MISSING, chromium, find_chromium, note_responses, served, weight
 from tests.conftest import ROOT
 
 
@@ -32,4 +32,7 @@ def main() -> None:
     site = ROOT / "_build" / "html"
     with chromium() as browser, served(site) as address:
         for page in sorted(str(path.relative_to(site)) for path in site.rglob("*.html")):
-            print(f"{weigh(browser, f'{address}/{page}') / 1000:6.0f} kB (at most 450)  {page}")
+            with browser.new_page() as tab:
+                responses = note_responses(tab)
+                tab.goto(f"{address}/{page}", wait_until="networkidle")
+                print(f"{weight(responses) / 1000:6.0f} kB compressed (at most 450)  {page}")

@@ -1,8 +1,11 @@
 """The site in a browser: it works, loads fast, and everyone can read it."""
 
-import pytest
+from dataclasses import dataclass, field
 
-from tests.browser import MISSING, chromium, find_chromium, served, weigh
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser import MISSING, chromium, find_chromium, note_responses, served, weight
 from tests.conftest import ROOT
 
 pytestmark = [
@@ -11,91 +14,92 @@ pytestmark = [
 ]
 
 WEIGHT_LIMIT = 450_000  # bytes
-WIDTHS = [1280, 390]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+MATH = "[...document.querySelectorAll('.math')].map(m => m.querySelector('.katex')?.offsetHeight ?? 0)"
+BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(font => font.family)"
+
+
+@dataclass
+class Visit:
+    """What a reader's browser met on one page."""
+
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    weight: int = 0
+    width: dict[int, int] = field(default_factory=dict)
+    math: list[int] = field(default_factory=list)
+    broken_fonts: list[str] = field(default_factory=list)
+    outlines: list[str] = field(default_factory=list)
+    violations: dict[str, list[str]] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
+def visits(site, pages) -> dict[str, Visit]:
+    with chromium() as browser, served(site) as address:
+        visits = {}
+        for name in pages:
+            with browser.new_page(viewport={"width": 1280, "height": 800}) as page:
+                visits[name] = visit(page, f"{address}/{name}")
+        return visits
 
 
-@pytest.fixture(scope="module")
-def address(site):
-    with served(site) as address:
-        yield address
-
-
-def axe_violations(page) -> list[str]:
+def visit(page: Page, address: str) -> Visit:
+    seen = Visit()
+    responses = note_responses(page)
+    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.goto(address, wait_until="networkidle")
+    seen.weight = weight(responses)
+    seen.math = page.evaluate(MATH)
+    seen.broken_fonts = page.evaluate(BROKEN_FONTS)
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.outlines.append(page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))
     page.add_script_tag(path=AXE)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        seen.violations[scheme] = axe_violations(page)
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
+    return seen
+
+
+def axe_violations(page: Page) -> list[str]:
     found = page.evaluate("axe.run().then(result => result.violations)")
-    return [f"{v['id']}: {v['nodes'][0]['target']} {v['nodes'][0]['failureSummary']}" for v in found]
+    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"][:3]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_kept_out(browser, address, pages, scheme):
-    found = {}
-    for name in pages:
-        with browser.new_context(color_scheme=scheme) as context, context.new_page() as page:
-            page.goto(f"{address}/{name}", wait_until="load")
-            found[name] = axe_violations(page)
-    assert found == {name: [] for name in pages}
+def test_nobody_is_kept_out(visits, scheme):
+    assert {name: visit.violations[scheme] for name, visit in visits.items() if visit.violations[scheme]} == {}
 
 
-def test_pages_load_without_complaint_and_from_here_alone(browser, address, pages):
-    complaints = {}
-    for name in pages:
-        with browser.new_page() as page:
-            complaints[name] = heard = []
-            page.on(
-                "console", lambda message, heard=heard: heard.append(message.text) if message.type == "error" else None
-            )
-            page.on("pageerror", lambda error, heard=heard: heard.append(str(error)))
-            page.on(
-                "request",
-                lambda request, heard=heard: (
-                    None if request.url.startswith((address, "data:")) else heard.append(request.url)
-                ),
-            )
-            page.goto(f"{address}/{name}", wait_until="networkidle")
-    assert complaints == {name: [] for name in pages}
+def test_pages_load_without_complaint(visits):
+    assert {name: visit.errors for name, visit in visits.items() if visit.errors} == {}
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_scrolls_sideways(browser, address, pages, width):
-    widths = {}
-    for name in pages:
-        with browser.new_page(viewport={"width": width, "height": 800}) as page:
-            page.goto(f"{address}/{name}", wait_until="load")
-            widths[name] = page.evaluate("document.documentElement.scrollWidth")
-    assert {name: found for name, found in widths.items() if found > width} == {}
+def test_everything_comes_from_the_site(visits):
+    requests = {request for visit in visits.values() for request in visit.requests}
+    assert [request for request in requests if not request.startswith(("http://127.0.0.1:", "data:"))] == []
 
 
-def test_math_is_set(browser, address, pages):
-    heights = []
-    for name in pages:
-        with browser.new_page() as page:
-            page.goto(f"{address}/{name}", wait_until="networkidle")
-            heights += page.evaluate(
-                "[...document.querySelectorAll('.math')].map(m => m.querySelector('.katex')?.offsetHeight ?? 0)"
-            )
-            loaded = page.evaluate("[...document.fonts].filter(f => f.status == 'error').map(f => f.family)")
-            assert loaded == []
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_scrolls_sideways(visits, width):
+    assert {name: visit.width[width] for name, visit in visits.items() if visit.width[width] > width} == {}
+
+
+def test_math_is_set(visits):
+    assert {name: visit.broken_fonts for name, visit in visits.items() if visit.broken_fonts} == {}
+    heights = [height for visit in visits.values() for height in visit.math]
     assert heights
     assert min(heights) > 0
 
 
-def test_focus_is_visible(browser, address, pages):
-    for name in pages:
-        with browser.new_page() as page:
-            page.goto(f"{address}/{name}", wait_until="load")
-            for _ in range(12):
-                page.keyboard.press("Tab")
-                outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-                assert outline != "none", (name, page.evaluate("document.activeElement.outerHTML.slice(0, 200)"))
+def test_focus_is_visible(visits):
+    assert [name for name, visit in visits.items() if "none" in visit.outlines] == []
 
 
-def test_every_page_is_light(browser, address, pages):
-    heavy = {name: size for name in pages if (size := weigh(browser, f"{address}/{name}")) > WEIGHT_LIMIT}
-    assert heavy == {}
+def test_every_page_is_light(visits):
+    assert {name: visit.weight for name, visit in visits.items() if visit.weight > WEIGHT_LIMIT} == {}

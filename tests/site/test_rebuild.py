@@ -157,6 +157,24 @@ def test_a_fault_on_a_page_fails_the_build_and_the_next_one_too(book):
             assert re.search(rf"lectures/{name}\.md:.*{re.escape(complaint)}", build.text), build.text
 
 
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        (
+            "---\nfile_format: mystnb\nflopbook:\n  data: [none.json]\n---\n\n```{code-cell}\n1\n```\n",
+            "not there: .*none.json",
+        ),
+        (f"{HEAD}# A cell\n\n```{{code-cell}}\n:tags: [\n1\n```\n", "could not be read"),
+    ],
+)
+def test_a_page_that_cannot_be_read_is_named(book, text, complaint):
+    book.write("lectures/direct.md", text)
+    build = book.build()
+    assert build.code != 0
+    assert re.search(f"The site was not built. lectures/direct.md.*{complaint}", build.text), build.text
+    assert "Traceback" not in build.text
+
+
 def test_a_formula_is_boxed_once(book):
     box = (
         "\n```{code-cell}\nfrom IPython.display import display\n"

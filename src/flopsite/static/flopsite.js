@@ -10,3 +10,9 @@
   addEventListener("load", update);
   addEventListener("resize", update);
 })();
+
+// The theme has two landmarks of one kind on a page and tells neither apart.
+addEventListener("DOMContentLoaded", () => {
+  document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "All pages");
+  document.querySelector(".toc-drawer")?.setAttribute("aria-label", "This page");
+});
