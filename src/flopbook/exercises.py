@@ -54,10 +54,10 @@ def _equal(one: sympy.Expr, other: sympy.Expr) -> bool:
 
 def _rounded(exact: sympy.Expr, answer: Reading) -> bool:
     """Whether the answer is a decimal, of two digits or more, that `exact` rounds to."""
-    if answer.decimals is None or not exact.is_Rational or exact.is_Integer:
+    if answer.decimals is None or not exact.is_Rational:
         return False
     value = Fraction(str(answer.expression))
-    return abs(value) * 10**answer.decimals >= 10 and round(Fraction(str(exact)), answer.decimals) == value
+    return abs(value) * Fraction(10) ** answer.decimals >= 10 and round(Fraction(str(exact)), answer.decimals) == value
 
 
 def _as_text(answer: object) -> str:
@@ -122,7 +122,8 @@ class Exercise:
         Parameters
         ----------
         answer : str, number or sympy.Expr
-            Such as ``"2BDK"``, ``"2*B*D*K"``, ``96`` or ``"1.90"``. A number that is not whole may be rounded.
+            Such as ``"2BDK"``, ``"2*B*D*K"``, ``96``, ``"1.90"`` or ``"6.63 GFLOPs"``. A number with a
+            point or a prefix may be rounded.
 
         Returns
         -------

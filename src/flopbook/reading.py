@@ -28,7 +28,8 @@ _OPERATIONS = {
 
 _SIGNS = str.maketrans({"×": "*", "·": "*", "⋅": "*", "∙": "*", "−": "-", "–": "-", "÷": "/"})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_UNIT = re.compile(r"(?<=[\d\s)%])\s*(flops?|bytes?)\s*$", re.IGNORECASE)
+_UNIT = re.compile(r"(?<=[\d\s)%])\s*(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?)\s*$")
+_POWERS = {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21}
 _TOKEN = re.compile(
     r"(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?%?|\.\d+%?)"
     r"|(?P<letters>[A-Za-z][A-Za-z0-9_]*)"
@@ -50,17 +51,27 @@ class Reading:
     expression : sympy.Expr
         Made of axes and numbers.
     decimals : int or None
-        The decimal places, where the text is one decimal number.
+        Where the text is one decimal number, its decimal places; they are
+        negative where it has a unit such as GFLOPs.
     """
 
     expression: sympy.Expr
     decimals: int | None = None
 
 
-def _plain(text: str) -> str:
-    """The text without its unit, and with the signs of a keyboard."""
+def _plain(text: str) -> tuple[str, int]:
+    """The text without its unit, in the signs of a keyboard, and the power of ten that the unit stands for."""
     raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), text.translate(_SIGNS))
-    return _UNIT.sub("", raised).strip()
+    unit = _UNIT.search(raised)
+    return (raised[: unit.start()].strip(), _POWERS.get(unit["prefix"], 0)) if unit else (raised.strip(), 0)
+
+
+def _decimals(text: str, power: int) -> int | None:
+    """Decimal places of a text that is one decimal number, or a whole one with a unit such as GFLOPs."""
+    number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(%?)", text.replace(" ", ""))
+    if not number or not (number[1] or power):
+        return None
+    return len(number[1] or "") + 2 * len(number[2]) - power
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
@@ -160,14 +171,14 @@ def read(text: str, known: Collection[str] = ()) -> Reading:
     --------
     >>> read("2BD(H1 + K)").expression
     2*B*D*(H1 + K)
-    >>> read("6,628,048,896 FLOPs").expression
-    6628048896
+    >>> read("6,628,048,896 FLOPs").expression, read("6.6 GFLOPs").expression
+    (6628048896, 6600000000)
     >>> read("1.90")
     Reading(expression=19/10, decimals=2)
     """
     if len(text) > _LONGEST_TEXT:
         raise ReadingError(f"{text[:40] + '...'!r} is too long: write at most {_LONGEST_TEXT} characters")
-    plain = _plain(text)
+    plain, power = _plain(text)
     try:
         source, atoms = _rewrite(plain, known)
         expression, _ = _build(ast.parse(source, mode="eval").body, atoms)
@@ -176,6 +187,5 @@ def read(text: str, known: Collection[str] = ()) -> Reading:
     except ReadingError as error:
         reason = str(error)
     else:
-        decimal = re.fullmatch(r"-?\d*\.(\d+)(%?)", plain.replace(" ", ""))
-        return Reading(expression, len(decimal[1]) + 2 * len(decimal[2]) if decimal else None)
+        return Reading(expression * 10**power, _decimals(plain, power))
     raise ReadingError(f"I cannot read {text!r}: {reason}. Write it like 2*B*D*K or 2BDK, or as a number")

@@ -45,6 +45,21 @@ def test_a_ratio_may_be_rounded(answer):
     assert RATIO.check(answer).right
 
 
+@pytest.mark.parametrize("answer", ["6.628 GFLOPs", "6.63GFLOPs", "6,628 MFLOPs", "6628 Mflop", "6.6 GFLOPs"])
+def test_a_count_with_a_prefix_may_be_rounded(answer):
+    assert repr(COUNT.check(answer)) == "Right. Exactly it is 6628048896."
+
+
+@pytest.mark.parametrize("answer", ["6.62 GFLOPs", "6.63 MFLOPs", "7 GFLOPs", "6 628 MFLOPs", "6.63 G"])
+def test_a_count_with_a_prefix_may_be_wrong(answer):
+    assert not COUNT.check(answer).right
+
+
+def test_a_letter_before_a_unit_stays_a_letter():
+    assert PRODUCT.check("2 B D K FLOPs").right and PRODUCT.check("2BDK flops").right
+    assert COUNT.check("6.86 GFLOPs").message == "Nobody needs the data's gradient."
+
+
 def test_a_rounded_ratio_is_told_the_exact_one():
     assert repr(RATIO.check("1.9015")) == "Right. Exactly it is 8285/4357."
 
