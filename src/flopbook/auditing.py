@@ -187,23 +187,21 @@ class Audit:
 
     def _unsettled(self, verdicts: Mapping[str, object]) -> Iterable[str]:
         for name, truth in self._claims.items():
-            given = verdicts.get(name, "")
-            said = given.strip().lower() if isinstance(given, str) else given
-            problem = self._problem(name, truth, said)
-            if problem:
+            if problem := self._problem(name, truth, verdicts.get(name, "")):
                 yield f"{name}: {problem}"
 
-    def _problem(self, name: str, truth: str | Exercise, said: object) -> str:
+    def _problem(self, name: str, truth: str | Exercise, given: object) -> str:
         """What is missing from a verdict on a claim; nothing if it is settled."""
-        if isinstance(said, str) and said == truth:
+        said = given.strip().lower() if isinstance(given, str) else None
+        if said == truth:
             return ""
-        if isinstance(said, str) and said == "":
+        if said == "":
             return "not judged yet."
         if truth == RIGHT:
             return "blamed without cause; compute it again."
-        if truth == NOT_DECIDABLE or said in (RIGHT, NOT_DECIDABLE):
+        if said in (RIGHT, NOT_DECIDABLE) or not isinstance(truth, Exercise):
             return f"missed. {self._why[name]}"
         if said == WRONG:
             return "wrong it is. Now give the right figure."
-        verdict = truth.check(said)  # type: ignore[union-attr]
+        verdict = truth.check(given)
         return "" if verdict.right else f"wrong it is, but not by that figure. {verdict.message}"

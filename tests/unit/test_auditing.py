@@ -74,7 +74,7 @@ def test_an_audit_tells_what_was_missed(verdicts, line):
     assert any(said.startswith(line) for said in verdict.message.splitlines())
 
 
-@pytest.mark.parametrize("figure", ["1,280", 1280, "2*640"])
+@pytest.mark.parametrize("figure", ["1,280", 1280, "2*640", "1.28 kFLOPs", "1.3 KFLOPs"])
 def test_a_full_audit_is_right(figure):
     assert repr(AUDIT.check({"a": " Right", "b": figure, "c": "not decidable"})) == "Right. 3 of 3 claims settled."
 
