@@ -36,6 +36,7 @@ PLACES = {
     "compiling": ("measuring", 0),
     "modules": ("measuring", 0),
     "tally": ("measuring", 0),
+    "updates": ("measuring", 0),
     "tree": ("measuring", 0),
     "views": ("measuring", 0),
     "counting": ("measuring", 1),

@@ -4,6 +4,7 @@ Nothing here imports SymPy, so that agreement with a formula means something.
 """
 
 import warnings
+from collections.abc import Hashable
 from contextlib import ExitStack
 from threading import get_ident
 
@@ -12,7 +13,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 from flopbook.compiling import eager_when_compiled
 from flopbook.modules import ModuleTracker
@@ -21,6 +22,7 @@ from flopbook.operators.pointwise import elements
 from flopbook.operators.table import FOUND, MOVES
 from flopbook.tally import PHASES, ModuleTotal, Tally
 from flopbook.tree import Breakdown, break_down
+from flopbook.updates import kind_of_step, recall, remember
 from flopbook.views import Views
 
 _current_node = torch._C._current_autograd_node
@@ -132,6 +134,8 @@ class FlopCount(Views, Tally):
     def _reset(self):
         super().__init__()
         self._optimizing = 0  # optimizers that run now: one may step another
+        self._kind: Hashable | None = None  # of the step that runs now
+        self._resting = False  # while a step runs that is known already
         self._thread = get_ident()
         self._modules = ModuleTracker(self._is_here)
         self._mode = _Mode(self)
@@ -155,6 +159,8 @@ class FlopCount(Views, Tally):
 
     def __exit__(self, kind, value, traceback):
         self._counting = False
+        if self._resting:  # the step of a known kind raised
+            self._mode.__enter__()
         self._active.__exit__(kind, value, traceback)
         if self._uncounted and kind is None:
             listed = ", ".join(f"{name} ({calls} calls)" for name, calls in self.uncounted.items())
@@ -192,11 +198,34 @@ class FlopCount(Views, Tally):
         stack = torch.utils._python_dispatch._get_current_dispatch_mode_stack()
         return any(mode is self._mode for mode in stack)
 
-    def _start_optimizer(self, *_):
-        self._optimizing += self._is_here()  # other threads have optimizers of their own
+    def _start_optimizer(self, optimizer, arguments, options):
+        if not self._is_here():  # other threads have optimizers of their own
+            return
+        self._optimizing += 1
+        if self._optimizing > 1 or len(arguments) > 1 or options:  # inside another one, or with a closure
+            return
+        self._kind = kind_of_step(optimizer)
+        known = self._kind and recall(optimizer, self._kind)
+        if known and _get_current_dispatch_mode() is self._mode:
+            for call, calls in known.items():
+                self._tally[call] += calls
+            self._mode.__exit__(None, None, None)
+            self._resting = True
+        else:
+            self._before = dict(self._tally)
 
-    def _stop_optimizer(self, *_):
-        self._optimizing -= self._is_here()
+    def _stop_optimizer(self, optimizer, arguments, options):
+        if not self._is_here():
+            return
+        self._optimizing -= 1
+        if self._resting:
+            self._mode.__enter__()
+            self._resting = False
+        elif self._kind and not self._optimizing:
+            calls = {call: calls - self._before.get(call, 0) for call, calls in self._tally.items()}
+            remember(optimizer, self._kind, {call: number for call, number in calls.items() if number})
+        if not self._optimizing:
+            self._kind = None
 
     def _place(self) -> tuple[str, str]:
         """Phase and module of the operator that runs now."""

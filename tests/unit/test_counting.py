@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from flopbook import updates
 from flopbook.counting import FlopCount
 from flopbook.tally import Total
 
@@ -257,3 +258,56 @@ print(counted.total, len(graphs))
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split()[0] == str(2 * 7 * 5 * 7)
     assert int(run.stdout.split()[1]) >= 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+        lambda parameters: torch.optim.Adam(parameters, amsgrad=True),
+        lambda parameters: torch.optim.AdamW(parameters, weight_decay=0),
+        lambda parameters: torch.optim.RMSprop(parameters),
+    ],
+)
+def test_a_step_that_is_known_counts_as_if_it_were_seen(make):
+    model, x = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 2)), torch.randn(3, 5)
+    optimizer = make(model.parameters())
+
+    def update():
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        with FlopCount() as counted:
+            optimizer.step()
+        return counted.calls
+
+    first, second, third, fourth = (update() for _ in range(4))
+    with FlopCount() as fresh:
+        updates._last.clear()
+        optimizer.step()
+    assert second == third == fourth == fresh.calls
+    assert sum(first.values()) <= sum(second.values())
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+    changed = update()
+    updates._last.clear()
+    assert changed == update()
+    model[0].weight.requires_grad_(False)
+    without = update()
+    updates._last.clear()
+    assert without == update()
+
+
+def test_a_known_step_that_raises_leaves_nothing_behind():
+    weight = nn.Parameter(torch.randn(3, 3))
+    optimizer = torch.optim.AdamW([weight])
+    weight.grad = torch.ones(3, 3)
+    for _ in range(2):
+        with FlopCount():
+            optimizer.step()
+    optimizer.state[weight]["exp_avg"] = torch.ones(2)
+    with pytest.raises(RuntimeError), FlopCount():
+        optimizer.step()
+    assert not torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+    with FlopCount() as counted:
+        weight @ weight
+    assert counted.forward == 54
