@@ -267,7 +267,7 @@ print(counted.total, len(graphs))
         lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
         lambda parameters: torch.optim.Adam(parameters, amsgrad=True),
         lambda parameters: torch.optim.AdamW(parameters, weight_decay=0),
-        lambda parameters: torch.optim.RMSprop(parameters),
+        torch.optim.RMSprop,
     ],
 )
 def test_a_step_that_is_known_counts_as_if_it_were_seen(make):
