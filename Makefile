@@ -3,6 +3,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 py
 # Where torch comes from: PyTorch's CPU builds, unless chosen otherwise now or at the last installation.
 TORCH_INDEX ?= $(or $(shell cat .venv/torch-index 2>/dev/null),https://download.pytorch.org/whl/cpu)
 PORT ?= 8000
+RESULTS ?= results
 
 # torch's profiler writes a log of its own to stderr.
 export KINETO_LOG_LEVEL := 99
@@ -11,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help html serve test lab notebooks lint types bench peers clean
+.PHONY: help html serve test lab notebooks benchmark profile lint types bench peers clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +33,12 @@ lab: $(INSTALLED)  ## Open the lectures and labs in JupyterLab
 
 notebooks: html  ## Write the .ipynb of every page
 	@echo "The notebooks are in _build/html/notebooks:" && cd _build/html/notebooks && find . -name '*.ipynb' | sort
+
+benchmark: $(INSTALLED)  ## Train a small network on three data sets (RESULTS=results)
+	@$(BIN)/python -m flopbook.benchmarking benchmark --results "$(RESULTS)"
+
+profile: $(INSTALLED)  ## Take one of its training steps apart (RESULTS=results)
+	@$(BIN)/python -m flopbook.benchmarking profile --results "$(RESULTS)"
 
 lint: $(INSTALLED)  ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -73,7 +73,7 @@ def choose_device(wanted: str = "auto") -> Chosen:
         name = torch.cuda.get_device_name() if accelerator.type == "cuda" else accelerator.type
         return Chosen(accelerator.type, f"{name} is measured.")
     if wanted in ("auto", "cpu"):
-        processor = f"{platform.machine()}, {torch.get_num_threads()} threads"
+        processor = f"{platform.machine()}, threads: {torch.get_num_threads()}"
         none = "" if wanted == "cpu" else "There is no accelerator here. "
         return Chosen("cpu", f"{none}The processor is measured: {processor}.")
     return Chosen("cpu", f"There is no {wanted!r} here: the processor is measured.")

@@ -11,7 +11,7 @@ from flopbook.benchmarking.data import Split, synthetic
 from flopbook.benchmarking.training import Setup, Step, held_bytes, make_step, train
 from flopbook.spending import watch_memory
 
-__all__ = ["Benchmark", "Fit", "Setup", "Step", "benchmark", "make_step", "synthetic", "train"]
+__all__ = ["Benchmark", "Fit", "Setup", "Step", "benchmark", "make_step", "synthetic", "to_json", "train"]
 
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
 SCHEMA = "flopbook.benchmark/1"
