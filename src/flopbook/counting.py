@@ -205,7 +205,7 @@ class FlopCount(Views, Tally):
         if self._optimizing > 1 or len(arguments) > 1 or options:  # inside another one, or with a closure
             return
         self._kind = kind_of_step(optimizer)
-        known = self._kind and recall(optimizer, self._kind)
+        known = recall(optimizer, self._kind) if self._kind else None
         if known and _get_current_dispatch_mode() is self._mode:
             for call, calls in known.items():
                 self._tally[call] += calls
