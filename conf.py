@@ -40,6 +40,7 @@ autosummary_generate = False  # numpydoc brings it along; it would import torch 
 html_theme = "furo"
 html_title = "The FLOP Book"
 html_short_title = html_title
+html_favicon = "src/flopsite/static/favicon.svg"
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 templates_path = ["src/flopsite/templates"]
