@@ -3,9 +3,14 @@
 The package imports flopbook nowhere: a page's cells do, in a kernel of their own.
 """
 
-from sphinx.application import Sphinx
+import sys
 
-from flopsite import access, book, folding, formulas, notebooks, pages, status, typesetting
+# jsonschema, which nbformat brings along, would spend a second on a grammar of addresses, which no notebook holds.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+from sphinx.application import Sphinx  # noqa: E402
+
+from flopsite import access, book, folding, formulas, notebooks, pages, status, typesetting  # noqa: E402
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
