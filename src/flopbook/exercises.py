@@ -4,6 +4,7 @@ import math
 import reprlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from fractions import Fraction
 from html import escape
 from numbers import Rational, Real
@@ -58,6 +59,22 @@ def _rounded(exact: sympy.Expr, answer: Reading) -> bool:
         return False
     value = Fraction(str(answer.expression))
     return abs(value) * Fraction(10) ** answer.decimals >= 10 and round(Fraction(str(exact)), answer.decimals) == value
+
+
+def _divided(number: sympy.Rational, digits: int) -> Decimal:
+    return Context(prec=digits).divide(Decimal(int(number.p)), Decimal(int(number.q)))
+
+
+def _shown(number: sympy.Expr) -> str:
+    """A number as a decimal where that is exact, else as it is."""
+    if number.is_Rational and Fraction(_divided(number, 15)) == Fraction(str(number)):
+        return f"{_divided(number, 15):f}"
+    return str(number)
+
+
+def _exactly(number: sympy.Rational) -> str:
+    exact = _shown(number)
+    return f"Exactly it is {exact}" + (f", about {_divided(number, 6):f}." if "/" in exact else ".")
 
 
 def _as_text(answer: object) -> str:
@@ -137,7 +154,7 @@ class Exercise:
         except ValueError as error:
             return Verdict(False, f"{error}.")
         if _rounded(self._right, given):
-            return Verdict(True, f"Exactly it is {self._right}.")
+            return Verdict(True, _exactly(self._right))
         for wrong, hint in self._hints:
             if _equal(given.expression, wrong) or _rounded(wrong, given):
                 return Verdict(False, hint)
@@ -150,7 +167,7 @@ class Exercise:
             allowed = f"its letters are {', '.join(sorted(self._known))}" if self._known else "it is a number"
             return f"I read {given}. There is no {', '.join(strangers)} in the right answer: {allowed}."
         if not self._known and given.is_real:
-            return f"{given} is too {'large' if given > self._right else 'small'}."
+            return f"{_shown(given)} is too {'large' if given > self._right else 'small'}."
         sizes = dict(zip(sorted(self._known), sympy.primerange(100), strict=False))
         at = ", ".join(f"{name} = {size}" for name, size in sizes.items())
         values = _at(given, sizes), _at(self._right, sizes)

@@ -30,6 +30,11 @@ _SIGNS = str.maketrans({"×": "*", "·": "*", "⋅": "*", "∙": "*", "−": "-"
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _UNIT = re.compile(r"(?<=[\d\s)%])\s*(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?)\s*$")
 _POWERS = {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21}
+_NAMED = re.compile(r"^\s*[A-Za-z]\w*\s*=", re.ASCII)
+_NUMBER_WORD = re.compile(
+    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty"
+    r"|hundred|thousand|million|billion|trillion)\b"
+)
 _TOKEN = re.compile(
     r"(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?%?|\.\d+%?)"
     r"|(?P<letters>[A-Za-z][A-Za-z0-9_]*)"
@@ -60,8 +65,9 @@ class Reading:
 
 
 def _plain(text: str) -> tuple[str, int]:
-    """The text without its unit, in the signs of a keyboard, and the power of ten that the unit stands for."""
-    raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), text.translate(_SIGNS))
+    """The bare formula, in the signs of a keyboard, and the power of ten that its unit stands for."""
+    bare = _NAMED.sub("", text.translate(_SIGNS), count=1).strip().removesuffix(".")
+    raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), bare)
     unit = _UNIT.search(raised)
     return (raised[: unit.start()].strip(), _POWERS.get(unit["prefix"], 0)) if unit else (raised.strip(), 0)
 
@@ -96,12 +102,18 @@ def _number(text: str) -> sympy.Expr:
 def _factors(letters: str, known: Collection[str]) -> Iterator[sympy.Expr]:
     """The axes and numbers of a run such as ``BDK`` or ``BH1``."""
     names = sorted(known, key=len, reverse=True)
-    alternatives = [rf"{re.escape(name)}(?!\d)" for name in names] + [r"[A-Za-z](?:\d+|_[A-Za-z0-9]+)?", r"\d+", "_"]
+    alternatives = [rf"(?i:{re.escape(name)})(?!\d)" for name in names] + [
+        r"[A-Za-z](?:\d+|_[A-Za-z0-9]+)?",
+        r"\d+",
+        "_",
+    ]
     for part in re.findall("|".join(alternatives), letters):
         if part == "_":
             raise ReadingError("'_' has no meaning here")
         bare = part.replace("_", "")
-        yield sympy.Integer(part) if part.isdigit() else axis(bare if bare in known else part)
+        alike = [name for name in known if name.lower() == bare.lower()]
+        meant = bare if bare in known else alike[0] if len(alike) == 1 else part
+        yield sympy.Integer(part) if part.isdigit() else axis(meant)
 
 
 def _rewrite(text: str, known: Collection[str]) -> tuple[str, dict[str, sympy.Expr]]:
@@ -158,9 +170,11 @@ def read(text: str, known: Collection[str] = ()) -> Reading:
     ----------
     text : str
         A letter is an axis, and so is a letter with a number, ``H1``. The
-        signs are ``+ - * / ^ **`` and parentheses; a product needs none.
+        signs are ``+ - * / ^ **`` and parentheses; a product needs none. A
+        name with ``=`` may stand before it, and a full stop behind.
     known : collection of str
-        Names of axes that are not to be taken apart into letters.
+        Names of axes that are not to be taken apart into letters, and may be
+        written in either case where only one of them is meant.
 
     Raises
     ------
@@ -175,9 +189,13 @@ def read(text: str, known: Collection[str] = ()) -> Reading:
     (6628048896, 6600000000)
     >>> read("1.90")
     Reading(expression=19/10, decimals=2)
+    >>> read("flops = 2bdk.", known="BDK").expression
+    2*B*D*K
     """
     if len(text) > _LONGEST_TEXT:
         raise ReadingError(f"{text[:40] + '...'!r} is too long: write at most {_LONGEST_TEXT} characters")
+    if _NUMBER_WORD.search(text[:1].lower() + text[1:]):
+        raise ReadingError(f"I cannot read {text!r}: write the number in digits")
     plain, power = _plain(text)
     try:
         source, atoms = _rewrite(plain, known)

@@ -22,7 +22,8 @@ HIDDEN = Exercise(2 * B * (D * axis("H1") + axis("H1") * K))
     "answer",
     ["2BDK", "2*B*D*K", "2 B D K", "2·B·D·K", "2×B×D×K", "K D B 2", "BDK + BDK", "4BDK/2", "2B^2DK/B", "2B²DK/B",
      "(2B)(DK)", "2(B)DK", "-(-2BDK)", "2**1*B*D*K", "2BDK FLOPs", " 2BDK\n", "1/2 * 4BDK", "2.0BDK",
-     "200% BDK", "2((B+D)^2 - B^2 - D^2)K/2", 2 * B * D * K, sympy.Symbol("B") * sympy.Symbol("D") * K * 2],
+     "200% BDK", "2bdk", "2b*D*k flops", "2BDK.", "y = 2BDK", "n=2bdk FLOPs.",
+     "2((B+D)^2 - B^2 - D^2)K/2", 2 * B * D * K, sympy.Symbol("B") * sympy.Symbol("D") * K * 2],
 )  # fmt: skip
 def test_every_form_of_a_product_is_right(answer):
     assert repr(PRODUCT.check(answer)) == "Right."
@@ -39,7 +40,18 @@ def test_every_form_of_a_count_is_right(answer):
 
 @pytest.mark.parametrize(
     "answer",
-    ["8285/4357", Fraction(8285, 4357), "1.9015", "1.90", "1.9", 1.9015, 4_343_726_080 / 2_284_322_816, "190.15%"],
+    [
+        "8285/4357",
+        Fraction(8285, 4357),
+        "1.9015",
+        "1.90",
+        "1.9",
+        1.9015,
+        4_343_726_080 / 2_284_322_816,
+        "190.15%",
+        "1.90.",
+        "ratio = 1.90",
+    ],
 )
 def test_a_ratio_may_be_rounded(answer):
     assert RATIO.check(answer).right
@@ -61,7 +73,8 @@ def test_a_letter_before_a_unit_stays_a_letter():
 
 
 def test_a_rounded_ratio_is_told_the_exact_one():
-    assert repr(RATIO.check("1.9015")) == "Right. Exactly it is 8285/4357."
+    assert repr(RATIO.check("1.9015")) == "Right. Exactly it is 8285/4357, about 1.90154."
+    assert repr(Exercise("748062/78125").check("9.58")) == "Right. Exactly it is 9.5751936."
 
 
 @pytest.mark.parametrize("answer", ["1.91", "1.9014", "1.901539", "2-0.1", "1", ".2"])
@@ -95,6 +108,8 @@ def test_a_longer_name_is_one_axis_where_the_exercise_has_it():
         (PRODUCT, "2BDH", "Not yet. I read 2*B*D*H. There is no H in the right answer: its letters are B, D, K."),
         (COUNT, "B", "Not yet. I read B. There is no B in the right answer: it is a number."),
         (COUNT, 7, "Not yet. 7 is too small."),
+        (RATIO, "1.91", "Not yet. 1.91 is too large."),
+        (RATIO, "5/3.", "Not yet. 5/3 is too small."),
         (COUNT, "7e9", "Not yet. 7000000000 is too large."),
     ],
 )
@@ -112,7 +127,7 @@ WRITE = "Write it like 2*B*D*K or 2BDK, or as a number."
         ("2BD(K", "a sign or a parenthesis is missing, or one too many"),
         ("2 // B", "a sign or a parenthesis is missing, or one too many"),
         ("()", "it is not one formula"),
-        ("y = 2BDK", "'=' has no meaning here"),
+        ("y = z = 2BDK", "'=' has no meaning here"),
         ("1,9015", "',' has no meaning here"),
         ("1 024", "there are two numbers in a row"),
         ("2/0", "it divides by zero"),
@@ -127,6 +142,17 @@ WRITE = "Write it like 2*B*D*K or 2BDK, or as a number."
 )
 def test_a_text_that_is_no_formula_is_quoted_with_the_reason(answer, reason):
     assert repr(PRODUCT.check(answer)) == f"Not yet. I cannot read {answer!r}: {reason}. {WRITE}"
+
+
+@pytest.mark.parametrize("answer", ["two", "Two", "seven million FLOPs", "560 billion"])
+def test_a_number_in_words_is_wanted_in_digits(answer):
+    assert repr(COUNT.check(answer)) == f"Not yet. I cannot read {answer!r}: write the number in digits."
+
+
+def test_case_is_forgiven_where_one_axis_is_meant():
+    both = Exercise(2 * B * axis("b") * axis("H1"))
+    assert both.check("2Bbh1").right and not both.check("2bbH1").right and not both.check("2BBH1").right
+    assert HIDDEN.check("2b h_1 (d + k)").right and HIDDEN.check("2bh1d + 2h1bk").right
 
 
 @pytest.mark.parametrize(
