@@ -45,8 +45,17 @@ class TrainingStep:
         return "\n".join(lines)
 
 
+_STEP = "write training_step(matmul('x[B,D] @ w[D,K] -> y[B,K]'), ...), and training_step(*products) for a list"
+
+
 def _names(given: str | Iterable[str]) -> set[str]:
-    return {given} if isinstance(given, str) else set(given)
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{given!r} are no names: write data='x', the name that the products use")
+    names = {given} if isinstance(given, str) else set(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{name!r} is no name: write data='x', the name that the products use")
+    return names
 
 
 def _inputs(products: tuple[Product, ...]) -> set[str]:
@@ -95,7 +104,7 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
     Raises
     ------
     TypeError
-        If something other than a product is given.
+        If something other than products is given, or nothing.
     ValueError
         If `data` or `frozen` names a tensor that is no input, or the products
         don't fit together.
@@ -118,9 +127,11 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
       y.grad[B,K] @ w2[H,K] -> h.grad[B,H]
       x[B,D] @ h.grad[B,H] -> w1.grad[D,H]
     """
+    if not products:
+        raise TypeError(f"no products are given: {_STEP}")
     for product in products:
         if not isinstance(product, Product):
-            raise TypeError(f"{product!r} is no product: write training_step(matmul('x[B,D] @ w[D,K] -> y[B,K]'), ...)")
+            raise TypeError(f"{product!r} is no product: {_STEP}")
     inputs = _inputs(products)
     without = _names(data) | _names(frozen)
     for name in sorted(without - inputs):
@@ -153,6 +164,8 @@ def flops(products: Product | TrainingStep | Iterable[Product]) -> sympy.Expr:
     """
     if isinstance(products, (Product, TrainingStep)):
         return products.flops
+    if isinstance(products, str):
+        raise TypeError(f"{products!r} is text: write flops(matmul({products!r}))")
     return sympy.Add(*(product.flops for product in products))
 
 
@@ -173,6 +186,9 @@ def evaluate(expression: sympy.Expr | int, sizes: Mapping[str, int]) -> int | Fr
 
     Raises
     ------
+    TypeError
+        If a product or step is given instead of its ``flops``, or `sizes` is
+        no mapping.
     ValueError
         If a size is missing, or is not a positive integer.
 
@@ -182,6 +198,10 @@ def evaluate(expression: sympy.Expr | int, sizes: Mapping[str, int]) -> int | Fr
     >>> evaluate(y.flops, dict(B=16384, D=32768, K=8192))
     8796093022208
     """
+    if isinstance(expression, (Product, TrainingStep)):
+        raise TypeError("a product or step is no expression: write evaluate(step.flops, sizes)")
+    if not isinstance(sizes, Mapping):
+        raise TypeError(f"{sizes!r} are no sizes: write sizes=dict(B=64, ...)")
     expression = sympy.sympify(expression)
     letters = sorted(symbol.name for symbol in expression.free_symbols)
     for name, size in sizes.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from flopbook.accounting import Product, TrainingStep, evaluate
-from flopbook.tally import PHASES, Tally
+from flopbook.tally import PHASES, Tally, times
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Comparison:
     @property
     def _verdict(self) -> str:
         if self.uncounted:
-            listed = ", ".join(f"{name} ({calls} calls)" for name, calls in self.uncounted.items())
+            listed = ", ".join(f"{name} ({times(calls)})" for name, calls in self.uncounted.items())
             return f"Not decided: no rule for {listed}."
         if self.agrees:
             return "All witnesses agree."
@@ -119,6 +119,9 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
 
     Raises
     ------
+    TypeError
+        If `predicted` is no step, or something else than a count or a profile
+        is given as measured.
     ValueError
         If nothing measured is given, or a size is missing.
 
@@ -140,6 +143,8 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
     total                                                 96       96
     All witnesses agree.
     """
+    if not isinstance(predicted, TrainingStep) or not all(isinstance(tally, Tally) for tally in measured):
+        raise TypeError("compare a predicted step with counts or profiles: write compare(step, counted, sizes=...)")
     if not measured:
         raise ValueError("nothing to compare with: write compare(step, counted, sizes=...)")
     witnesses = ("predicted", *(tally.witness for tally in measured))

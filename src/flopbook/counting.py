@@ -20,7 +20,7 @@ from flopbook.modules import ModuleTracker
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.pointwise import elements
 from flopbook.operators.table import FOUND, MOVES
-from flopbook.tally import PHASES, ModuleTotal, Tally
+from flopbook.tally import PHASES, ModuleTotal, Tally, times
 from flopbook.tree import Breakdown, break_down
 from flopbook.updates import kind_of_step, recall, remember
 from flopbook.views import Views
@@ -52,7 +52,7 @@ class _Mode(TorchDispatchMode):
         if rule is not MOVES:
             kwargs.pop("out", None)  # a rule gets the result as its first argument, which has that name
             name, contraction, pointwise, masked = rule
-            flops = contraction(out, *args, **kwargs) if contraction else 0
+            flops = contraction(out, *args, **kwargs) if contraction and elements(out) else 0  # of integers, none
             apart = pointwise(out, *args, **kwargs) if pointwise else 0
             phase, module = self._place()
             self._tally[phase, module, name, flops, apart] += 1
@@ -163,7 +163,7 @@ class FlopCount(Views, Tally):
             self._mode.__enter__()
         self._active.__exit__(kind, value, traceback)
         if self._uncounted and kind is None:
-            listed = ", ".join(f"{name} ({calls} calls)" for name, calls in self.uncounted.items())
+            listed = ", ".join(f"{name} ({times(calls)})" for name, calls in self.uncounted.items())
             warnings.warn(
                 f"no rule for {listed}: not counted. Add one with flopbook.operators.flop_rule",
                 stacklevel=2,

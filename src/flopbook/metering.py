@@ -30,7 +30,7 @@ class FlopMeter:
     mfu : float or None
         Model FLOPs utilization: forward and backward FLOPs, without what is computed
         again, over seconds and peak. None where the peak is not given.
-    count : FlopCount
+    count : FlopCount or None
         The count of the last step's shape.
 
     Raises
@@ -51,11 +51,12 @@ class FlopMeter:
     """
 
     def __init__(self, peak_flop_per_s: float | None = None):
-        if peak_flop_per_s is not None and not peak_flop_per_s > 0:
+        if peak_flop_per_s is not None and not (isinstance(peak_flop_per_s, (int, float)) and peak_flop_per_s > 0):
             raise ValueError(f"peak_flop_per_s={peak_flop_per_s!r} is no peak: write a positive number of FLOP/s")
         self.peak_flop_per_s = peak_flop_per_s
         self.steps = 0
         self.flops = 0
+        self.count: FlopCount | None = None
         self._counts: dict[tuple, tuple[FlopCount, int, int]] = {}
         self._timed_flops = self._timed_model_flops = 0
         self._seconds = 0.0

@@ -16,7 +16,7 @@ class NotationError(ValueError):
 
 
 _TENSOR = re.compile(r"\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\[([^\[\]]*)\]\s*")
-_FORM = "write it like 'x[B,D] @ w[D,K] -> y[B,K]'"
+_FORMS = {"@": "x[B,D] @ w[D,K] -> y[B,K]", "*": "x[B,C,X] * w[K,C,R] -> y[B,K,P]"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def parse_product(text: str, operator: str) -> tuple[Tensor, Tensor, Tensor]:
     text : str
         The product as the reader wrote it.
     operator : str
-        The sign between the operands, ``@``.
+        The sign between the operands: ``@``, or ``*`` for a convolution.
 
     Raises
     ------
@@ -104,11 +104,11 @@ def parse_product(text: str, operator: str) -> tuple[Tensor, Tensor, Tensor]:
     (x[B,D], w[D,K], y[B,K])
     """
     if not isinstance(text, str):
-        raise NotationError(f"{text!r} is not text: {_FORM}")
+        raise NotationError(f"{text!r} is not text: write it like {_FORMS[operator]!r}")
     operands, arrow, result = text.partition("->")
     parts = operands.split(operator)
     if not arrow or len(parts) != 2 or "->" in result:
-        raise NotationError(f"{text!r} is not one product: {_FORM}")
+        raise NotationError(f"{text!r} is not one product: write it like {_FORMS[operator]!r}")
     try:
         left, right, output = (Tensor.parse(part) for part in (*parts, result))
     except NotationError as error:

@@ -35,13 +35,7 @@ class Product:
 
     @property
     def macs(self) -> sympy.Expr:
-        """Multiply-accumulates: the product of the sizes of all letters.
-
-        None where nothing is summed, as in the weight's gradient of a
-        matrix-vector product: an outer product is pointwise.
-        """
-        if self.sign == "@" and set(self.axes) == set(self.output.axes):
-            return sympy.Integer(0)
+        """Multiply-accumulates: the product of the sizes of all letters."""
         return sympy.prod(axis(name) for name in self.axes)
 
     @property
@@ -113,12 +107,12 @@ def matmul(text: str) -> Product:
             raise NotationError(
                 f"{text!r}: the axis {name} occurs in {owners[0]} only: name it in a second tensor too, or leave it out"
             )
-    product = Product(left, right, output, "@", _union(left, right, output))
-    if product.macs == 0:
+    axes = _union(*tensors)
+    if set(axes) == set(output.axes):
         raise NotationError(
             f"{text!r} sums over nothing and is pointwise: name an axis in both operands that the result lacks"
         )
-    return product
+    return Product(left, right, output, "@", axes)
 
 
 def conv(text: str) -> Product:

@@ -24,6 +24,15 @@ class Total(NamedTuple):
     calls: int
 
 
+def times(calls: int) -> str:
+    """How often, in words.
+
+    >>> times(1), times(2)
+    ('1 call', '2 calls')
+    """
+    return f"{calls} call" if calls == 1 else f"{calls} calls"
+
+
 class ModuleTotal(NamedTuple):
     """Parameters of a module with all that it holds, and their FLOPs in each phase."""
 

@@ -1,11 +1,13 @@
 """Seconds of a step, measured honestly."""
 
 from collections.abc import Callable
+from statistics import quantiles
 from time import perf_counter
 from typing import NamedTuple
 
 import torch
-from torch.utils.benchmark import Timer
+
+_FEWEST = 5  # calls: with fewer there is no middle half
 
 
 class Timing(NamedTuple):
@@ -28,16 +30,13 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
     step : callable
         Takes nothing.
     at_least_seconds : float
-        How long to go on measuring.
+        How long to go on measuring; five calls are timed in any case.
 
     Returns
     -------
     Timing
-        Median and interquartile range of the seconds of a call.
-
-    Notes
-    -----
-    Uses :class:`torch.utils.benchmark.Timer` with all of torch's threads.
+        Median and interquartile range of the seconds of a call, each timed
+        for itself, and how many calls there were.
 
     Examples
     --------
@@ -48,9 +47,15 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
     """
     if not callable(step):
         raise TypeError(f"{step!r} cannot be called: write time_step(lambda: ...)")
-    timer = Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
-    measured = timer.blocked_autorange(min_run_time=at_least_seconds)
-    return Timing(measured.median, measured.iqr, measured.number_per_run * len(measured.times))
+    step()  # what is set up at the first call is not the step
+    seconds: list[float] = []
+    stop = now() + at_least_seconds
+    while len(seconds) < _FEWEST or now() < stop:
+        started = now()
+        step()
+        seconds.append(now() - started)
+    lower, median, upper = quantiles(seconds, n=4)
+    return Timing(median, upper - lower, len(seconds))
 
 
 def now() -> float:

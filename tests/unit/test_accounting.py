@@ -67,11 +67,6 @@ def test_attention_differentiates_both_operands():
     ]
 
 
-def test_a_step_without_products_is_empty():
-    step = training_step()
-    assert (step.forward, step.backward, step.flops) == ((), (), 0)
-
-
 def test_flops_of_a_product_of_several_and_of_a_step():
     step = training_step(FIRST, SECOND, data="x")
     assert flops(FIRST) == 2 * B * D * H
@@ -140,3 +135,20 @@ def test_a_step_is_made_of_products(given):
     with pytest.raises(TypeError) as error:
         training_step(given)
     assert str(error.value).startswith(f"{given!r} is no product: write training_step(matmul(")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (training_step, "no products are given: write training_step(matmul("),
+        (lambda: training_step(FIRST, data=3), "no names"),
+        (lambda: training_step(FIRST, data=[3]), "3 is no name: write data='x'"),
+        (lambda: flops("x[B,D] @ w[D,K] -> y[B,K]"), "'x[B,D] @ w[D,K] -> y[B,K]' is text: write flops(matmul("),
+        (lambda: evaluate(training_step(FIRST), {}), "a product or step is no expression: write evaluate(step.flops"),
+        (lambda: evaluate(B, None), "None are no sizes: write sizes=dict("),
+    ],
+)
+def test_what_is_of_another_kind_is_told_what_to_write(call, message):
+    with pytest.raises(TypeError) as error:
+        call()
+    assert message in str(error.value)

@@ -15,7 +15,7 @@ def test_every_letter_is_a_positive_integer_with_a_meaning():
 
 
 def test_equal_names_are_the_same_symbol():
-    assert axis("B") is B
+    assert axis("B") == B
     assert axis("H1") - axis("H1") == 0
 
 

@@ -92,9 +92,11 @@ def test_an_operator_without_a_rule_leaves_it_undecided():
     assert repr(table).endswith("Not decided: no rule for mylib::fused (3 calls).")
 
 
-def test_a_step_without_products_agrees_with_a_count_of_nothing():
-    assert compare(training_step(), witness("counted"), sizes={}).agrees
-    assert not compare(training_step(), COUNTED, sizes={}).agrees
+@pytest.mark.parametrize("given", [(STEP, STEP), (COUNTED, STEP), (STEP, 3)])
+def test_a_step_is_compared_with_what_was_measured(given):
+    with pytest.raises(TypeError) as error:
+        compare(*given, sizes=SIZES)
+    assert str(error.value).endswith("write compare(step, counted, sizes=...)")
 
 
 def test_html_has_a_caption_headings_and_every_number():
@@ -108,7 +110,7 @@ def test_html_has_a_caption_headings_and_every_number():
 
 def test_html_escapes_what_it_quotes():
     odd = witness("counted", uncounted={"<b>": 1})
-    assert "&lt;b&gt; (1 calls)" in compare(STEP, odd, sizes=SIZES)._repr_html_()
+    assert "&lt;b&gt; (1 call)" in compare(STEP, odd, sizes=SIZES)._repr_html_()
 
 
 def test_nothing_to_compare_with():

@@ -107,6 +107,6 @@ def test_what_sums_over_nothing_is_no_contraction(text):
     )
 
 
-def test_the_gradient_that_is_an_outer_product_takes_no_contraction():
+def test_the_gradient_that_is_an_outer_product_runs_over_the_same_letters():
     matrix_gradient, vector_gradient = matmul("x[D] @ w[D,K] -> y[K]").gradients
-    assert (matrix_gradient.flops, vector_gradient.flops) == (0, 2 * D * K)
+    assert (matrix_gradient.flops, vector_gradient.flops) == (2 * D * K, 2 * D * K)

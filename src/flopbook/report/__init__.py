@@ -18,7 +18,7 @@ from flopbook.report.progress import show_progress
 from flopbook.report.show import as_dict, html, text
 from flopbook.report.state import as_it_was
 from flopbook.report.trace import OrderedCount, trace_step
-from flopbook.timing import Timing, now, time_step
+from flopbook.timing import Timing, time_step
 from flopbook.tree import Breakdown
 from flopbook.views import dump
 
@@ -150,7 +150,7 @@ class Report:
             timing, latency, traced = None, {}, None
             if "meta" not in described.device:
                 shown.stage("timing the step")
-                timing = _time(step)
+                timing = time_step(step, _SECONDS)
                 shown.stage("timing the modules")
                 steps = min(max(ceil(_SECONDS / timing.seconds), _FEWEST), _MOST)
                 latency = time_modules(step, counted.paths, steps)
@@ -229,10 +229,3 @@ class Report:
         if self.trace is None:
             raise ValueError("nothing runs on the meta device, so there is no trace: measure on a real one")
         write_whole(path, self.trace)
-
-
-def _time(step: Callable[[], object]) -> Timing:
-    """Seconds of a step, after one to warm up; a slow step is timed a few times too."""
-    started = now()
-    step()
-    return time_step(step, at_least_seconds=max(_SECONDS, _FEWEST * (now() - started)))
