@@ -11,13 +11,13 @@ _DIRECTIVE = re.compile(r"^\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)$")
 _ROLE = re.compile(r"\{(?P<role>[a-z][\w:-]*)\}`(?P<content>[^`]+)`")
 _DROPPED_LINE = re.compile(r"^(\([\w.-]+\)=|%.*)$")
 _DEFINITION = re.compile(r"^(\S.*)\n:\s+", re.MULTILINE)
-_PAGE_LINK = re.compile(r"(\]\((?!\w+:)[^)#]+)\.md(#[^)]*)?\)")
+_PAGE_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?!\w+:)(?P<page>[^)#]+)\.md(#[^)]*)?\)")
+_ANCHOR_LINK = re.compile(r"\[([^\]]+)\]\(#[^)]*\)")  # each Jupyter makes anchors in its own way
 _QUOTED = {
     "admonition": "",
     "attention": "Attention",
     "caution": "Caution",
     "danger": "Danger",
-    "dropdown": "",
     "hint": "Hint",
     "important": "Important",
     "note": "Note",
@@ -67,6 +67,9 @@ def _directive(name: str, argument: str, body: list[str], resolve: Resolve) -> I
         yield from ["", "$$", *([argument] if argument else []), *body, "$$", ""]
     elif name == "code-block":
         yield from [f"```{argument}", *body, "```"]
+    elif name == "dropdown":
+        yield from ["", "<details>", f"<summary>{_inline(argument, resolve)}</summary>", ""]
+        yield from [plain_markdown("\n".join(body), resolve), "", "</details>", ""]
     elif name in _QUOTED:
         title = ": ".join(part for part in (_QUOTED[name], _inline(argument, resolve)) if part)
         content = plain_markdown("\n".join(body), resolve).splitlines()
@@ -81,4 +84,7 @@ def _inline(line: str, resolve: Resolve) -> str:
             return f"${match['content']}$"
         return resolve(match["role"], match["content"])
 
-    return _PAGE_LINK.sub(r"\1.ipynb\2)", _ROLE.sub(role, line))
+    def link(match: re.Match[str]) -> str:
+        return resolve("doc", f"{match['text']} <{match['page']}>")
+
+    return _ANCHOR_LINK.sub(r"\1", _PAGE_LINK.sub(link, _ROLE.sub(role, line)))

@@ -1,6 +1,7 @@
 """Write each executable page as a Jupyter notebook that a reader can take away."""
 
 import hashlib
+import posixpath
 import re
 from collections import Counter
 from pathlib import Path
@@ -12,8 +13,10 @@ from myst_nb.core.variables import format_plain_text
 from myst_nb.ext.glue import extract_glue_data_cell
 from myst_nb.sphinx_ import SphinxEnvType
 from nbformat import NotebookNode
+from pybtex.database import Entry
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinxcontrib.bibtex.domain import BibtexDomain
 
 from flopsite.book import Book
 from flopsite.keys import code_cells
@@ -23,11 +26,22 @@ from flopsite.pages import page_store
 _GREETING = """*{title}*, a page of *{book}*.
 
 To run it, install the package from a checkout of the book's repository: `pip install . myst-nb`."""
+_DATA = "\n\nIt reads {files} of the repository: open it in that checkout's folder `{folder}`."
+_QUIET = """import os
+
+# The profiler would write lines of its own to standard error; it asks when torch is imported.
+os.environ["KINETO_LOG_LEVEL"] = "99\""""
+# What the site folds or leaves out is folded here.
+_FOLDED = {
+    "hide-input": {"source_hidden": True},
+    "hide-cell": {"source_hidden": True, "outputs_hidden": True},
+    "remove-cell": {"source_hidden": True, "outputs_hidden": True},
+}
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-_NAMED_TARGET = re.compile(r"^(?P<text>.*\S)\s*<[^>]+>$", re.DOTALL)
+_NAMED_TARGET = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^>]+)>$", re.DOTALL)
 
 
 def take_away(app: Sphinx, docname: str) -> NotebookNode:
@@ -38,29 +52,61 @@ def take_away(app: Sphinx, docname: str) -> NotebookNode:
     glued = _glued_texts(nbformat.read(page_store(app, docname), 4))
 
     def resolve(role: str, content: str) -> str:
-        return _plain_role(app.env, glued, role, content)
+        return _plain_role(app, docname, glued, role, content)
 
-    title = app.env.titles[docname].astext()
-    cells = [nbformat.v4.new_markdown_cell(_GREETING.format(title=title, book=app.config.project))]
+    cells = [
+        nbformat.v4.new_markdown_cell(_greeting(app, docname, page.metadata.get("flopbook", {}).get("data", []))),
+        nbformat.v4.new_code_cell(_QUIET, metadata={"jupyter": {"source_hidden": True}}),
+    ]
     for cell in page.cells:
         if cell.cell_type == "markdown":
             cell.source = plain_markdown(cell.source, resolve)
+        for tag in cell.metadata.get("tags", []):
+            cell.metadata.setdefault("jupyter", {}).update(_FOLDED.get(tag, {}))
     cells += [cell for cell in page.cells if cell.source]
     return nbformat.v4.new_notebook(cells=_identified(cells), metadata=_METADATA)
 
 
-def _plain_role(env: BuildEnvironment, glued: dict[str, str], role: str, content: str) -> str:
+def _greeting(app: Sphinx, docname: str, data: list[str]) -> str:
+    greeting = _GREETING.format(title=app.env.titles[docname].astext(), book=app.config.project)
+    files = ", ".join(f"`{name}`" for name in data)
+    return greeting + (_DATA.format(files=files, folder=posixpath.dirname(docname)) if data else "")
+
+
+def _plain_role(app: Sphinx, docname: str, glued: dict[str, str], role: str, content: str) -> str:
     """What the site would show for a role, as text."""
+    env = app.env
     if role.startswith("glue"):
         name, _, spec = content.partition(":")
         return format_plain_text(glued.get(name, name), spec)
-    if named := _NAMED_TARGET.match(content):
-        return named["text"]
+    named = _NAMED_TARGET.match(content)
     if role == "doc":
-        return env.titles[content.strip("/")].astext() if content.strip("/") in env.titles else content
+        return _link(app, docname, *(named.groups() if named else ("", content)))
+    if named:
+        return named["text"]
     if role in ("ref", "numref"):
         return env.domains.standard_domain.labels.get(content, ("", "", content))[2]
-    return f"[{content}]" if role.startswith("cite") else content
+    return _citation(env, content) if role.startswith("cite") else content
+
+
+def _link(app: Sphinx, docname: str, text: str, target: str) -> str:
+    """A link to the notebook of another page, beside this one; a page without one is named only."""
+    folder = posixpath.dirname(docname)
+    page = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
+    words = text or (app.env.titles[page].astext() if page in app.env.titles else target)
+    return f"[{words}]({posixpath.relpath(page, folder)}.ipynb)" if _has_notebook(app, page) else words
+
+
+def _citation(env: BuildEnvironment, keys: str) -> str:
+    entries = cast(BibtexDomain, env.get_domain("cite")).bibdata.data.entries
+    return f"({'; '.join(_author_year(entries[key.strip()]) for key in keys.split(','))})"
+
+
+def _author_year(entry: Entry) -> str:
+    names = [" ".join(map(str, person.rich_last_names)) for person in entry.persons["author"]]
+    if len(names) > 2 or "others" in names:
+        names = [f"{names[0]} et al."]
+    return f"{' and '.join(names)}, {entry.fields['year']}"
 
 
 def _glued_texts(executed: NotebookNode) -> dict[str, str]:
@@ -78,9 +124,13 @@ def _identified(cells: list[NotebookNode]) -> list[NotebookNode]:
     return cells
 
 
+def _has_notebook(app: Sphinx, docname: str) -> bool:
+    return docname in Book.of(app.env).data["seconds"] and page_store(app, docname).is_file()
+
+
 def _offer(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Write the notebook beside the page and tell the page's template where it is."""
-    if docname not in Book.of(app.env).data["seconds"] or not page_store(app, docname).is_file():
+    if not _has_notebook(app, docname):
         return
     target = Path(app.outdir) / "notebooks" / f"{docname}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)

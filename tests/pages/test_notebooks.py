@@ -1,5 +1,6 @@
 """The notebooks that readers take away: made of the pages, readable in any Jupyter, the same every time."""
 
+import posixpath
 import re
 
 import jupytext
@@ -27,7 +28,9 @@ def test_every_notebook_holds_the_code_of_its_page(notebooks):
     assert notebooks
     for name, notebook in notebooks.items():
         nbformat.validate(notebook)
-        assert code(notebook) == code(jupytext.read(ROOT / f"{name}.md")), name
+        quiet, *cells = code(notebook)
+        assert "KINETO_LOG_LEVEL" in quiet
+        assert cells == code(jupytext.read(ROOT / f"{name}.md")), name
 
 
 def test_every_lecture_and_lab_is_a_notebook(notebooks):
@@ -45,6 +48,30 @@ def test_no_myst_is_left_in_a_notebook(notebooks):
         for name, notebook in notebooks.items()
     }
     assert left == {name: [] for name in notebooks}
+
+
+def test_every_link_of_a_notebook_leads_to_a_notebook(notebooks):
+    led = {
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        for name, notebook in notebooks.items()
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for target in re.findall(r"\]\((?!\w+:)([^)]+)\.(?:ipynb|md)", cell.source)
+    }
+    assert led
+    assert led <= set(notebooks)
+
+
+def test_citations_name_the_author_and_the_year(notebooks):
+    text = "\n".join(cell.source for cell in notebooks["lectures/03-backward"].cells if cell.cell_type == "markdown")
+    assert "(Hobbhahn and Sevilla, 2021)" in text
+
+
+def test_what_the_site_folds_is_folded(notebooks):
+    for notebook in notebooks.values():
+        for cell in notebook.cells:
+            folded = {"hide-input", "hide-cell", "remove-cell"} & set(cell.metadata.get("tags", []))
+            assert not folded or cell.metadata.jupyter.source_hidden
 
 
 def test_cells_are_known_by_their_content(notebooks):
@@ -67,15 +94,15 @@ def test_every_page_keeps_its_time(site):
     [
         (":::{note}\nText.\n:::", "> **Note**\n>\n> Text."),
         ("````{admonition} A {math}`B`\n```python\n1\n```\n````", "> **A $B$**\n>\n> ```python\n> 1\n> ```"),
-        (":::{dropdown} Solution\n:open:\nSo.\n:::", "> **Solution**\n>\n> So."),
+        (":::{dropdown} Solution\n:open:\nSo.\n:::", "<details>\n<summary>Solution</summary>\n\nSo.\n\n</details>"),
         ("```{math}\n:label: here\na\n```", "$$\na\n$$"),
         ("```{code-block} console\n$ make\n```", "```console\n$ make\n```"),
         ("```python\n{math}`kept`\n```", "```python\n{math}`kept`\n```"),
         ("(target)=\n% a comment\ntext", "text"),
         ("Term\n: meaning", "**Term:** meaning"),
         (
-            "see {ref}`here <there>` and [page](01-page.md#part)",
-            "see <ref here <there>> and [page](01-page.ipynb#part)",
+            "see {ref}`here <there>`, [page](01-page.md#part), [](02-page.md), [below](#part)",
+            "see <ref here <there>>, <doc page <01-page>>, <doc  <02-page>>, below",
         ),
         ("```{toctree}\nindex\n```", ""),
     ],
