@@ -76,7 +76,7 @@ class FillIndex(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         formulas = Book.of(self.env).data["formulas"].values()
         for place in [node for node in self.document.findall(Late) if node["filling"] == INDEX]:
-            rows = [self._row(formula) for formula in sorted(formulas, key=lambda box: (box["docname"], box["name"]))]
+            rows = [self._row(formula) for formula in sorted(formulas, key=lambda box: box["docname"])]
             place.replace_self(table(["What", "Formula", "Holds when", "Derived in", "Witnesses that agree"], rows))
 
     def _row(self, formula: dict[str, Any]) -> list[list[nodes.Node]]:
