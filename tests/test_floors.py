@@ -29,6 +29,8 @@ PLACES = {
     "accounting": ("predicting", 1),
     "memory": ("predicting", 1),
     "elementwise": ("predicting", 1),
+    "update_rules": ("predicting", 1),
+    "models": ("predicting", 1),
     "efficiency": ("predicting", 1),
     "exercises": ("predicting", 1),
     "auditing": ("predicting", 1),

@@ -15,6 +15,7 @@ MEANING = {
     "D": "the width of a layer's input; in a transformer, the width of the model",
     "E": "the width of one attention head",
     "F": "the hidden width of a feed-forward block",
+    "G": "the heads of keys and values, which several heads of queries may share",
     "H": "the width of a hidden layer; in attention, the number of heads",
     "K": "the width of a layer's output",
     "L": "layers",
@@ -58,6 +59,6 @@ def axis(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, positive=True, integer=True)
 
 
-B, C, D, E, F, H, K, L, N, S, T, V = (axis(letter) for letter in MEANING)
+B, C, D, E, F, G, H, K, L, N, S, T, V = (axis(letter) for letter in MEANING)
 
 __all__ = ["MEANING", "axis", *MEANING]  # noqa: PLE0604  (the letters are text)

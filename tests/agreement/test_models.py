@@ -1,0 +1,167 @@
+"""Whole models, drawn at random: parameters, FLOPs and activations predicted == counted and weighed."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from flopbook.accounting import evaluate, flops
+from flopbook.counting import FlopCount
+from flopbook.models import Model, decoder, decoder_block, linear_stack, mlp
+from flopbook.report.memory import weigh
+from flopbook.update_rules import RULES, update_flops
+
+INDEX_BYTES = 8  # tokens and targets are whole numbers, and none of the model's
+
+
+class Attention(nn.Module):
+    """Causal self-attention; groups of heads share keys and values."""
+
+    def __init__(self, D, H, G, E):
+        super().__init__()
+        self.E = E
+        self.q, self.k, self.v = (nn.Linear(D, heads * E, bias=False) for heads in (H, G, G))
+        self.out = nn.Linear(H * E, D, bias=False)
+
+    def forward(self, x):
+        q, k, v = (project(x).unflatten(-1, (-1, self.E)).transpose(1, 2) for project in (self.q, self.k, self.v))
+        grouped = q.shape[1] != k.shape[1]
+        o = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+        return self.out(o.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """Two matrices, or three with a gate."""
+
+    def __init__(self, D, F, gated):
+        super().__init__()
+        self.up, self.down = nn.Linear(D, F, bias=False), nn.Linear(F, D, bias=False)
+        self.gate = nn.Linear(D, F, bias=False) if gated else None
+
+    def forward(self, x):
+        f = nn.functional.silu(self.gate(x)) * self.up(x) if self.gate else nn.functional.gelu(self.up(x))
+        return self.down(f)
+
+
+class Decoder(nn.Module):
+    """As people write it."""
+
+    def __init__(self, D, H, G, E, F, V, L, matrices, tables):  # noqa: PLR0913, PLR0917  (sizes)
+        super().__init__()
+        self.tokens, self.last = nn.Embedding(V, D), nn.LayerNorm(D, bias=False)
+        self.norms = nn.ModuleList(nn.LayerNorm(D, bias=False) for _ in range(2 * L))
+        self.parts = nn.ModuleList(
+            part for _ in range(L) for part in (Attention(D, H, G, E), FeedForward(D, F, matrices == 3))
+        )
+        self.output = nn.Linear(D, V, bias=False)
+        if tables == 1:
+            self.output.weight = self.tokens.weight
+
+    def forward(self, tokens):
+        x = self.tokens(tokens)
+        for norm, part in zip(self.norms, self.parts, strict=True):
+            x = x + part(norm(x))
+        return self.output(self.last(x))
+
+
+def perceptron(widths):
+    layers = [nn.Linear(D, K) for D, K in pairwise(widths)]
+    return nn.Sequential(*(module for layer in layers for module in (layer, nn.ReLU())))[:-1]
+
+
+def measure(model: nn.Module, x: torch.Tensor, loss) -> dict[str, int]:
+    parameters = list(model.parameters())
+
+    def step():
+        loss(model(x)).backward()
+
+    with FlopCount() as count:
+        step()
+    model.zero_grad()
+    return {
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "tensors": len(parameters),
+        "forward": count.forward,
+        "backward": count.backward,
+        "activations": weigh(step, model, []).activations,
+    }
+
+
+def predict(model: Model, sizes: dict[str, int]) -> dict[str, int]:
+    return {name: evaluate(getattr(model, name), sizes) for name in Model.__dataclass_fields__}
+
+
+small = st.integers(1, 7)
+
+
+@st.composite
+def decoders(draw):
+    sizes = {letter: draw(small) for letter in "BTDEFGVL"}
+    shared, choices = (
+        draw(st.integers(1, 3)),
+        {"matrices": draw(st.sampled_from([2, 3])), "tables": draw(st.sampled_from([1, 2]))},
+    )
+    return sizes | {"H": shared * sizes["G"]} | choices
+
+
+@given(decoders())
+def test_a_decoder(sizes):
+    B, T, V = sizes["B"], sizes["T"], sizes["V"]
+    model = Decoder(**{name: size for name, size in sizes.items() if name not in "BT"})
+    tokens, targets = torch.randint(V, (B, T)), torch.randint(V, (B * T,))
+    measured = measure(model, tokens, lambda y: nn.functional.cross_entropy(y.flatten(0, 1), targets))
+    predicted = predict(decoder(), sizes)
+    again = sizes["L"] * evaluate(flops([decoder_block().forward[3]]), sizes | {"S": T})
+    predicted["backward"] += again  # fused attention keeps no scores, so it makes them again
+    predicted["activations"] = 4 * predicted["activations"] + 2 * INDEX_BYTES * B * T
+    assert predicted == measured
+
+
+@given(st.lists(small, min_size=2, max_size=5), small)
+def test_a_stack_of_linear_layers(widths, batch):
+    letters = [f"D{number}" for number in range(len(widths))]
+    y = torch.randn(batch, widths[-1])
+    measured = measure(perceptron(widths), torch.randn(batch, widths[0]), lambda x: nn.functional.mse_loss(x, y))
+    predicted = predict(linear_stack(*letters), {"B": batch, **dict(zip(letters, widths, strict=True))})
+    assert predicted | {"activations": 4 * predicted["activations"]} == measured
+
+
+@given(**{letter: small for letter in "BDHKL"})
+def test_a_multilayer_perceptron(B, D, H, K, L):
+    y = torch.randn(B, K)
+    model = perceptron([D, *L * [H], K])
+    measured = measure(model, torch.randn(B, D), lambda x: nn.functional.mse_loss(x, y))
+    predicted = predict(mlp(), {"B": B, "D": D, "H": H, "K": K, "L": L})
+    assert predicted | {"activations": 4 * predicted["activations"]} == measured
+
+
+OPTIMIZERS = {
+    "SGD": torch.optim.SGD,
+    "SGD with momentum": lambda parameters: torch.optim.SGD(parameters, momentum=0.9),
+    "Adam": torch.optim.Adam,
+    "AdamW": torch.optim.AdamW,
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("widths", [[3, 5, 2], [1, 1], [7, 4, 4, 6]])
+def test_an_update(name, widths):
+    model = perceptron(widths)
+    optimizer = OPTIMIZERS[name](model.parameters())
+    for _ in range(2):
+        with FlopCount() as count:
+            model(torch.randn(5, widths[0])).sum().backward()
+            optimizer.step()
+    parameters = list(model.parameters())
+    predicted = update_flops(name, sum(parameter.numel() for parameter in parameters), len(parameters))
+    assert predicted == count.pointwise["optimizer"]
+
+
+@pytest.mark.parametrize("forgotten", Model.__dataclass_fields__)
+def test_a_decoder_with_a_part_forgotten_disagrees(forgotten):
+    sizes = {"B": 2, "T": 3, "D": 5, "H": 4, "G": 2, "E": 7, "F": 6, "V": 11, "L": 2, "matrices": 3, "tables": 2}
+    smaller = sizes | {"L": 1}
+    assert predict(decoder(), sizes)[forgotten] != predict(decoder(), smaller)[forgotten]
