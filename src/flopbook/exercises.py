@@ -3,16 +3,18 @@
 import math
 import reprlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from html import escape
 from numbers import Rational, Real
-from random import Random
 
 import sympy
 
-from flopbook.reading import Reading, ReadingError, read
+from flopbook.reading import Reading, ReadingError, at, equal, names, read
+
+#: What a verdict brings along for the site, which asks without Python.
+FORM = "application/vnd.flopbook.exercise+json"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Verdict:
 
     right: bool
     message: str
+    _form: Mapping[str, object] | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self):
         return f"{'Right.' if self.right else 'Not yet.'} {self.message}".strip()
@@ -37,20 +40,9 @@ class Verdict:
         opening, _, message = repr(self).partition(".")
         return f"<p><strong>{opening}.</strong>{escape(message).replace(chr(10), '<br>')}</p>"
 
-
-def _names(expression: sympy.Expr) -> set[str]:
-    return {symbol.name for symbol in expression.free_symbols}
-
-
-def _at(expression: sympy.Expr, sizes: Mapping[str, int]) -> sympy.Expr:
-    return expression.subs({symbol: sizes[symbol.name] for symbol in expression.free_symbols})
-
-
-def _equal(one: sympy.Expr, other: sympy.Expr) -> bool:
-    """Whether two expressions are equal: exact values at large sizes tell, however long an answer is."""
-    names = _names(one) | _names(other)
-    points = [{name: Random(name + salt).randrange(10**8, 10**9) for name in names} for salt in ("a", "b")]
-    return all(_at(one, sizes) - _at(other, sizes) == 0 for sizes in points)
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        """On the site the reader answers in a form."""
+        return {FORM: self._form} if self._form else {}
 
 
 def _rounded(exact: sympy.Expr, answer: Reading) -> bool:
@@ -91,7 +83,7 @@ def _as_text(answer: object) -> str:
 
 def _reading(answer: object, known: Collection[str]) -> Reading:
     formula = isinstance(answer, sympy.Expr) and not isinstance(answer, sympy.Number)
-    return Reading(answer) if formula else read(_as_text(answer), known)
+    return Reading(answer, str(answer), names(answer)) if formula else read(_as_text(answer), known)
 
 
 class Exercise:
@@ -119,15 +111,15 @@ class Exercise:
     >>> exercise.check("2BD + K")
     Not yet. I read 2*B*D + K. At B = 2, D = 3, K = 5 that is 17, and the right answer gives 60.
     >>> exercise.check("import os")
-    Not yet. I read i*m*o**2*p*r*s*t. There is no i, m, o, p, r, s, t in the right answer: its letters are B, D, K.
+    Not yet. I read i*m*p*o*r*t*o*s. There is no i, m, o, p, r, s, t in the right answer: its letters are B, D, K.
     """
 
     def __init__(self, right: object, hints: Mapping[object, str] | None = None):
         self._right = _reading(right, ()).expression
-        self._known = _names(self._right)
+        self._known = names(self._right)
         self._hints = [(_reading(wrong, self._known).expression, hint) for wrong, hint in (hints or {}).items()]
         for wrong, hint in self._hints:
-            if _equal(wrong, self._right):
+            if equal(wrong, self._right):
                 raise ValueError(f"{wrong} is the right answer, but has the hint {hint!r}: give hints for wrong ones")
 
     def __repr__(self):
@@ -147,28 +139,54 @@ class Exercise:
         Verdict
             For anything that is given, whatever it is.
         """
+        return replace(self._judge(answer), _form=self.form())
+
+    def _judge(self, answer: object) -> Verdict:
         try:
             given = _reading(answer, self._known)
-            if _equal(given.expression, self._right):
+            if equal(given.expression, self._right):
                 return Verdict(True, "")
         except ValueError as error:
             return Verdict(False, f"{error}.")
         if _rounded(self._right, given):
             return Verdict(True, _exactly(self._right))
         for wrong, hint in self._hints:
-            if _equal(given.expression, wrong) or _rounded(wrong, given):
+            if equal(given.expression, wrong) or _rounded(wrong, given):
                 return Verdict(False, hint)
-        return Verdict(False, self._difference(given.expression))
+        return Verdict(False, self._difference(given))
 
-    def _difference(self, given: sympy.Expr) -> str:
+    def _difference(self, given: Reading) -> str:
         """What tells a wrong answer without a hint from the right one."""
-        strangers = sorted(_names(given) - self._known)
+        strangers = sorted(given.letters - self._known)
         if strangers:
-            allowed = f"its letters are {', '.join(sorted(self._known))}" if self._known else "it is a number"
-            return f"I read {given}. There is no {', '.join(strangers)} in the right answer: {allowed}."
-        if not self._known and given.is_real:
-            return f"{_shown(given)} is too {'large' if given > self._right else 'small'}."
-        sizes = dict(zip(sorted(self._known), sympy.primerange(100), strict=False))
-        at = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-        values = _at(given, sizes), _at(self._right, sizes)
-        return f"I read {given}. At {at} that is {values[0]}, and the right answer gives {values[1]}."
+            return f"I read {given.text}. There is no {', '.join(strangers)} in the right answer: {self._letters()}."
+        value = at(given.expression, self._sizes())
+        if not self._known and value.is_real:
+            return f"{_shown(value)} is too {'large' if value > self._right else 'small'}."
+        said = "divides by zero" if value.has(sympy.zoo, sympy.nan) else f"is {value}"
+        sizes = ", ".join(f"{name} = {size}" for name, size in self._sizes().items())
+        right = at(self._right, self._sizes())
+        return f"I read {given.text}. At {sizes} that {said}, and the right answer gives {right}."
+
+    def _letters(self) -> str:
+        return f"its letters are {', '.join(sorted(self._known))}" if self._known else "it is a number"
+
+    def _sizes(self) -> dict[str, int]:
+        """Small sizes to compare at, all different."""
+        return dict(zip(sorted(self._known), sympy.primerange(100), strict=False))
+
+    def form(self) -> dict[str, object]:
+        """All that it takes to judge an answer without SymPy, as ``checking.js`` does on the site.
+
+        Examples
+        --------
+        >>> Exercise("2B", hints={"B": "Each is 2 FLOPs."}).form()
+        {'right': '2*B', 'letters': ['B'], 'hints': [['B', 'Each is 2 FLOPs.']], 'exactly': '', 'sizes': {'B': 2}}
+        """
+        return {
+            "right": str(self._right),
+            "letters": sorted(self._known),
+            "hints": [[str(wrong), hint] for wrong, hint in self._hints],
+            "exactly": _exactly(self._right) if self._right.is_Rational else "",
+            "sizes": self._sizes(),
+        }

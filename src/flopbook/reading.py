@@ -1,14 +1,16 @@
 """Reading formulas as people write them: ``2BDK``, ``2*B*D*K``, ``2·B·D·K``, ``6,628,048,896``.
 
 A text is taken apart into numbers, letters and signs, and only these are put
-together again: nothing in it is ever run.
+together again: nothing in it is ever run. The site reads in the same way, by
+``flopsite/static/exercises/reading.js``.
 """
 
 import ast
 import operator
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from random import Random
 
 import sympy
 
@@ -26,14 +28,15 @@ _OPERATIONS = {
     ast.Pow: operator.pow,
 }
 
-_SIGNS = str.maketrans({"×": "*", "·": "*", "⋅": "*", "∙": "*", "−": "-", "–": "-", "÷": "/"})
+_SIGNS = str.maketrans("×·⋅∙−–÷\t\n\v\f\r\u00a0\u2009\u202f", "****--/" + 8 * " ")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_UNIT = re.compile(r"(?<=[\d\s)%])\s*(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?)\s*$")
+_UNIT = re.compile(r"(?<=[\d )%]) *(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?) *$", re.ASCII)
 _POWERS = {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21}
-_NAMED = re.compile(r"^\s*[A-Za-z]\w*\s*=", re.ASCII)
+_NAMED = re.compile(r"^ *[A-Za-z]\w* *=", re.ASCII)
 _NUMBER_WORD = re.compile(
     r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty"
-    r"|hundred|thousand|million|billion|trillion)\b"
+    r"|hundred|thousand|million|billion|trillion)\b",
+    re.ASCII,
 )
 _TOKEN = re.compile(
     r"(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?%?|\.\d+%?)"
@@ -55,21 +58,45 @@ class Reading:
     ----------
     expression : sympy.Expr
         Made of axes and numbers.
+    text : str
+        The formula with every sign of multiplication, in the order in which it was written.
+    letters : frozenset of str
+        The axes that it names.
     decimals : int or None
         Where the text is one decimal number, its decimal places; they are
         negative where it has a unit such as GFLOPs.
     """
 
     expression: sympy.Expr
+    text: str
+    letters: frozenset[str]
     decimals: int | None = None
+
+
+def names(expression: sympy.Expr) -> frozenset[str]:
+    """Names of the axes in an expression."""
+    return frozenset(symbol.name for symbol in expression.free_symbols)
+
+
+def at(expression: sympy.Expr, sizes: Mapping[str, int]) -> sympy.Expr:
+    """Value of an expression where the axes have these sizes."""
+    return expression.subs({symbol: sizes[symbol.name] for symbol in expression.free_symbols})
+
+
+def equal(one: sympy.Expr, other: sympy.Expr) -> bool:
+    """Whether two expressions are equal: exact values at large sizes tell, however long they are."""
+    letters = names(one) | names(other)
+    points = [{name: Random(name + salt).randrange(10**8, 10**9) for name in letters} for salt in ("a", "b")]
+    return all(at(one, sizes) - at(other, sizes) == 0 for sizes in points)
 
 
 def _plain(text: str) -> tuple[str, int]:
     """The bare formula, in the signs of a keyboard, and the power of ten that its unit stands for."""
-    bare = _NAMED.sub("", text.translate(_SIGNS), count=1).strip().removesuffix(".")
+    bare = _NAMED.sub("", text.translate(_SIGNS), count=1).strip(" ").removesuffix(".")
     raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), bare)
     unit = _UNIT.search(raised)
-    return (raised[: unit.start()].strip(), _POWERS.get(unit["prefix"], 0)) if unit else (raised.strip(), 0)
+    plain = raised[: unit.start()] if unit else raised
+    return plain.strip(" "), _POWERS.get(unit["prefix"], 0) if unit else 0
 
 
 def _decimals(text: str, power: int) -> int | None:
@@ -84,7 +111,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     """Kind and text of each number, run of letters and sign."""
     position = 0
     while position < len(text):
-        if text[position].isspace():
+        if text[position] == " ":
             position += 1
             continue
         match = _TOKEN.match(text, position)
@@ -116,33 +143,39 @@ def _factors(letters: str, known: Collection[str]) -> Iterator[sympy.Expr]:
         yield sympy.Integer(part) if part.isdigit() else axis(meant)
 
 
-def _rewrite(text: str, known: Collection[str]) -> tuple[str, dict[str, sympy.Expr]]:
-    """The text with every sign of multiplication, a placeholder for each atom, and the atoms."""
+def _rewrite(text: str, known: Collection[str]) -> tuple[str, dict[str, sympy.Expr], str]:
+    """The text with every sign of multiplication and a placeholder for each atom, the atoms, and as it is shown."""
     pieces: list[str] = []
+    shown: list[str] = []
     atoms: dict[str, sympy.Expr] = {}
     before = ""
     for kind, token in _tokens(text):
         if kind == before == "number":
             raise ReadingError("there are two numbers in a row")
-        if before in ("number", "letters", ")") and (kind != "sign" or token == "("):
+        follows = before in ("number", "letters", ")")
+        if follows and (kind != "sign" or token == "("):
             pieces.append("*")
+            shown.append("*")
         if kind == "sign":
             pieces.append("**" if token == "^" else token)
+            shown.append(f" {token} " if follows and token in "+-" else token)
         else:
             values = [_number(token)] if kind == "number" else list(_factors(token, known))
-            first = len(atoms)
-            atoms |= {f"a{first + i}": value for i, value in enumerate(values)}
-            pieces.append("*".join(f"a{first + i}" for i in range(len(values))))
+            placeholders = {f"a{i}": value for i, value in enumerate(values, len(atoms))}
+            atoms |= placeholders
+            pieces.append("*".join(placeholders))
+            shown.append(token if kind == "number" else "*".join(map(str, values)))
         before = token if kind == "sign" else kind
-    return " ".join(pieces), atoms
+    return " ".join(pieces), atoms, "".join(shown)
 
 
-def _check(sign: ast.operator, one: sympy.Expr, other: sympy.Expr, bits: int) -> None:
+def _check(sign: ast.operator, one: sympy.Expr, other: sympy.Expr, whole: bool, bits: int) -> None:
     if bits > _LARGEST_BITS:
         raise ReadingError("its value would be too large")
-    if isinstance(sign, ast.Pow) and not other.is_Integer:
+    if isinstance(sign, ast.Pow) and not whole:
         raise ReadingError("an exponent has to be a whole number")
-    if (isinstance(sign, ast.Div) and other == 0) or (isinstance(sign, ast.Pow) and one == 0 and other.is_negative):
+    divisor = other if isinstance(sign, ast.Div) else one if isinstance(sign, ast.Pow) and other.is_negative else None
+    if divisor is not None and equal(divisor, sympy.Integer(0)):
         raise ReadingError("it divides by zero")
 
 
@@ -157,8 +190,10 @@ def _build(node: ast.AST, atoms: dict[str, sympy.Expr]) -> tuple[sympy.Expr, int
             return (-value if isinstance(sign, ast.USub) else value), bits
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATIONS:
             (one, bits), (other, more) = _build(left, atoms), _build(right, atoms)
-            bits = bits * abs(int(other)) if isinstance(sign, ast.Pow) and other.is_Integer else bits + more
-            _check(sign, one, other, bits)
+            lettered = any(isinstance(part, ast.Name) and atoms[part.id].is_Symbol for part in ast.walk(right))
+            whole = other.is_Integer and not lettered
+            bits = bits * abs(int(other)) if isinstance(sign, ast.Pow) and whole else bits + more
+            _check(sign, one, other, whole, bits)
             return _OPERATIONS[type(sign)](one, other), bits
     raise ReadingError("it is not one formula")
 
@@ -187,8 +222,10 @@ def read(text: str, known: Collection[str] = ()) -> Reading:
     2*B*D*(H1 + K)
     >>> read("6,628,048,896 FLOPs").expression, read("6.6 GFLOPs").expression
     (6628048896, 6600000000)
-    >>> read("1.90")
-    Reading(expression=19/10, decimals=2)
+    >>> read("1.90").decimals
+    2
+    >>> read("K 2BD").text
+    'K*2*B*D'
     >>> read("flops = 2bdk.", known="BDK").expression
     2*B*D*K
     """
@@ -198,12 +235,14 @@ def read(text: str, known: Collection[str] = ()) -> Reading:
         raise ReadingError(f"I cannot read {text!r}: write the number in digits")
     plain, power = _plain(text)
     try:
-        source, atoms = _rewrite(plain, known)
+        source, atoms, shown = _rewrite(plain, known)
         expression, _ = _build(ast.parse(source, mode="eval").body, atoms)
     except (SyntaxError, RecursionError, MemoryError):
         reason = "a sign or a parenthesis is missing, or one too many"
     except ReadingError as error:
         reason = str(error)
     else:
-        return Reading(expression * 10**power, _decimals(plain, power))
+        letters = frozenset(value.name for value in atoms.values() if value.is_Symbol)
+        shown = f"({shown})*10^{power}" if power else shown
+        return Reading(expression * 10**power, shown, letters, _decimals(plain, power))
     raise ReadingError(f"I cannot read {text!r}: {reason}. Write it like 2*B*D*K or 2BDK, or as a number")

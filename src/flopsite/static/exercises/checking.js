@@ -1,0 +1,58 @@
+// Judges an answer as flopbook/exercises.py does, by the form of an exercise: {right, letters, hints, exactly, sizes}.
+(() => {
+  const book = globalThis.flopbook;
+  const { fraction, subtract, multiply, same, rounded, text, decimal } = book.fractions;
+
+  const equal = (one, other) => one.values.every((value, i) => same(value, other.values[i]));
+
+  // A formula in the form has every sign, so that each of its words is one name.
+  const written = (source) => book.formula(source, source.match(/[A-Za-z]\w*/g) ?? []);
+
+  // Whether the answer is a decimal, of two digits or more, that a number rounds to.
+  function isRounded(exact, answer) {
+    if (answer.decimals === null || exact.letters.length) return false;
+    const [value] = answer.values;
+    const size = value.above < 0n ? -value.above : value.above;
+    const ten = 10n ** BigInt(Math.abs(answer.decimals));
+    const digits =
+      answer.decimals < 0 ? fraction(size, value.below * ten) : multiply(fraction(size, value.below), fraction(ten));
+    return digits.above >= 10n * digits.below && same(rounded(exact.values[0], answer.decimals), value);
+  }
+
+  function difference(form, right, given) {
+    const strangers = given.letters.filter((name) => !form.letters.includes(name)).sort();
+    if (strangers.length) {
+      const allowed = form.letters.length ? `its letters are ${form.letters.join(", ")}` : "it is a number";
+      return `I read ${given.text}. There is no ${strangers.join(", ")} in the right answer: ${allowed}.`;
+    }
+    if (!form.letters.length) {
+      const [value] = given.values;
+      return `${decimal(value)} is too ${subtract(value, right.values[0]).above > 0n ? "large" : "small"}.`;
+    }
+    const sizes = form.letters.map((name) => `${name} = ${form.sizes[name]}`).join(", ");
+    let said = "divides by zero";
+    try {
+      said = `is ${text(given.at(form.sizes))}`;
+    } catch (error) {
+      if (!(error instanceof book.ReadingError)) throw error;
+    }
+    return `I read ${given.text}. At ${sizes} that ${said}, and the right answer gives ${text(right.at(form.sizes))}.`;
+  }
+
+  function check(form, answer) {
+    const right = written(form.right);
+    let given;
+    try {
+      given = book.read(answer, form.letters);
+    } catch (error) {
+      if (!(error instanceof book.ReadingError)) throw error;
+      return { right: false, message: `${error.message}.` };
+    }
+    if (equal(given, right)) return { right: true, message: "" };
+    if (isRounded(right, given)) return { right: true, message: form.exactly };
+    const hint = form.hints.find(([wrong]) => equal(given, written(wrong)) || isRounded(written(wrong), given));
+    return { right: false, message: hint ? hint[1] : difference(form, right, given) };
+  }
+
+  book.check = check;
+})();
