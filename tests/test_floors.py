@@ -50,6 +50,7 @@ PLACES = {
     "machine": ("measuring", 1),
     "comparison": ("meeting", 2),
     "formula": ("meeting", 2),
+    "tracing": ("meeting", 2),
     "specimens": ("meeting", 2),
     "specimens.derivations": ("predicting", 2),
     "specimens.layers": ("measuring", 2),

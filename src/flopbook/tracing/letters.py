@@ -1,0 +1,159 @@
+"""Sizes that are letters: integers for PyTorch, expressions for the reader."""
+
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import sympy
+import torch
+from torch.fx.experimental.sym_node import SymNode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.utils._sympy import functions
+
+from flopbook.tracing.places import Place, innermost
+
+#: What PyTorch writes in its own way, as the reader knows it.
+_PLAIN = {
+    functions.FloorDiv: lambda a, b: sympy.floor(a / b),
+    functions.CleanDiv: lambda a, b: a / b,
+    functions.CeilDiv: lambda a, b: sympy.ceiling(a / b),
+    functions.Mod: sympy.Mod,
+    functions.PythonMod: sympy.Mod,
+    functions.PowByNatural: sympy.Pow,
+    functions.Max: sympy.Max,
+    functions.Min: sympy.Min,
+}
+
+
+class Fixes(BaseException):
+    """The model takes a letter for a plain number. No handler on the way may swallow it."""
+
+    def __init__(self, symbol: sympy.Symbol, expression: sympy.Expr, place: Place):
+        super().__init__(symbol, expression, place)
+        self.symbol, self.expression, self.place = symbol, expression, place
+
+
+class Divides(BaseException):
+    """The model needs a letter to be a multiple of something."""
+
+    def __init__(self, symbol: sympy.Symbol, divisor: sympy.Expr):
+        super().__init__(symbol, divisor)
+        self.symbol, self.divisor = symbol, divisor
+
+
+class Assumption(NamedTuple):
+    """A question that the example sizes answered, where it was asked, and the answer."""
+
+    condition: sympy.Basic
+    holds: bool
+    place: Place
+    by_model: bool
+
+
+def _is_question(expression: sympy.Basic) -> bool:
+    """Whether the answer is yes or no; SymPy takes symbols for both."""
+    return isinstance(expression, (sympy.core.relational.Relational, sympy.logic.boolalg.BooleanFunction))
+
+
+class Letters(ShapeEnv):
+    """Answers PyTorch's questions about sizes that are letters.
+
+    Two sizes are equal if they are the same expression. Any other question is
+    answered by the example sizes, and noted in `assumptions`. PyTorch's own
+    environment would derive the consequences of every answer, which takes most
+    of its time.
+
+    Parameters
+    ----------
+    examples : mapping of Symbol to int
+        The letters, and an example size of each.
+    """
+
+    def __init__(self, examples: Mapping[sympy.Symbol, int]):
+        super().__init__(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
+        # PyTorch knows the kind of a symbol by how its name begins: s is for sizes
+        self._symbols = {symbol: sympy.Symbol(f"s{symbol}", positive=True, integer=True) for symbol in examples}
+        self._letters = {symbol: letter for letter, symbol in self._symbols.items()}
+        self._examples = {self._symbols[letter]: size for letter, size in examples.items()}
+        self._answers: dict[sympy.Basic, sympy.Basic] = {}
+        self.assumptions: list[Assumption] = []
+        self.rounded: dict[sympy.Symbol, Place] = {}
+
+    def size(self, expression: sympy.Expr) -> torch.SymInt | int:
+        """The size that an expression of the letters stands for."""
+        expression = sympy.sympify(expression).xreplace(self._symbols)
+        if expression.is_number:
+            return int(expression)
+        return torch.SymInt(SymNode(expression, self, int, int(expression.xreplace(self._examples))))
+
+    def read(self, size: "torch.SymInt | int") -> sympy.Expr:
+        """The expression that a size stands for."""
+        if not isinstance(size, torch.SymInt):
+            return sympy.Integer(size)
+        expression = size.node.expr
+        for theirs, ours in _PLAIN.items():
+            expression = expression.replace(theirs, ours)
+        return expression.xreplace(self._letters)
+
+    def evaluate_expr(self, orig_expr, hint=None, fx_node=None, size_oblivious=False, fallback_value=None, **options):
+        """The answer to a question about sizes."""
+        answer = self._answers.get(orig_expr)
+        if answer is None:
+            answer = self._answer(orig_expr, hint)
+            if not isinstance(answer, sympy.Float):
+                self._answers[orig_expr] = answer
+        return answer
+
+    def guard_or_defer_runtime_assert(self, orig_expr, msg, fx_node=None):  # type: ignore[override]
+        return bool(self.evaluate_expr(orig_expr))
+
+    def _maybe_evaluate_static(self, expr, *, compute_hint=False, **options):  # type: ignore[override]
+        if compute_hint:
+            return sympy.sympify(expr).xreplace(self._examples)
+        if _is_question(expr):
+            return self.evaluate_expr(expr)
+        return expr if expr.is_number else None
+
+    def _answer(self, asked, hint) -> sympy.Basic:
+        if isinstance(asked, (bool, int, float)) or asked.is_number or asked in (sympy.true, sympy.false):
+            return sympy.sympify(asked)
+        if isinstance(hint, float):
+            return self._round(asked, hint)
+        if not _is_question(asked):
+            raise self._fixed(asked)
+        example = bool(asked.xreplace(self._examples)) if hint is None else bool(hint)
+        if isinstance(asked, (sympy.Eq, sympy.Ne)):
+            wants = isinstance(asked, sympy.Eq)
+            equal = sympy.expand(asked.lhs - asked.rhs) == 0
+            if not equal and example == wants:
+                self._divide(asked)
+            return self._assume(asked, equal == wants) if not equal else sympy.sympify(wants)
+        return self._assume(asked, example)
+
+    def _assume(self, asked, holds: bool) -> sympy.Basic:
+        place, directly = innermost(sys._getframe())
+        self.assumptions.append(Assumption(self._plain(asked), holds, place, directly))
+        return sympy.true if holds else sympy.false
+
+    def _plain(self, expression: sympy.Basic) -> sympy.Basic:
+        for theirs, ours in _PLAIN.items():
+            expression = expression.replace(theirs, ours)
+        return expression.xreplace(self._letters)
+
+    def _round(self, asked, hint: float) -> sympy.Basic:
+        for symbol in asked.free_symbols:
+            self.rounded.setdefault(self._letters[symbol], innermost(sys._getframe())[0])
+        return sympy.Float(hint)
+
+    def _fixed(self, asked) -> Fixes:
+        symbol = min((self._letters[symbol] for symbol in asked.free_symbols), key=str)
+        return Fixes(symbol, self._plain(asked), innermost(sys._getframe())[0])
+
+    def _divide(self, asked: sympy.Basic) -> None:
+        """Two sizes that the example makes equal: if for a quotient without remainder, that is what is meant."""
+        for quotient in asked.atoms(functions.FloorDiv, functions.Mod, functions.PythonMod):
+            dividend, divisor = sympy.fraction(sympy.cancel(quotient.args[0] / quotient.args[1]))
+            size = int(divisor.xreplace(self._examples))
+            for symbol in sorted(dividend.free_symbols, key=str):
+                if divisor != 1 and self._examples[symbol] % size == 0:
+                    raise Divides(self._letters[symbol], divisor.xreplace(self._letters))

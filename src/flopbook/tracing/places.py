@@ -1,0 +1,56 @@
+"""Where in the reader's code something happened."""
+
+import linecache
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import NamedTuple
+
+import sympy
+import torch
+
+from flopbook import operators
+
+_OURS = tuple(f"{Path(file).parent}/" for file in (__file__, operators.__file__, sympy.__file__))
+_TORCH = f"{Path(torch.__file__).parent}/"
+
+#: Where PyTorch turns a size into a plain number or a truth.
+_ASKING = ("/torch/__init__.py", "/torch/fx/experimental/")
+
+
+class Place(NamedTuple):
+    """A line of code."""
+
+    file: str
+    line: int
+
+    @property
+    def text(self) -> str:
+        """The line itself."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self):
+        said = f": {self.text}" if self.text else ""
+        return f"{Path(self.file).name}:{self.line}{said}"
+
+
+def innermost(frame: FrameType | None) -> tuple[Place, bool]:
+    """The innermost line outside of PyTorch and this package, and whether it asked for a size's value itself."""
+    directly = True
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith((*_OURS, _TORCH)):
+            return Place(file, frame.f_lineno), directly
+        directly &= file.startswith(_OURS) or any(part in file for part in _ASKING)
+        frame = frame.f_back
+    return Place("", 0), False
+
+
+def raised(traceback: TracebackType | None) -> Place:
+    """The innermost line outside of PyTorch and this package through which an error came."""
+    place = Place("", 0)
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.startswith((*_OURS, _TORCH)):
+            place = Place(file, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return place

@@ -1,0 +1,214 @@
+"""One run of a model on fake tensors: which operators it calls, and what they cost."""
+
+import inspect
+import numbers
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import fields, is_dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.modules import normalization
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from flopbook.compiling import eager_when_compiled
+from flopbook.counting import _recomputes
+from flopbook.operators.lookup import find_rule
+from flopbook.operators.table import FOUND, MOVES
+from flopbook.tracing.frames import Cell, Frame, Frames
+from flopbook.tracing.letters import Letters
+
+_current_node = torch._C._current_autograd_node
+_DEVICE = torch.ops.prim.device.default
+
+
+class _Making(TorchDispatchMode):
+    """Leaves new parameters as they are: their values tell nothing, and drawing them takes time."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func._schema.is_mutable and torch.Tag.nondeterministic_seeded in func.tags:
+            return args[0]
+        return func(*args, **kwargs or {})
+
+
+class _Counting(TorchDispatchMode):
+    """Notes what every contraction costs, in the frame it belongs to."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, frames: Frames, letters: Letters):
+        super().__init__()
+        self._frames, self._letters = frames, letters
+        self.uncounted: defaultdict[str, int] = defaultdict(int)
+        self.operators = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is _DEVICE:
+            return args[0].fake_device
+        kwargs = kwargs or {}
+        rule = FOUND.get(getattr(func, "_op", func)) or find_rule(func)
+        if rule is None:
+            return self._without_rule(func, args, kwargs)
+        self.operators += 1
+        out = func(*args, **kwargs)
+        if rule is not MOVES and rule.contraction and _has_numbers(out):
+            kwargs.pop("out", None)
+            phase, frame = self._place()
+            cost = self._letters.read(rule.contraction(out, *args, **kwargs))
+            frame.own[Cell(phase, frame.path, rule.operator)].append(cost)
+        return out
+
+    def _without_rule(self, func, args, kwargs):
+        if getattr(func, "_schema", None):
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **kwargs)
+        if _has_numbers(out):
+            self.uncounted[func._schema.name] += 1
+        return out
+
+    def _place(self) -> tuple[str, Frame]:
+        node = _current_node()
+        if node is None:
+            return "forward", self._frames.top
+        if torch.is_grad_enabled() and _recomputes(node):
+            return "recomputed", self._frames.top
+        return "backward", self._frames.made(node)
+
+
+def _has_numbers(out) -> bool:
+    """Whether any result is of floating-point or complex numbers."""
+    return any(t.is_floating_point() or t.is_complex() for t in tensors(out))
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested tuples, lists, dictionaries and data classes."""
+    if isinstance(value, Tensor):
+        yield value
+        return
+    if is_dataclass(value) and not isinstance(value, (type, Mapping)):
+        value = [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors(item)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Whatever a model's code sets in PyTorch meanwhile is set back."""
+    dtype, device = torch.get_default_dtype(), torch.utils._device.CURRENT_DEVICE
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad(), eager_when_compiled():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if torch.utils._device.CURRENT_DEVICE is not device:
+            torch.set_default_device(device)
+
+
+def _on_cpu() -> AbstractContextManager:
+    """New tensors are made on the CPU, as they are unless told; telling it costs time at every call."""
+    return torch.device("cpu") if torch.get_default_device().type != "cpu" else nullcontext()
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give `owner` another attribute meanwhile."""
+    own = vars(owner).get(name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
+
+
+def _sizes_as_numbers(stack: ExitStack) -> None:
+    """A letter passes for a number where somebody asks by its class, or wants a float, as `math.sqrt` does."""
+    stack.enter_context(replaced(normalization, "numbers", SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))))
+    stack.enter_context(replaced(torch.SymInt, "__float__", lambda size: torch.sym_float(size).__float__()))
+
+
+class Run:
+    """A model, built at given sizes and run once forward and backward.
+
+    Parameters
+    ----------
+    build, inputs : callable
+        Make the model and its inputs.
+    sizes : mapping of str to int or SymInt
+        The size of every letter.
+    letters : Letters
+        Answers questions about sizes that are letters.
+    """
+
+    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], letters: Letters):
+        self.frames = Frames()
+        counting = _Counting(self.frames, letters)
+        with ExitStack() as stack:
+            stack.enter_context(undisturbed())
+            stack.enter_context(_on_cpu())
+            _sizes_as_numbers(stack)
+            fake = FakeTensorMode(shape_env=letters, static_shapes=True, allow_non_fake_inputs=True)
+            fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
+            stack.enter_context(fake)
+            with _Making():
+                model = _call(build, sizes)
+                arguments, named = _arguments(_call(inputs, sizes))
+            if isinstance(model, nn.Module):
+                self.frames.name(model)
+            stack.enter_context(following(self.frames))
+            stack.enter_context(counting)
+            _backward(model(*arguments, **named))
+        self.costs = self.frames.root.costs()
+        self.uncounted = dict(counting.uncounted)
+        self.operators = counting.operators
+
+
+def names(function: Callable) -> tuple[str, ...]:
+    """The letters that a function takes."""
+    return tuple(inspect.signature(function).parameters)
+
+
+def _call(function: Callable, sizes: Mapping[str, Any]) -> Any:
+    return function(**{name: sizes[name] for name in names(function)})
+
+
+def _arguments(given: Any) -> tuple[tuple, dict[str, Any]]:
+    """What to call a model with: one argument, a tuple of them, or a dictionary of named ones."""
+    if isinstance(given, dict):
+        return (), given
+    return (given if isinstance(given, tuple) else (given,)), {}
+
+
+def _backward(answer: Any) -> None:
+    """The backward pass of the sum of all results."""
+    results = [t for t in tensors(answer) if t.is_floating_point() and t.requires_grad]
+    if results:
+        torch.autograd.backward(results, [torch.ones_like(t) for t in results])
+
+
+@contextmanager
+def following(frames: Frames) -> Iterator[None]:
+    """Open a frame for every call of a module."""
+    plain = nn.Module._call_impl
+
+    def call(module, *arguments, **named):
+        frames.open(Frame(frames.path(module)))
+        try:
+            return plain(module, *arguments, **named)
+        finally:
+            frames.close()
+
+    with replaced(nn.Module, "_call_impl", call):
+        yield
