@@ -6,10 +6,8 @@ is counted by the rule that `FlopCount` counts it by, and their sum is a formula
 
 from collections.abc import Callable, Mapping
 
-from flopbook.axes import axis
-from flopbook.tracing.letters import Letters
 from flopbook.tracing.result import Traced
-from flopbook.tracing.running import Run, names
+from flopbook.tracing.search import Search
 
 __all__ = ["Traced", "trace"]
 
@@ -51,7 +49,6 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     0               2*B*D*F   2*B*D*F
     2               2*B*D*F   4*B*D*F
     """
-    letters = tuple(dict.fromkeys((*names(build), *names(inputs))))
-    env = Letters({axis(name): sizes[name] for name in letters})
-    run = Run(build, inputs, {name: env.size(axis(name)) for name in letters}, env)
-    return Traced(run.costs, sizes)
+    search = Search(build, inputs, sizes)
+    costs = search.costs()
+    return Traced({cell: search.in_letters(cost) for cell, cost in costs.items()}, sizes)

@@ -66,6 +66,19 @@ def moved(path: str, origin: str, target: str) -> str:
     return path
 
 
+def holders(path: str) -> list[str]:
+    """A module and all that hold it, up to the whole step.
+
+    >>> holders("blocks.0.mlp")
+    ['blocks.0.mlp', 'blocks.0', 'blocks', '']
+    """
+    found = [path]
+    while path:
+        path = path.rpartition(".")[0]
+        found.append(path)
+    return found
+
+
 class Frames:
     """The tree of frames while a model runs, and which of them an operator belongs to."""
 

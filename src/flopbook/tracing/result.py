@@ -11,7 +11,7 @@ from sympy.printing.mathml import mathml
 
 from flopbook.accounting import evaluate
 from flopbook.tally import Tally
-from flopbook.tracing.frames import Costs
+from flopbook.tracing.frames import Costs, holders
 from flopbook.views import text_table
 
 #: The phases of a traced step, in the order in which they run.
@@ -82,14 +82,14 @@ class Traced:
     @cached_property
     def by_module(self) -> dict[str, ModuleFormula]:
         sums: defaultdict[tuple[str, str], list[sympy.Expr]] = defaultdict(list)
-        paths = {"": None}
+        rank = {"": 0}
         for (phase, path, _), cost in self._costs.items():
-            for holder in _holders(path):
-                paths[holder] = None
+            for holder in reversed(holders(path)):
+                rank.setdefault(holder, len(rank))
                 sums[holder, phase].append(cost)
         return {
             path: ModuleFormula(*(readable(sympy.Add(*sums[path, phase])) for phase in PHASES))
-            for path in sorted(paths, key=_order)
+            for path in sorted(rank, key=lambda path: [rank[holder] for holder in reversed(holders(path))])
         }
 
     @cached_property
@@ -154,24 +154,6 @@ class Traced:
 
 def _formula(expression: sympy.Expr) -> str:
     return f"<math>{mathml(expression, printer='presentation')}</math>"
-
-
-def _holders(path: str) -> list[str]:
-    """A module and all that hold it, up to the whole step.
-
-    >>> _holders("blocks.0.mlp")
-    ['blocks.0.mlp', 'blocks.0', 'blocks', '']
-    """
-    found = [path]
-    while path:
-        path = path.rpartition(".")[0]
-        found.append(path)
-    return found
-
-
-def _order(path: str) -> list[tuple[int, str]]:
-    """Numbered modules in the order of their numbers, after the one that holds them."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in path.split(".")] if path else []
 
 
 def readable(expression: sympy.Expr) -> sympy.Expr:

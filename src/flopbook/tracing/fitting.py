@@ -1,0 +1,75 @@
+"""Formulas through samples: what is known at a few sizes of a letter, as a polynomial of it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import sympy
+
+from flopbook.tracing.frames import Cell, Costs, holders
+
+
+def fit(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[Costs]) -> tuple[Costs, int]:
+    """The polynomials through all samples, and the highest degree among them.
+
+    Parameters
+    ----------
+    symbol : Symbol
+        The letter that was sampled.
+    values : sequence of int
+        Its sizes.
+    samples : sequence of Costs
+        The costs at each of them.
+
+    Examples
+    --------
+    >>> from flopbook.axes import D, L
+    >>> cell = Cell("forward", "", "aten::mm")
+    >>> fit(L, [2, 3, 4], [{cell: 4 * D}, {cell: 6 * D}, {cell: 8 * D}])
+    ({Cell(phase='forward', module='', operator='aten::mm'): 2*D*L}, 1)
+    """
+    aligned = align(samples)
+    costs, highest = {}, 0
+    for cell in dict.fromkeys(cell for sample in aligned for cell in sample):
+        costs[cell], degree = interpolate(symbol, values, [sample.get(cell, sympy.S.Zero) for sample in aligned])
+        highest = max(highest, degree)
+    return costs, highest
+
+
+def interpolate(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[sympy.Expr]) -> tuple[sympy.Expr, int]:
+    """Newton's polynomial through the samples, and its degree.
+
+    >>> x = sympy.Symbol("x")
+    >>> interpolate(x, [2, 3, 5, 6], [sympy.Integer(n) for n in (4, 9, 25, 36)])
+    (x**2, 2)
+    """
+    coefficients = list(samples)
+    for order in range(1, len(values)):
+        for i in reversed(range(order, len(values))):
+            steps = values[i] - values[i - order]
+            coefficients[i] = sympy.expand((coefficients[i] - coefficients[i - 1]) / steps)
+    degree = max((i for i, coefficient in enumerate(coefficients) if coefficient != 0), default=0)
+    polynomial = sympy.S.Zero
+    for value, coefficient in zip(reversed(values[: degree + 1]), reversed(coefficients[: degree + 1]), strict=True):
+        polynomial = polynomial * (symbol - value) + coefficient
+    return sympy.expand(polynomial), degree
+
+
+def align(samples: Sequence[Costs]) -> list[Costs]:
+    """The same modules in every sample: one that is not in all of them counts as its holder."""
+    common = set.intersection(*({holder for cell in sample for holder in holders(cell.module)} for sample in samples))
+    aligned = []
+    for sample in samples:
+        found: defaultdict[Cell, list[sympy.Expr]] = defaultdict(list)
+        for (phase, path, operator), cost in sample.items():
+            shared = next(holder for holder in holders(path) if not holder or holder in common)
+            found[Cell(phase, shared, operator)].append(cost)
+        aligned.append({cell: sympy.Add(*costs) for cell, costs in found.items()})
+    return aligned
+
+
+def summed(costs: Costs) -> dict[tuple[str, str], sympy.Expr]:
+    """The costs of all modules together, by phase and operator."""
+    sums: defaultdict[tuple[str, str], list[sympy.Expr]] = defaultdict(list)
+    for (phase, _, operator), cost in costs.items():
+        sums[phase, operator].append(cost)
+    return {key: sympy.Add(*found) for key, found in sums.items()}

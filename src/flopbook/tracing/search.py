@@ -1,0 +1,173 @@
+"""Finding the formula: which letters stay letters, and which have to be sampled."""
+
+from collections.abc import Callable, Mapping
+
+import sympy
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+from flopbook.axes import axis
+from flopbook.tracing.fitting import fit
+from flopbook.tracing.frames import Costs
+from flopbook.tracing.letters import Divides, Fixes, Letters
+from flopbook.tracing.places import Place, raised
+from flopbook.tracing.running import Run
+
+#: What PyTorch raises where it would need a tensor's values.
+DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode
+
+#: The highest degree that a polynomial is looked for in one letter.
+_HIGHEST = 6
+
+Point = Mapping[sympy.Symbol, int]
+
+
+class FormulaError(ValueError):
+    """A model whose FLOPs are no formula of the letters; the message names the line and says why."""
+
+
+class Search:
+    """Runs a model until its formula is known.
+
+    Parameters
+    ----------
+    build, inputs : callable
+        Make the model and its inputs.
+    sizes : mapping of str to int
+        An example size of every letter.
+
+    Attributes
+    ----------
+    examples : dict of Symbol to int
+        The letters that the search works with, and their example sizes: where
+        one letter has to divide another one, the quotient is a letter.
+    sampled : dict of Symbol to Place
+        The letters that the model takes for plain numbers, and where.
+    nodes : dict of Symbol to list of int
+        The sizes at which each of these was sampled.
+    """
+
+    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, int]):
+        self._build, self._inputs = build, inputs
+        self.meaning: dict[str, sympy.Expr] = {name: axis(name) for name in sizes}
+        self.examples = {axis(name): size for name, size in sizes.items()}
+        self.quotients: list[tuple[sympy.Symbol, sympy.Expr]] = []
+        self.sampled: dict[sympy.Symbol, Place] = {}
+        self._start()
+
+    def _start(self) -> None:
+        self.letters = Letters(self.examples)
+        self.nodes: dict[sympy.Symbol, list[int]] = {}
+        self._runs: dict[frozenset, Run] = {}
+
+    def run(self, held: Point) -> Run:
+        """Run the model; letters that are not held stay letters."""
+        key = frozenset(held.items())
+        if key not in self._runs:
+            sizes = {name: self.letters.size(meaning.subs(held)) for name, meaning in self.meaning.items()}
+            self._runs[key] = Run(self._build, self._inputs, sizes, self.letters)
+        return self._runs[key]
+
+    def costs(self) -> Costs:
+        """The formulas, in the letters that the search works with."""
+        while True:
+            try:
+                return self._grid({}, self._lines())
+            except Divides as found:
+                self._divide(found)
+            except Fixes as found:
+                self.sample({found.symbol: found.place})
+            except FormulaError:
+                raise
+            except Exception as error:
+                self.sample(self._refused(error))
+
+    def sample(self, places: Mapping[sympy.Symbol, Place]) -> None:
+        """From here on, these letters are sampled."""
+        self.sampled |= places
+        self._start()
+
+    def _divide(self, found: Divides) -> None:
+        quotient = sympy.Symbol(f"{found.symbol}/{found.divisor}", positive=True, integer=True)
+        size = self.examples.pop(found.symbol) // int(found.divisor.subs(self.examples))
+        self.examples[quotient] = size
+        self.quotients.append((quotient, found.symbol / found.divisor))
+        self.meaning = {n: m.subs(found.symbol, found.divisor * quotient) for n, m in self.meaning.items()}
+        self._start()
+
+    def in_letters(self, expression: sympy.Basic) -> sympy.Basic:
+        """An expression in the reader's own letters."""
+        for quotient, meaning in reversed(self.quotients):
+            expression = expression.xreplace({quotient: meaning})
+        return expression
+
+    def _refused(self, error: Exception) -> dict[sympy.Symbol, Place]:
+        """The letters that the model refuses to run with, while it runs with plain numbers."""
+        place = raised(error.__traceback__)
+        if isinstance(error, DATA):
+            raise FormulaError(f"{place} depends on the data: its FLOPs are no formula of the sizes") from error
+        rest = [symbol for symbol in self.examples if symbol not in self.sampled]
+        try:
+            point = self._runs_at(list(self.examples))
+        except Exception:
+            raise error from None  # it is no fault of the letters
+        refused = {}
+        for symbol in rest:
+            try:
+                self.run({other: size for other, size in point.items() if other != symbol})
+            except Fixes as found:
+                refused[symbol] = found.place
+            except Divides:
+                continue
+            except Exception as found:
+                refused[symbol] = raised(found.__traceback__)
+        return refused or dict.fromkeys(rest, place)
+
+    def _runs_at(self, symbols: list[sympy.Symbol]) -> dict[sympy.Symbol, int]:
+        """Small sizes of some letters at which the model runs, or else the example's."""
+        for small in (2, 4):
+            try:
+                self.run(point := dict.fromkeys(symbols, small))
+            except Exception:  # sizes that the model refuses
+                continue
+            return point
+        self.run(point := {symbol: self.examples[symbol] for symbol in symbols})
+        return point
+
+    def _lines(self) -> list[sympy.Symbol]:
+        """Find for each sampled letter the sizes that determine its polynomial, the others being held."""
+        symbols = list(self.sampled)
+        base = self._runs_at(symbols)
+        self.nodes = {symbol: self._line(symbol, base) for symbol in symbols}
+        return symbols
+
+    def _line(self, symbol: sympy.Symbol, base: Point) -> list[int]:
+        example, values, samples = self.examples[symbol], [], []
+        multiples = range(example, 5 * _HIGHEST * example, example)
+        for value in dict.fromkeys((*range(2, 4 + 2 * _HIGHEST), *multiples)):
+            try:
+                samples.append(self.run({**base, symbol: value}).costs)
+            except Exception:  # a size that the model refuses
+                continue
+            values.append(value)
+            degree = fit(symbol, values, samples)[1]
+            if degree <= len(values) - 3:
+                return values[: degree + 1]
+            if len(values) == _HIGHEST + 3:
+                break
+        raise self._no_polynomial(symbol, values, samples)
+
+    def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> FormulaError:
+        totals = [sympy.Add(*sample.values()).subs(self.examples) for sample in samples]
+        listed = ", ".join(f"{total} at {value}" for value, total in zip(values, totals, strict=True))
+        return FormulaError(
+            f"no polynomial in {symbol} gives the FLOPs: {self.sampled[symbol]} takes {symbol} for a plain number, "
+            f"and they are {listed}"
+        )
+
+    def _grid(self, held: Point, rest: list[sympy.Symbol]) -> Costs:
+        if not rest:
+            return self.run(held).costs
+        symbol, *rest = rest
+        values = self.nodes[symbol]
+        return fit(symbol, values, [self._grid({**held, symbol: value}, rest) for value in values])[0]
