@@ -183,7 +183,13 @@ class Audit:
         lines = [f"{name}: there is no such claim." for name in strangers]
         lines += self._unsettled(verdicts)
         settled = len(self._claims) - len(lines) + len(strangers)
-        return Verdict(not lines, "\n".join([f"{settled} of {len(self._claims)} claims settled.", *lines]))
+        message = "\n".join([f"{settled} of {len(self._claims)} claims settled.", *lines])
+        return Verdict(not lines, message, self.form())
+
+    def form(self) -> dict[str, object]:
+        """All that the site needs to judge verdicts, like :meth:`flopbook.exercises.Exercise.form`."""
+        claims = {name: truth.form() if isinstance(truth, Exercise) else truth for name, truth in self._claims.items()}
+        return {"claims": claims, "why": self._why}
 
     def _unsettled(self, verdicts: Mapping[str, object]) -> Iterable[str]:
         for name, truth in self._claims.items():

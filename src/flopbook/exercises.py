@@ -27,11 +27,13 @@ class Verdict:
         Whether the answer is right.
     message : str
         What else there is to say.
+    form : mapping, optional
+        What the site needs to ask in its turn.
     """
 
     right: bool
     message: str
-    _form: Mapping[str, object] | None = field(default=None, repr=False, compare=False)
+    form: Mapping[str, object] | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self):
         return f"{'Right.' if self.right else 'Not yet.'} {self.message}".strip()
@@ -42,7 +44,7 @@ class Verdict:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         """On the site the reader answers in a form."""
-        return {FORM: self._form} if self._form else {}
+        return {FORM: self.form} if self.form else {}
 
 
 def _rounded(exact: sympy.Expr, answer: Reading) -> bool:
@@ -139,7 +141,7 @@ class Exercise:
         Verdict
             For anything that is given, whatever it is.
         """
-        return replace(self._judge(answer), _form=self.form())
+        return replace(self._judge(answer), form=self.form())
 
     def _judge(self, answer: object) -> Verdict:
         try:

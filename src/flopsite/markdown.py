@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 
+from flopsite.quizzes import plain_question, read_options
+
 # How a role's target and text become plain text: given (role, content), the text.
 Resolve = Callable[[str, str], str]
 
@@ -70,6 +72,9 @@ def _directive(name: str, argument: str, body: list[str], resolve: Resolve) -> I
     elif name == "dropdown":
         yield from ["", "<details>", f"<summary>{_inline(argument, resolve)}</summary>", ""]
         yield from [plain_markdown("\n".join(body), resolve), "", "</details>", ""]
+    elif name == "question":
+        lines = [_inline(line, resolve) for line in body]
+        yield from plain_question(_inline(argument, resolve), read_options(lines))
     elif name in _QUOTED:
         title = ": ".join(part for part in (_QUOTED[name], _inline(argument, resolve)) if part)
         content = plain_markdown("\n".join(body), resolve).splitlines()

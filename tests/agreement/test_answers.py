@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flopbook.auditing import Audit
 from flopbook.exercises import Exercise, Verdict
 from flopsite.typesetting import NODE
 from tests.answers import ANSWERS, EXERCISES
@@ -18,17 +19,18 @@ PROGRAM = f"""
 {json.dumps([str(path) for path in SCRIPTS])}.forEach(require);
 require("readline").createInterface({{ input: process.stdin }}).on("line", (line) => {{
   const {{ form, answer }} = JSON.parse(line);
-  process.stdout.write(JSON.stringify(flopbook.check(form, answer)) + "\\n");
+  const check = form.claims ? flopbook.checkAudit : flopbook.check;
+  process.stdout.write(JSON.stringify(check(form, answer)) + "\\n");
 }});
 """
-Check = Callable[[Exercise, str], Verdict]
+Check = Callable[[Exercise | Audit, str | dict[str, str]], Verdict]
 
 
 @pytest.fixture(scope="module")
 def check_in_javascript() -> Iterator[Check]:
     with Popen([NODE, "-e", PROGRAM], stdin=PIPE, stdout=PIPE, encoding="utf-8") as node:
 
-        def check(exercise: Exercise, answer: str) -> Verdict:
+        def check(exercise: Exercise | Audit, answer: str | dict[str, str]) -> Verdict:
             node.stdin.write(json.dumps({"form": exercise.form(), "answer": answer}) + "\n")
             node.stdin.flush()
             said = json.loads(node.stdout.readline())
@@ -51,6 +53,20 @@ def test_the_table_has_right_and_wrong_answers_and_hints():
     messages = {verdict.message for verdicts in said.values() for verdict in verdicts}
     for exercise in EXERCISES.values():
         assert {hint for _, hint in exercise.form()["hints"]} <= messages
+
+
+AUDIT = Audit(
+    {"a": "right", "b": Exercise(1280, hints={640: "MACs."}), "c": "not decidable"},
+    why={"b": "A multiply-accumulate is 2 FLOPs.", "c": "Which device?"},
+)
+VERDICTS = ["right", " Right ", "wrong", "not decidable", "", "1,280", "640", "1.28 kFLOPs", "7", "2BD(K"]
+
+
+@pytest.mark.parametrize("said", VERDICTS)
+def test_an_audit_is_judged_alike(check_in_javascript, said):
+    for others in VERDICTS:
+        verdicts = {"a": said, "b": others, "c": others}
+        assert repr(check_in_javascript(AUDIT, verdicts)) == repr(AUDIT.check(verdicts))
 
 
 atoms = st.sampled_from(

@@ -54,5 +54,24 @@
     return { right: false, message: hint ? hint[1] : difference(form, right, given) };
   }
 
-  book.check = check;
+  // What is missing from a verdict on a claim of a report; nothing if it is settled. As flopbook/auditing.py has it.
+  function problem(truth, why, answer) {
+    const said = answer.trim().toLowerCase();
+    if (said === truth) return "";
+    if (said === "") return "not judged yet.";
+    if (truth === "right") return "blamed without cause; compute it again.";
+    if (["right", "not decidable"].includes(said) || typeof truth === "string") return `missed. ${why}`;
+    if (said === "wrong") return "wrong it is. Now give the right figure.";
+    const verdict = check(truth, answer);
+    return verdict.right ? "" : `wrong it is, but not by that figure. ${verdict.message}`;
+  }
+
+  function checkAudit({ claims, why }, answers) {
+    const problems = Object.entries(claims).map(([name, truth]) => [name, problem(truth, why[name], answers[name])]);
+    const open = problems.filter(([, said]) => said).map(([name, said]) => `${name}: ${said}`);
+    const settled = `${problems.length - open.length} of ${problems.length} claims settled.`;
+    return { right: open.length === 0, message: [settled, ...open].join("\n") };
+  }
+
+  Object.assign(book, { check, checkAudit });
 })();

@@ -1,0 +1,38 @@
+// The forms of a page's exercises: an answer gets its verdict, and a right one is kept.
+(() => {
+  const book = globalThis.flopbook;
+
+  function say(place, { right, message }) {
+    const opening = document.createElement("strong");
+    opening.textContent = right ? "Right." : "Not yet.";
+    place.className = right ? "right" : "wrong";
+    place.replaceChildren(opening, ` ${message}`);
+  }
+
+  for (const place of document.querySelectorAll("form.exercise")) {
+    const form = JSON.parse(place.dataset.form);
+    const verdict = place.querySelector("[role=status]");
+    const fields = [...place.querySelectorAll("input")];
+    for (const field of fields) field.setAttribute("aria-describedby", verdict.id);
+
+    const answers = () => Object.fromEntries(fields.map((field) => [field.name, field.value]));
+    const judge = () => (form.claims ? book.checkAudit(form, answers()) : book.check(form, fields[0].value));
+
+    place.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const judged = judge();
+      say(verdict, judged);
+      place.classList.toggle("done", judged.right);
+      if (judged.right) book.keep(place.id, answers());
+    });
+
+    const kept = book.kept(place.id);
+    if (!kept) continue;
+    for (const field of fields) field.value = kept[field.name] ?? "";
+    const judged = judge();
+    if (judged.right) {
+      say(verdict, judged);
+      place.classList.add("done");
+    } else fields.forEach((field) => (field.value = ""));
+  }
+})();

@@ -1,0 +1,108 @@
+// What the reader has answered right, kept in this browser: {version, pages: {page: {total, done: {id: answer}}}}.
+(() => {
+  const book = (globalThis.flopbook ??= {});
+  const KEY = "flopbook";
+  const VERSION = 1;
+  const root = new URL(document.documentElement.dataset.content_root ?? ".", location.href);
+  const nameOf = (address) => address.pathname.slice(root.pathname.length).replace(/\.html$/, "");
+  const here = nameOf(location);
+
+  function load() {
+    try {
+      const kept = JSON.parse(localStorage.getItem(KEY));
+      if (kept?.version === VERSION) return kept.pages;
+    } catch {
+      // A browser that keeps nothing: the progress is this page's alone.
+    }
+    return {};
+  }
+
+  let pages = load();
+
+  function store() {
+    try {
+      localStorage.setItem(KEY, JSON.stringify({ version: VERSION, pages }));
+    } catch {
+      // As above.
+    }
+  }
+
+  const kept = (id) => pages[here]?.done[id];
+
+  function keep(id, answer) {
+    pages[here] = { total: asked().length, done: { ...pages[here]?.done, [id]: answer } };
+    store();
+    show();
+  }
+
+  const asked = (within = document) => [...within.querySelectorAll(".exercise, .question")].map((place) => place.id);
+  const doneOf = (ids) => ids.filter((id) => kept(id) !== undefined).length;
+
+  function element(name, attributes, ...content) {
+    const made = Object.assign(document.createElement(name), attributes);
+    made.append(...content);
+    return made;
+  }
+
+  // "2 of 4 done" below the heading of each section that asks something.
+  function showOnSections() {
+    for (const section of new Set(
+      [...document.querySelectorAll(".exercise, .question")].map((it) => it.closest("section")),
+    )) {
+      const ids = asked(section);
+      const line = section.querySelector(".progress") ?? element("p", { className: "progress" });
+      line.textContent = `${doneOf(ids)} of ${ids.length} done`;
+      section.querySelector("h2")?.after(line);
+    }
+  }
+
+  // "3/7" beside each link to a page in a table of contents.
+  function showOnLinks() {
+    document.querySelectorAll(".progress-mark").forEach((mark) => mark.remove());
+    for (const link of document.querySelectorAll(".sidebar-tree a, .toctree-wrapper a")) {
+      const page = pages[nameOf(new URL(link.href))];
+      if (!page || link.hash) continue;
+      const done = Object.keys(page.done).length;
+      link.append(
+        element(
+          "span",
+          { className: "progress-mark" },
+          element("span", { ariaHidden: "true" }, ` ${done}/${page.total}`),
+          element("span", { className: "visually-hidden" }, `, ${done} of ${page.total} done`),
+        ),
+      );
+    }
+  }
+
+  function showEraser() {
+    document.querySelector(".progress-eraser")?.remove();
+    if (!Object.keys(pages).length) return;
+    const button = element("button", { className: "button", type: "button", onclick: erase }, "Erase my progress");
+    const place = element("p", { className: "progress-eraser" }, "Progress is kept in this browser only. ", button);
+    document.querySelector(".sidebar-tree")?.after(place);
+  }
+
+  function erase() {
+    if (!confirm("Erase your right answers on all pages of this book?")) return;
+    try {
+      localStorage.removeItem(KEY);
+    } catch {
+      // Nothing was kept.
+    }
+    location.reload();
+  }
+
+  function show() {
+    showOnSections();
+    showOnLinks();
+    showEraser();
+  }
+
+  addEventListener("storage", (event) => {
+    if (event.key !== KEY && event.key !== null) return;
+    pages = load();
+    show();
+  });
+  show();
+  Object.assign(book, { kept, keep });
+})();
