@@ -33,7 +33,7 @@ class _Mode(TorchDispatchMode):
 
     def __init__(self, count: "FlopCount"):
         super().__init__()
-        self._place, self._tally = count._place, count._tally
+        self._count, self._modules, self._tally = count, count._modules, count._tally
         self._masked, self._uncounted = count._masked, count._uncounted
 
     supports_higher_order_operators = True
@@ -43,21 +43,27 @@ class _Mode(TorchDispatchMode):
         return False  # the default wraps every call, at a third of its cost; nothing is compiled here
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        operator = getattr(func, "_op", func)  # what func calls, without a frame of its own: this runs often
+        # This runs for every operator of a step, so it calls little that is not needed.
+        operator = getattr(func, "_op", func)  # what func calls, without a frame of its own
         rule = FOUND.get(operator) or find_rule(func)
+        if rule is MOVES:
+            return operator(*args, **kwargs) if kwargs else operator(*args)
         if rule is None:
             return self._without_rule(func, args, kwargs or {})
+        name, contraction, pointwise, masked = rule
         kwargs = kwargs or {}
         out = operator(*args, **kwargs)
-        if rule is not MOVES:
-            kwargs.pop("out", None)  # a rule gets the result as its first argument, which has that name
-            name, contraction, pointwise, masked = rule
-            flops = contraction(out, *args, **kwargs) if contraction and elements(out) else 0  # of integers, none
-            apart = pointwise(out, *args, **kwargs) if pointwise else 0
-            phase, module = self._place()
-            self._tally[phase, module, name, flops, apart] += 1
-            if masked:
-                self._masked[phase] += masked(out, *args, **kwargs)
+        kwargs.pop("out", None)  # a rule gets the result as its first argument, which has that name
+        flops = contraction(out, *args, **kwargs) if contraction and elements(out) else 0  # of integers, none
+        apart = pointwise(out, *args, **kwargs) if pointwise else 0
+        node = _current_node()
+        if node is None and not self._count._optimizing:
+            phase, module = "forward", self._modules.path
+        else:
+            phase, module = self._count._place(node)
+        self._tally[phase, module, name, flops, apart] += 1
+        if masked:
+            self._masked[phase] += masked(out, *args, **kwargs)
         return out
 
     def _without_rule(self, func, args, kwargs):
@@ -127,31 +133,30 @@ class FlopCount(Views, Tally):
     witness = "counted"
 
     def __init__(self):
-        self._reset()
         self._counting = False
-        self._active = ExitStack()
+        self._reset()
 
     def _reset(self):
         super().__init__()
+        self._fresh = True
+        self._active = ExitStack()
         self._optimizing = 0  # optimizers that run now: one may step another
         self._kind: Hashable | None = None  # of the step that runs now
         self._resting = False  # while a step runs that is known already
-        self._thread = get_ident()
         self._modules = ModuleTracker(self._is_here)
         self._mode = _Mode(self)
 
     def __enter__(self):
         if self._counting:
             raise RuntimeError("this FlopCount counts already: use another one inside its with block")
-        self._reset()
-        with ExitStack() as stack:
+        if not self._fresh:
+            self._reset()
+        self._fresh, self._thread = False, get_ident()
+        with self._active as stack:
             stack.enter_context(eager_when_compiled())
             stack.enter_context(self._modules)
-            for hook in (
-                register_optimizer_step_pre_hook(self._start_optimizer),
-                register_optimizer_step_post_hook(self._stop_optimizer),
-            ):
-                stack.callback(hook.remove)
+            stack.callback(register_optimizer_step_pre_hook(self._start_optimizer).remove)
+            stack.callback(register_optimizer_step_post_hook(self._stop_optimizer).remove)
             stack.enter_context(self._mode)
             self._active = stack.pop_all()
         self._counting = True
@@ -227,9 +232,8 @@ class FlopCount(Views, Tally):
         if not self._optimizing:
             self._kind = None
 
-    def _place(self) -> tuple[str, str]:
-        """Phase and module of the operator that runs now."""
-        node = _current_node()
+    def _place(self, node: torch.autograd.graph.Node | None) -> tuple[str, str]:
+        """Phase and module of the operator that runs now, in a node of the backward pass or outside of all."""
         if node is None:
             updates = self._optimizing and not torch.is_grad_enabled()  # a closure runs with gradients
             return "optimizer" if updates else "forward", self._modules.path

@@ -72,10 +72,9 @@ class ModuleTracker:
 
     def _start(self, module, arguments):
         if self._concerns_me():
-            if module not in self._paths:
-                self._name(module)
+            path = self._paths.get(module) or self._name(module)
             self._stack.append(self.path)
-            self._go(self._paths[module])
+            self._go(path)
 
     def _stop(self, module, arguments, result):
         if self._stack and self._concerns_me():
@@ -86,12 +85,11 @@ class ModuleTracker:
         self._numbers.append(_sequence_number())
         self._made_by.append(path)
 
-    def _name(self, called: nn.Module):
-        """Name a module that is called from outside, and all that it holds."""
+    def _name(self, called: nn.Module) -> str:
+        """Name a module that is called from outside, and all that it holds; its own name is returned."""
         root = getattr(called, "_orig_mod", called)  # a compiled module wraps the model
         if root in self._paths:
-            self._paths[called] = self._paths[root]
-            return
+            return self._paths.setdefault(called, self._paths[root])
         name, number = type(root).__name__, 2
         while name in self.modules:
             name, number = f"{type(root).__name__}_{number}", number + 1
@@ -99,6 +97,7 @@ class ModuleTracker:
         for path, module in root.named_modules(prefix=name):
             self._paths.setdefault(module, path)
             self.modules.setdefault(path, module)
+        return name
 
 
 def _parameters(*modules: nn.Module) -> int:

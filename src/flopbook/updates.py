@@ -25,8 +25,8 @@ def kind_of_step(optimizer: Optimizer) -> Hashable | None:
         kind += [value for name, value in group.items() if name not in ("params", "lr")]
         for parameter in group["params"]:
             gradient = parameter.grad
-            kept = tuple(name for name, value in optimizer.state.get(parameter, {}).items() if value is not None)
-            kind += [parameter.shape, parameter.dtype, gradient is not None and gradient.layout, kept]
+            kept = tuple(map(type, optimizer.state[parameter].values())) if parameter in optimizer.state else ()
+            kind += [parameter.numel(), parameter.dtype, gradient is not None and gradient.layout, kept]
     return tuple(kind)
 
 

@@ -29,7 +29,7 @@ def elements(value) -> int:
 
 def of_result(out, *_, **__) -> int:
     """One operation for each element of the result."""
-    return elements(out)
+    return out.numel() if type(out) is Tensor and out.dtype in _NUMBERS else elements(out)  # the first is quicker
 
 
 def of_input(out, first, *_, **__) -> int:
