@@ -4,6 +4,7 @@ import ast
 import hashlib
 import platform
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 def page_inputs(notebook: NotebookNode, root: Path) -> list[Path]:
     """The files, beside the page's own, whose change calls for a new execution."""
     source = "\n".join(TransformerManager().transform_cell(cell.source) for cell in code_cells(notebook))
-    modules = _imported_files(source, "", root / "src")
+    modules = imported_files(source, "", root / "src")
     data = notebook.metadata.get("flopbook", {}).get("data", [])
     named = [*data, "requirements.lock", *_SETTINGS]
     return sorted({*modules, *(root / name for name in named)})
@@ -43,13 +44,13 @@ def installation() -> str:
     return f"Python {platform.python_version()}, torch {version('torch')}, {platform.system()} {platform.machine()}"
 
 
-def _imported_files(source: str, package: str, src: Path) -> set[Path]:
+def imported_files(source: str, package: str, src: Path) -> set[Path]:
     """Files under `src` that a piece of code imports, directly or through others, wherever the import stands."""
     found: set[Path] = set()
     waiting = [(source, package)]
     while waiting:
         text, inside = waiting.pop()
-        for module in _imported_modules(text, inside):
+        for module in imported_modules(text, inside):
             for path, parent in _files_of(module, src):
                 if path not in found:
                     found.add(path)
@@ -57,7 +58,13 @@ def _imported_files(source: str, package: str, src: Path) -> set[Path]:
     return found
 
 
-def _imported_modules(source: str, package: str) -> Iterator[str]:
+@cache
+def imported_modules(source: str, package: str) -> tuple[str, ...]:
+    """Full names of all that a piece of code in `package` imports; of `from a import b`, both `a` and `a.b`."""
+    return tuple(_imports(source, package))
+
+
+def _imports(source: str, package: str) -> Iterator[str]:
     try:
         tree = ast.parse(source)
     except SyntaxError:  # the cell will say so when it runs

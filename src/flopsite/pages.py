@@ -98,7 +98,7 @@ def _sweep(app: Sphinx, exception: Exception | None) -> None:
 
 
 def _note_edition(app: Sphinx, config: object) -> None:
-    own = sorted(Path(__file__).parent.glob("*.py"))
+    own = sorted(Path(__file__).parent.rglob("*.py"))
     app.config.flopsite_edition = [installation(), *(path.read_text("utf-8") for path in own)]
 
 
