@@ -10,12 +10,24 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 from sphinx.application import Sphinx  # noqa: E402
 
-from flopsite import access, book, exercises, folding, formulas, notebooks, pages, quizzes, status, typesetting  # noqa: E402
+from flopsite import (  # noqa: E402
+    access,
+    book,
+    exercises,
+    folding,
+    formulas,
+    live,
+    notebooks,
+    pages,
+    quizzes,
+    status,
+    typesetting,
+)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register every part with Sphinx."""
-    for part in (book, access, pages, notebooks, folding, formulas, exercises, quizzes, status, typesetting):
+    for part in (book, access, pages, notebooks, folding, formulas, exercises, quizzes, live, status, typesetting):
         part.setup(app)
     # Pages with torch compete for the cores anyway, and progress is told in order.
     return {"parallel_read_safe": False, "parallel_write_safe": True}

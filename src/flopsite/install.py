@@ -35,7 +35,7 @@ def main(torch_index: str, stamp: str) -> None:
     step("the packages of requirements.lock", [*pip, "--requirement", LOCK])
     step("flopbook itself", [*pip, "--no-deps", "--no-build-isolation", "--editable", "."])
     npm = [str(VENV / "bin" / "npm"), "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
-    step("KaTeX and axe from npm", npm)
+    step("KaTeX, Pyodide and axe from npm", npm)
     for old in VENV.glob("installed-*"):
         old.unlink()
     Path(stamp).touch()

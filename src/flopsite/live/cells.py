@@ -1,0 +1,66 @@
+"""Which cells of a page can run in the reader's browser, and what the others need."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from flopsite.keys import code_cells, imported_files, imported_modules
+from flopsite.live.names import Names, names
+
+#: What the page's Python has beside its standard library and the modules of `flopbook` that need nothing else.
+PROVIDED = {"sympy", "mpmath"}
+_TITLES = {"torch": "PyTorch", "matplotlib": "Matplotlib", "sklearn": "scikit-learn"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell: the names it binds, and the packages that it or a cell it builds on needs and the page lacks."""
+
+    index: int
+    source: str
+    needs: frozenset[str]
+    bound: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        """The cell's anchor on the page."""
+        return f"cell-{self.index}"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it runs in the page."""
+        return not self.needs
+
+    @property
+    def wanting(self) -> str:
+        """What it needs, in words; the first that counts says enough."""
+        return next((title for package, title in _TITLES.items() if package in self.needs), min(self.needs, default=""))
+
+
+def read_cells(notebook: NotebookNode, src: Path) -> list[Cell]:
+    """The code cells of a page; a name comes from the last cell above that binds it.
+
+    A name that no cell above binds is no need: the cell stumbles over it in the page as it did in the book.
+    """
+    cells: list[Cell] = []
+    origin: dict[str, Cell] = {}
+    indexes = {id(cell): index for index, cell in enumerate(notebook.cells)}
+    for code in code_cells(notebook):
+        try:
+            found, needs = names(code.source), missing(code.source, src)
+        except SyntaxError:  # a command of Jupyter's own, such as %timeit
+            found, needs = Names(), {"IPython"}
+        inherited = (origin[name].needs for name in found.used & origin.keys())
+        cell = Cell(indexes[id(code)], code.source, frozenset(needs).union(*inherited), found.bound)
+        cells.append(cell)
+        origin |= dict.fromkeys(found.bound, cell)
+    return cells
+
+
+def missing(source: str, src: Path) -> set[str]:
+    """Packages that code imports, itself or through modules under `src`, and that the page's Python does not have."""
+    texts = [source, *(path.read_text("utf-8") for path in imported_files(source, "", src))]
+    packages = {module.partition(".")[0] for text in texts for module in imported_modules(text, "flopbook")}
+    return packages - PROVIDED - sys.stdlib_module_names - {"flopbook"}

@@ -1,0 +1,104 @@
+"""What the reader's browser loads on the first click: Python, SymPy and the side of flopbook that predicts."""
+
+import filecmp
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from sphinx.errors import ExtensionError
+
+from flopsite.live.cells import PROVIDED, missing
+from flopsite.typesetting import NODE
+
+_HERE = Path(__file__).parent
+_PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
+_LEFT_OUT = {"tests", "benchmarks"}
+_SESSION = ["flopsite/live/names.py", "flopsite/live/session.py"]
+_EMPTY = ["flopsite/__init__.py", "flopsite/live/__init__.py"]  # the browser has nothing to set up
+
+
+def bring(root: Path, target: Path) -> None:
+    """Put the engine into a folder of the site."""
+    modules = root / "node_modules"
+    pyodide = modules / "pyodide"
+    if not pyodide.is_dir():
+        raise ExtensionError("Pyodide is missing from node_modules: remove .venv/installed-* and run `make html` again")
+    target.mkdir(parents=True, exist_ok=True)
+    katex = modules / "katex" / "dist" / "katex.min.js"
+    for source in [katex, symbolic(pyodide, modules / ".cache"), *(pyodide / name for name in _PYODIDE)]:
+        if not (target / source.name).exists() or not filecmp.cmp(source, target / source.name):
+            shutil.copy2(source, target)
+    # Without a list of packages nothing can be asked of another host.
+    lock = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))
+    (target / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": {}}), "utf-8")
+    (target / "flopbook.zip").write_bytes(archive(own_sources(root / "src")))
+
+
+def size(target: Path) -> int:
+    """Bytes of what the worker fetches and counts; scripts come by another way, and are small."""
+    return sum(path.stat().st_size for path in target.iterdir() if path.suffix in (".wasm", ".zip"))
+
+
+def own_sources(src: Path) -> dict[str, bytes]:
+    """The modules of flopbook that can be imported in the browser, and what runs the cells there."""
+    paths = (path.relative_to(src) for path in sorted((src / "flopbook").rglob("*.py")))
+    modules = {path.as_posix(): ".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
+    importable = [path for path, module in modules.items() if not missing(f"import {module}", src)]
+    sources = {path: (src / path).read_bytes() for path in importable}
+    return sources | dict.fromkeys(_EMPTY, b"") | {name: (_HERE.parents[1] / name).read_bytes() for name in _SESSION}
+
+
+def archive(contents: Mapping[str, bytes]) -> bytes:
+    """A zip archive whose bytes depend on its contents alone."""
+    stream = io.BytesIO()
+    with ZipFile(stream, "w") as target:
+        for name, content in contents.items():
+            target.writestr(ZipInfo(name), content, ZIP_DEFLATED, compresslevel=9)
+    return stream.getvalue()
+
+
+def symbolic(pyodide: Path, cache: Path) -> Path:
+    """The archive of SymPy and what it needs, compiled; made once for each of their versions and Pyodide's."""
+    versions = [version(package) for package in sorted(PROVIDED)]
+    pyodide_version = json.loads((pyodide / "package.json").read_text("utf-8"))["version"]
+    programs = [(_HERE / name).read_text("utf-8") for name in ("engine.py", "precompile.py")]
+    key = hashlib.sha256("\0".join([*versions, pyodide_version, *programs]).encode()).hexdigest()[:16]
+    made = cache / f"flopsite-{key}" / "sympy.zip"
+    if not made.exists():
+        print("Compiling SymPy for the browser ...", end=" ", flush=True)
+        began = time.monotonic()
+        made.parent.mkdir(parents=True, exist_ok=True)
+        _compile(pyodide, made)
+        print(f"{time.monotonic() - began:.0f} s", flush=True)
+    return made
+
+
+def _compile(pyodide: Path, made: Path) -> None:
+    unfinished = made.with_suffix(".tmp")
+    with TemporaryDirectory() as folder:
+        sources = Path(folder) / "sources.zip"
+        sources.write_bytes(archive(_installed_sources()))
+        subprocess.run([NODE, _HERE / "compile.mjs", pyodide, _HERE / "precompile.py", sources, unfinished], check=True)
+    unfinished.replace(made)
+
+
+def _installed_sources() -> dict[str, bytes]:
+    sources = {}
+    for package in sorted(PROVIDED):
+        spec = find_spec(package)
+        assert spec and spec.origin
+        site = Path(spec.origin).parents[1]
+        for path in sorted((site / package).rglob("*.py")):
+            name = path.relative_to(site)
+            if not _LEFT_OUT & set(name.parts):
+                sources[name.as_posix()] = path.read_bytes()
+    return sources

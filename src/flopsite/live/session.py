@@ -1,0 +1,194 @@
+"""Run a page's cells in the reader's browser, as if the page had been run from its top.
+
+Standard library only: the browser's Python imports this file as it is.
+"""
+
+import ast
+import io
+import linecache
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pprint import pformat
+from typing import Any, NamedTuple
+
+from flopsite.live.names import Names, names
+
+#: Receives what happens: running, stream, show, error or done, each with its content.
+Tell = Callable[..., None]
+
+_STREAM_LIMIT = 50_000  # characters: a page with more grows slow
+_STREAM_SECONDS = 0.1
+_WIDTH = 79
+_MIME_METHODS = {"text/html": "_repr_html_", "image/svg+xml": "_repr_svg_", "text/latex": "_repr_latex_"}
+_ELSEWHERE = (
+    "The page has SymPy, the standard library and the part of flopbook that needs no PyTorch; the notebook has all."
+)
+
+
+class Run(NamedTuple):
+    """What a cell was run with, and the names that it left."""
+
+    source: str
+    providers: tuple["Run", ...]
+    left: Mapping[str, Any]
+
+
+class Session:
+    """The cells of one page that have been run.
+
+    A cell sees the names of the cells above it and of no others. One that it builds on is run first, unless it
+    has been since it, or what it builds on in turn, was last changed.
+
+    >>> told = []
+    >>> session = Session(lambda *what: told.append(what))
+    >>> session.run({"a": "x = 2", "b": "x + 1", "c": "y = x * 3", "d": "y"}, "d")
+    >>> told
+    [('running', 'a'), ('running', 'c'), ('running', 'd'), ('show', {'text/plain': '6'})]
+    """
+
+    def __init__(self, tell: Tell):
+        self.tell = tell
+        self.runs: dict[str, Run] = {}
+        self.scope: dict[str, Any] = {}
+
+    def run(self, page: Mapping[str, str], wanted: str) -> None:
+        """Run the cell `wanted` of a page, which is given as it stands: the source of each cell by its id, in order."""
+        providers = _providers(page)
+        for cell in _closure(providers, wanted):
+            done, beneath = self.runs.get(cell), tuple(self.runs[provider] for provider in providers[cell])
+            if cell != wanted and done and done.source == page[cell] and _same(done.providers, beneath):
+                continue
+            if not self._run(page, cell, beneath):
+                return
+
+    def _run(self, page: Mapping[str, str], cell: str, beneath: tuple[Run, ...]) -> bool:
+        self.tell("running", cell)
+        self.scope.clear()
+        self.scope |= {"__name__": "__main__", "display": self._display}
+        for above in page:
+            if above == cell:
+                break
+            self.scope |= self.runs[above].left if above in self.runs else {}
+        before = dict(self.scope)
+        self.runs.pop(cell, None)
+        stream = _Stream(self.tell)
+        try:
+            with redirect_stdout(stream), redirect_stderr(stream):
+                self._execute(page[cell], cell)
+        except BaseException as error:  # of the reader's code, whatever it is
+            stream.flush()
+            self.tell("error", explain(error, page, cell))
+            return False
+        stream.flush()
+        bound = names(page[cell]).bound
+        left = {name: value for name, value in self.scope.items() if name in bound or name not in before}
+        self.runs[cell] = Run(page[cell], beneath, left)
+        return True
+
+    def _execute(self, source: str, filename: str) -> None:
+        """Run as Jupyter does: the value of a last expression is shown, unless a semicolon ends it."""
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        tree = ast.parse(source, filename)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, filename, "exec"), self.scope)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), filename, "eval"), self.scope)
+            if value is not None and not source.rstrip().endswith(";"):
+                self._display(value)
+
+    def _display(self, *values: Any) -> None:
+        for value in values:
+            sys.stdout.flush()
+            self.tell("show", bundle(value))
+
+
+def _providers(page: Mapping[str, str]) -> dict[str, list[str]]:
+    """The cells that each cell builds on directly, in the order of the page."""
+    order = {cell: place for place, cell in enumerate(page)}
+    origin: dict[str, str] = {}
+    providers = {}
+    for cell, source in page.items():
+        try:
+            found = names(source)
+        except SyntaxError:  # it will say so when it is run
+            found = Names()
+        providers[cell] = sorted({origin[name] for name in found.used & origin.keys()}, key=order.__getitem__)
+        origin |= dict.fromkeys(found.bound, cell)
+    return providers
+
+
+def _closure(providers: Mapping[str, list[str]], wanted: str) -> list[str]:
+    """A cell after all that it builds on, in the order of the page."""
+    needed = {wanted}
+    for cell in reversed(list(providers)):
+        if cell in needed:
+            needed.update(providers[cell])
+    return [cell for cell in providers if cell in needed]
+
+
+def _same(some: tuple[Run, ...], others: tuple[Run, ...]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
+
+
+def explain(error: BaseException, page: Mapping[str, str], cell: str) -> str:
+    """A traceback of the lines that the reader sees, and what was wrong with them."""
+    story: traceback.TracebackException | None = traceback.TracebackException.from_exception(error)
+    text = "".join(_readable(story, page, cell).format()).rstrip() if story else ""
+    return f"{text}\n{_ELSEWHERE}" if isinstance(error, ModuleNotFoundError) else text
+
+
+def _readable(story: traceback.TracebackException, page: Mapping[str, str], cell: str) -> traceback.TracebackException:
+    """Name cells as the reader would, and leave out what is inside of libraries."""
+    places = {id: "this cell" if id == cell else "a cell above" for id in page}
+    story.stack = traceback.StackSummary.from_list([frame for frame in story.stack if frame.filename in places])
+    for frame in story.stack:
+        frame.filename = places[frame.filename]
+    if isinstance(getattr(story, "filename", None), str):  # of a SyntaxError
+        story.filename = places.get(story.filename, story.filename)
+    for cause in (story.__cause__, story.__context__):
+        if cause:
+            _readable(cause, page, cell)
+    return story
+
+
+def bundle(value: Any) -> dict[str, str]:
+    """What a value shows of itself, by kind, as in Jupyter."""
+    if isinstance(value, type):
+        return {"text/plain": repr(value)}
+    plain = repr(value)
+    shown = {"text/plain": plain if len(plain) <= _WIDTH else pformat(value, width=_WIDTH, sort_dicts=False)}
+    for kind, method in _MIME_METHODS.items():
+        content = getattr(value, method, lambda: None)()
+        if content:
+            shown[kind] = content
+    if hasattr(value, "_repr_mimebundle_"):
+        shown |= {kind: content for kind, content in value._repr_mimebundle_().items() if isinstance(content, str)}
+    return shown
+
+
+class _Stream(io.TextIOBase):
+    """Printed text, told in portions, so that it shows while a cell runs."""
+
+    def __init__(self, tell: Tell):
+        self.send = tell
+        self.waiting: list[str] = []
+        self.room = _STREAM_LIMIT
+        self.told = time.monotonic()
+
+    def write(self, text: str) -> int:
+        if self.room > 0:
+            self.waiting.append(text[: self.room])
+            self.room -= len(text)
+            if self.room <= 0:
+                self.waiting.append(f"\n(The rest is left out: it is more than {_STREAM_LIMIT:,} characters.)\n")
+        if time.monotonic() - self.told > _STREAM_SECONDS:
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        if self.waiting:
+            self.send("stream", "".join(self.waiting))
+        self.waiting, self.told = [], time.monotonic()

@@ -1,0 +1,49 @@
+// Python, beside the page: the page stays quick, and a cell without end can be stopped with its worker.
+const engine = new URL("live/", import.meta.url);
+
+// Pyodide fetches its own files: count what arrives, and take no part of an older edition from the browser's cache.
+const plainFetch = fetch;
+self.fetch = async (address, options) => {
+  const response = await plainFetch(address, { ...options, cache: "no-cache" });
+  if (!response.ok) throw new Error(`${new URL(address, engine).pathname}: ${response.status} ${response.statusText}`);
+  const counting = new TransformStream({
+    transform(chunk, out) {
+      postMessage({ kind: "received", content: chunk.byteLength });
+      out.enqueue(chunk);
+    },
+  });
+  return new Response(response.body.pipeThrough(counting), response);
+};
+
+const archive = async (name) => new Uint8Array(await (await fetch(new URL(name, engine))).arrayBuffer());
+
+async function start() {
+  const archives = ["sympy.zip", "flopbook.zip"];
+  const { loadPyodide } = await import(new URL("pyodide.mjs", engine));
+  const [python, ...contents] = await Promise.all([loadPyodide({ indexURL: engine.href }), ...archives.map(archive)]);
+  archives.forEach((name, index) => python.FS.writeFile(`/lib/${name}`, contents[index]));
+  postMessage({ kind: "loaded" });
+  // What Python tells travels as JSON: no object lives on both sides.
+  self.tell = (message) => postMessage(JSON.parse(message));
+  return python.runPython(`
+    import json, sys
+    from js import tell
+
+    sys.path[:0] = [${archives.map((name) => `"/lib/${name}"`)}]
+    import sympy
+    from flopsite.live.session import Session
+
+    session = Session(lambda kind, content: tell(json.dumps({"kind": kind, "content": content})))
+    lambda page, wanted: session.run(json.loads(page), wanted)
+  `);
+}
+
+const started = start();
+addEventListener("message", async ({ data: { page, wanted } }) => {
+  try {
+    (await started)(JSON.stringify(page), wanted);
+    postMessage({ kind: "done", content: wanted });
+  } catch (error) {
+    postMessage({ kind: "failed", content: error.message });
+  }
+});
