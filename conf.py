@@ -18,6 +18,7 @@ extensions = [
 # The tree also holds an environment and node modules: pages are named, and what has none is not walked through.
 include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
 exclude_patterns = [".*", "_build", "node_modules", "src", "tests"]
+numfig = math_numfig = True  # equations are numbered through the book
 nitpicky = True
 # The vocabulary of the neighbours: no inventory of theirs is at hand without a network.
 nitpick_ignore_regex = [("py:.*", r"(?!flopbook\.).*")]
@@ -43,11 +44,12 @@ html_theme = "furo"
 html_title = "The FLOP Book"
 html_short_title = html_title
 html_favicon = "src/flopsite/static/favicon.svg"
-html_copy_source = False
-html_theme_options = {"navigation_with_keys": True}
+html_sourcelink_suffix = ""
+html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 templates_path = ["src/flopsite/templates"]
 html_static_path = ["src/flopsite/static"]
 html_css_files = ["flopsite.css"]
-html_js_files = ["flopsite.js"]
+html_js_files = ["flopsite.js", "reading.js"]
+html_search_scorer = "src/flopsite/scorer.js"
 html_math_renderer = "katex"
 copybutton_exclude = ".linenos, .gp, .go"

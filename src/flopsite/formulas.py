@@ -1,10 +1,13 @@
 """Boxed formulas on the pages, and the index that gathers them."""
 
-from typing import Any, ClassVar
+import re
+from typing import Any, ClassVar, cast
 
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.math import MathDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
@@ -33,15 +36,20 @@ class FormulaRenderer:
                 subtype="formula",
                 line=data.line,
             )
-        return [_box(formula)]
+        return [_entries(formula), _box(formula)]
 
 
 def _target(name: str) -> str:
     return f"formula-{name}"
 
 
+def _equation(name: str) -> str:
+    """Sphinx finds an equation of this name under this id, so that `{eq}` can refer to it."""
+    return nodes.make_id(f"equation-{name}")
+
+
 def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
-    """Keep a formula for the index and as a target of `{ref}`; the page that has the name already is returned."""
+    """Keep a formula, a target of `{ref}` and `{eq}`; the page that has the name already is returned."""
     formulas = Book.of(env).data["formulas"]
     name = formula["name"]
     if name in formulas:
@@ -51,13 +59,23 @@ def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
     standard = env.domains.standard_domain
     standard.labels[label] = (env.docname, label, formula["title"])
     standard.anonlabels[label] = (env.docname, label)
+    cast(MathDomain, env.get_domain("math")).note_equation(env.docname, name)
     return None
+
+
+def _entries(formula: dict[str, Any]) -> addnodes.index:
+    """Index and search find a box by its title, and by its formula as one types it."""
+    typed = re.sub(r"\\(left|right)|[{}_\s]", "", formula["latex"])
+    names = [formula["title"], *([] if "\\" in typed else [typed])]
+    return addnodes.index(entries=[("single", name, _target(formula["name"]), "main", None) for name in names])
 
 
 def _box(formula: dict[str, Any]) -> nodes.container:
     box = nodes.container(classes=["formula-box"], ids=[_target(formula["name"])])
     box += nodes.paragraph("", formula["title"], classes=["formula-title"])
-    box += nodes.math_block("", formula["latex"], nowrap=False, number=None, label=None)
+    box += nodes.math_block(
+        "", formula["latex"], nowrap=False, number=True, label=formula["name"], ids=[_equation(formula["name"])]
+    )
     box += nodes.paragraph("", f"Holds when {formula['when']}.")
     agreement = " = ".join([*_witnesses(formula), formula["value"]])
     box += nodes.paragraph("", f"{agreement} at {formula['sizes']}", classes=["formula-witnesses"])
