@@ -1,6 +1,6 @@
 """What the site adds to Sphinx: executed pages, boxed formulas, figures, notebooks to take away.
 
-The package imports flopbook nowhere: a page's cells do, in a kernel of their own.
+Of flopbook it imports the predicting side alone; a page's cells run in a kernel of their own.
 """
 
 import sys
@@ -12,6 +12,7 @@ from sphinx.application import Sphinx  # noqa: E402
 
 from flopsite import (  # noqa: E402
     access,
+    aids,
     book,
     exercises,
     folding,
@@ -27,7 +28,20 @@ from flopsite import (  # noqa: E402
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register every part with Sphinx."""
-    for part in (book, access, pages, notebooks, folding, formulas, exercises, quizzes, live, status, typesetting):
+    for part in (
+        book,
+        access,
+        pages,
+        notebooks,
+        aids,
+        folding,
+        formulas,
+        exercises,
+        quizzes,
+        live,
+        status,
+        typesetting,
+    ):
         part.setup(app)
     # Pages with torch compete for the cores anyway, and progress is told in order.
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -48,11 +48,12 @@ class LateDirective(SphinxDirective):
 
 
 class Book(Domain):
-    """Formulas, seconds and late places of all pages, kept from one build to the next."""
+    """Settings, formulas, seconds and late places of all pages, kept from one build to the next."""
 
     name = "book"
     label = "Book"
-    initial_data: ClassVar[dict[str, Any]] = {"formulas": {}, "seconds": {}, "late": set()}
+    data_version = 1  # to be raised with every change of what is kept
+    initial_data: ClassVar[dict[str, Any]] = {"settings": {}, "formulas": {}, "seconds": {}, "late": set()}
 
     def setup(self) -> None:
         super().setup()
@@ -69,6 +70,7 @@ class Book(Domain):
         formulas = self.data["formulas"]
         for name in [name for name, box in formulas.items() if box["docname"] == docname]:
             del formulas[name]
+        self.data["settings"].pop(docname, None)
         self.data["seconds"].pop(docname, None)
         self.data["late"].discard(docname)
 

@@ -1,12 +1,70 @@
-// Called by typesetting.py: reads {latex, display} line by line, answers {html} or {error}.
+// Called by typesetting.py: reads {latex, display, letters} line by line, answers {html} or {error}.
 const katex = require(process.argv[2] + "/katex.js");
 const lines = require("readline").createInterface({ input: process.stdin });
+const MARK = "\\htmlData{letter=1}{}";
+const options = { strict: false, trust: (context) => context.command === "\\htmlData" };
+
+// Where the letters of a parsed formula stand: not those in a power, such as the T of a transpose, nor in another font.
+function* places(node) {
+  if (Array.isArray(node)) for (const part of node) yield* places(part);
+  if (!node || typeof node !== "object" || ["font", "text", "operatorname"].includes(node.type)) return;
+  if (node.type === "mathord") yield node.loc.start;
+  const isPower = node.type === "supsub" && node.base?.type !== "op";
+  for (const [key, part] of Object.entries(node)) {
+    if (key !== "loc" && !(isPower && key === "sup")) yield* places(part);
+  }
+}
+
+// The formula with an empty mark before each letter. A run such as BDK is a product if the page knows all of its letters.
+function marked(latex, letters) {
+  const isLetter = (at) => {
+    const [before] = latex.slice(0, at).match(/[A-Z]*$/);
+    const [run] = latex.slice(at).match(/^[A-Z]*/);
+    return run && [...(before + run)].every((letter) => letters.includes(letter));
+  };
+  const found = [...new Set(places(katex.__parse(latex, options)))].filter(isLetter).sort((a, b) => b - a);
+  return found.reduce((text, at) => {
+    const letter = /[_^]$/.test(text.slice(0, at)) ? `{${MARK}${text[at]}}` : MARK + text[at];
+    return text.slice(0, at) + letter + text.slice(at + 1);
+  }, latex);
+}
+
+// Takes the marks out of what KaTeX made; the symbol after a mark gets a class.
+function unmark(node, state = { marked: false }) {
+  node.children = node.children?.filter((child) => {
+    if (child.attributes?.["data-letter"]) {
+      state.marked = true;
+      return false;
+    }
+    if (child.text && child.classes && state.marked) {
+      child.classes.push("letter");
+      state.marked = false;
+    }
+    unmark(child, state);
+    return true;
+  });
+  return node;
+}
+
+// MathML of the formula as it is, without its source a second time; HTML with the letters marked.
+function set(latex, display, letters) {
+  const render = (text) => katex.__renderToDomTree(text, { ...options, displayMode: display });
+  const split = (tree) => tree.toMarkup().split('<span class="katex-html"');
+  const plain = split(render(latex));
+  let html = plain[1];
+  try {
+    html = split(unmark(render(marked(latex, letters))))[1];
+  } catch {
+    // A letter that is a command's argument without braces: the formula keeps its looks and has no marks.
+  }
+  return [plain[0].replace(/<annotation.*?<\/annotation>/s, ""), html].join('<span class="katex-html"');
+}
 
 lines.on("line", (line) => {
-  const { latex, display } = JSON.parse(line);
+  const { latex, display, letters } = JSON.parse(line);
   let answer;
   try {
-    answer = { html: katex.renderToString(latex, { displayMode: display, strict: false }) };
+    answer = { html: set(latex, display, letters) };
   } catch (error) {
     answer = { error: error.message };
   }

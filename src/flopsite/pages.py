@@ -35,6 +35,7 @@ def _read(app: Sphinx, docname: str, content: list[str]) -> None:
         notebook = read_myst_markdown_notebook(content[0], env.myst_config, add_source_map=True, path=path)
     except MystMetadataParsingError as error:
         raise SphinxError(f"{docname}.md: {error}") from error
+    Book.of(env).data["settings"][docname] = notebook.metadata.get("flopbook", {})
     if code_cells(notebook):
         inputs = page_inputs(notebook, Path(app.srcdir))
         for file in inputs:
@@ -91,7 +92,13 @@ def _keep(notebook: NotebookNode, store: Path, key: str, seconds: float) -> None
 def _sweep(app: Sphinx, exception: Exception | None) -> None:
     """Remove what pages that are no longer in the book have left behind."""
     site = Path(app.outdir)
-    for folder, pattern in [(_stores(app), "**/*.ipynb"), (site / "notebooks", "**/*.ipynb"), (site, "[!_]*/*.html")]:
+    written = {
+        _stores(app): "**/*.ipynb",
+        site / "notebooks": "**/*.ipynb",
+        site / "_sources": "**/*.md",
+        site: "[!_]*/*.html",
+    }
+    for folder, pattern in written.items():
         for path in folder.glob(pattern):
             if path.relative_to(folder).with_suffix("").as_posix() not in app.env.found_docs:
                 path.unlink()

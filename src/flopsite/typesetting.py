@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -14,6 +15,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
+
+from flopsite.letters import meanings
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +32,13 @@ class Typesetter:
         self.katex = katex
         self._process: Popen[str] | None = None
 
-    def html(self, latex: str, display: bool, place: nodes.Node) -> str:
-        """Set a formula; one that KaTeX cannot read fails the build and names its place."""
+    def html(self, latex: str, display: bool, letters: Iterable[str], place: nodes.Node) -> str:
+        """Set a formula and mark these letters; one that KaTeX cannot read fails the build and names its place."""
         if self._process is None:
             self._process = Popen([NODE, SCRIPT, self.katex], stdin=PIPE, stdout=PIPE, encoding="utf-8")
+        formula = {"latex": latex, "display": display, "letters": "".join(letters)}
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps({"latex": latex, "display": display}) + "\n")
+        self._process.stdin.write(json.dumps(formula) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         if "error" in answer:
@@ -48,9 +52,13 @@ class Typesetter:
             self._process = None
 
 
+def _letters(writer: HTML5Translator) -> Iterable[str]:
+    return meanings(writer.builder.env, writer.builder.current_docname)
+
+
 def _visit_inline(typesetter: Typesetter, writer: HTML5Translator, node: nodes.math) -> None:
     writer.body.append(writer.starttag(node, "span", "", CLASS="math"))
-    writer.body.append(typesetter.html(node.astext(), False, node) + "</span>")
+    writer.body.append(typesetter.html(node.astext(), False, _letters(writer), node) + "</span>")
     raise nodes.SkipNode
 
 
@@ -60,7 +68,7 @@ def _visit_display(typesetter: Typesetter, writer: HTML5Translator, node: nodes.
         writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})')
         writer.add_permalink_ref(node, "Permalink to this equation")
         writer.body.append("</span>")
-    writer.body.append(typesetter.html(node.astext(), True, node) + "</div>\n")
+    writer.body.append(typesetter.html(node.astext(), True, _letters(writer), node) + "</div>\n")
     raise nodes.SkipNode
 
 

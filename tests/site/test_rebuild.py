@@ -53,6 +53,8 @@ class SmallBook:
         self.folder = folder
         shutil.copytree(ROOT / "src" / "flopsite", folder / "src" / "flopsite")
         shutil.copy(ROOT / "conf.py", folder)
+        (folder / "src" / "flopbook").mkdir()
+        shutil.copy(ROOT / "src" / "flopbook" / "axes.py", folder / "src" / "flopbook")
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         for name, text in FILES.items():
             self.write(name, text)
