@@ -12,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help html serve test lab notebooks benchmark profile lint types bench peers clean
+.PHONY: help html serve test lab notebooks benchmark profile lint types bench peers executed clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,9 @@ bench: html  ## Measure the build and the counters
 
 peers: $(INSTALLED)  ## Ask the other FLOP counters and record what they say
 	@$(BIN)/python reference/peers
+
+executed: $(INSTALLED)  ## Record the floating-point instructions that a processor runs
+	@$(BIN)/python reference/executed
 
 clean:  ## Remove what the build wrote; .venv stays
 	@rm -rf _build

@@ -26,6 +26,7 @@ PLACES = {
     "products": ("predicting", 0),
     "reading": ("predicting", 0),
     "hardware": ("neither", 0),
+    "executing": ("neither", 0),
     "accounting": ("predicting", 1),
     "memory": ("predicting", 1),
     "elementwise": ("predicting", 1),

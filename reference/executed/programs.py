@@ -1,0 +1,110 @@
+"""The programs that run under callgrind. Each makes its tensors, and returns what runs the phases one by one."""
+
+import gc
+import sys
+from contextlib import contextmanager, nullcontext
+from ctypes import CDLL
+
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss, scaled_dot_product_attention
+
+
+def product(B, D, K):
+    """y = x @ w, and both gradients."""
+    x, w = torch.randn(B, D, requires_grad=True), torch.randn(D, K, requires_grad=True)
+    gradient = torch.randn(B, K)
+
+    def run(phase):
+        x.grad = w.grad = None
+        with phase("forward"):
+            y = x @ w
+        with phase("backward"):
+            y.backward(gradient)
+
+    return run
+
+
+def layer(B, D, K):
+    """A linear layer with a bias, its input a data tensor."""
+    linear, x, gradient = nn.Linear(D, K), torch.randn(B, D), torch.randn(B, K)
+
+    def run(phase):
+        linear.zero_grad()
+        with phase("forward"):
+            y = linear(x)
+        with phase("backward"):
+            y.backward(gradient)
+
+    return run
+
+
+def attention(B, H, T, E):
+    """Scaled dot-product attention in one kernel, and all three gradients."""
+    q, k, v = (torch.randn(B, H, T, E, requires_grad=True) for _ in range(3))
+    gradient = torch.randn(B, H, T, E)
+
+    def run(phase):
+        q.grad = k.grad = v.grad = None
+        with phase("forward"):
+            y = scaled_dot_product_attention(q, k, v)
+        with phase("backward"):
+            y.backward(gradient)
+
+    return run
+
+
+def pointwise(N):
+    """One operator after the other on N numbers."""
+    x, y = torch.rand(N), torch.rand(N) + 1
+
+    def run(phase):
+        for operator in (torch.add, torch.mul, torch.div):
+            with phase(operator.__name__):
+                operator(x, y)
+        for operator in (torch.relu, torch.sqrt, torch.exp, torch.tanh):
+            with phase(operator.__name__):
+                operator(x)
+
+    return run
+
+
+def training_step(B, D, H, K):
+    """Two layers with biases and a ReLU: forward, loss, backward, update by SGD."""
+    model = nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, K))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, target = torch.randn(B, D), torch.randn(B, K)
+
+    def run(phase):
+        optimizer.zero_grad()
+        with phase("forward"):
+            y = model(x)
+        with phase("loss"):
+            loss = mse_loss(y, target)
+        with phase("backward"):
+            loss.backward()
+        with phase("optimizer"):
+            optimizer.step()
+
+    return run
+
+
+def main(marks, program, *sizes):
+    """Run a program twice: to let the libraries set themselves up, and to be watched."""
+    library = CDLL(marks)
+
+    @contextmanager
+    def watched(phase):
+        library.begin()
+        yield
+        library.end(phase.encode())
+
+    torch.manual_seed(0)
+    run = globals()[program](*map(int, sizes))
+    run(nullcontext)
+    gc.disable()
+    run(watched)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,109 @@
+"""callgrind: how often each instruction of a program ran."""
+
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+#: What callgrind calls the file of code that stands in none, such as code that a program wrote while it ran.
+NOWHERE = "???"
+
+_COMMAND = ["valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--dump-instr=yes"]
+_PLAIN = ["--compress-strings=no", "--compress-pos=no"]
+_TRIGGER = "desc: Trigger: Client Request: "
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an instruction stands: in a file of machine code, in a function, at an address."""
+
+    file: str
+    function: str
+    address: int
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Counter[Place]]:
+    """Run a program under callgrind.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Of a program that asks callgrind for a dump at the end of each phase.
+    environment : mapping of str to str
+        The program's environment variables.
+
+    Returns
+    -------
+    dict of str to Counter of Place
+        How often each instruction ran in each phase, by the phase's name.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the program fails; its `stderr` says why.
+    """
+    with TemporaryDirectory() as folder:
+        tool = [*_COMMAND, *_PLAIN, f"--callgrind-out-file={folder}/dump"]
+        subprocess.run([*tool, *command], env=environment, capture_output=True, text=True, check=True)
+        dumps = sorted(Path(folder).glob("dump.*"), key=lambda path: int(path.suffix[1:]))
+        return dict(read(path.read_text(encoding="utf-8", errors="replace")) for path in dumps)
+
+
+def read(dump: str) -> tuple[str, Counter[Place]]:
+    """Read one dump, in which nothing is compressed.
+
+    Parameters
+    ----------
+    dump : str
+        All of its text.
+
+    Returns
+    -------
+    phase : str
+        What the program said when it asked for the dump.
+    times : Counter of Place
+        How often each instruction ran. What a call costs is left out: it stands
+        where the called function is.
+
+    Raises
+    ------
+    ValueError
+        If there are no addresses in it, or compressed ones.
+
+    Examples
+    --------
+    >>> phase, times = read('''desc: Trigger: Client Request: forward
+    ... positions: instr line
+    ... ob=/lib/libm.so
+    ... fn=exp
+    ... 0x1f0 0 3
+    ... calls=3 0x400 0
+    ... 0x1f4 0 99
+    ... 0x1f4 0 3''')
+    >>> phase, times[Place("/lib/libm.so", "exp", 0x1F4)]
+    ('forward', 3)
+    """
+    phase = file = function = ""
+    times: Counter[Place] = Counter()
+    lines = iter(dump.splitlines())
+    for line in lines:
+        key, _, value = line.partition("=")
+        if line.startswith(_TRIGGER):
+            phase = line.removeprefix(_TRIGGER)
+        elif key == "ob":
+            file = value
+        elif key == "fn":
+            function = value
+        elif key == "calls":
+            next(lines)
+        elif line[:1] in "+-*(0123456789" and line:
+            times[Place(file, function, _address(line))] += int(line.split()[-1])
+    return phase, times
+
+
+def _address(line: str) -> int:
+    if not line.startswith("0x"):
+        raise ValueError(f"{line!r} has no address: run callgrind with {' '.join(_COMMAND[-1:] + _PLAIN)}")
+    return int(line.split(maxsplit=1)[0], 16)
