@@ -1,0 +1,109 @@
+"""What the processor executed, as recorded, is what the formulas predict: integers, ==."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flopbook.accounting import evaluate, matmul, training_step
+from flopbook.executing import recorded
+from flopbook.executing.instructions import FUSED, flops
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "reference" / "data" / "executed.json"
+RAN = recorded(DATA)
+PROGRAMS = json.loads(DATA.read_text(encoding="utf-8"))["programs"]
+
+PRODUCT = matmul("x[B,D] @ w[D,K] -> y[B,K]")
+LAYERS = matmul("x[B,D] @ w1[D,H] -> h[B,H]"), matmul("h[B,H] @ w2[H,K] -> y[B,K]")
+ATTENTION = matmul("q[B,H,T,E] @ k[B,H,S,E] -> s[B,H,T,S]"), matmul("s[B,H,T,S] @ v[B,H,S,E] -> y[B,H,T,E]")
+STEPS = {
+    "product": training_step(PRODUCT),
+    "product of squares": training_step(PRODUCT),
+    "layer": training_step(PRODUCT, data="x"),
+    "training step": training_step(*LAYERS, data="x"),
+}
+
+
+def sizes(name):
+    """The sizes that a program ran at; attention is of every position with every position."""
+    given = PROGRAMS[name]["sizes"]
+    return {"S": given["T"], **given} if "T" in given else given
+
+
+def predicted(name, products):
+    return sum(evaluate(product.flops, sizes(name)) for product in products)
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("phase", ["forward", "backward"])
+def test_fused_multiply_adds_are_the_products(name, phase):
+    products = getattr(STEPS[name], phase)
+    assert RAN[name][phase].fused == predicted(name, products) != predicted(name, products[1:])
+
+
+def test_the_square_product_is_exactly_524_288():
+    assert RAN["product of squares"]["forward"].fused == 524_288
+
+
+def test_a_product_is_scaled_once_an_entry():
+    scaled = {phase: ran.by_operation(within="gemm")["multiply"] for phase, ran in RAN["product"].items()}
+    given = sizes("product")
+    B, D, K = (given[axis] for axis in "BDK")
+    assert scaled == {"forward": B * K, "backward": B * D + D * K}
+
+
+@pytest.mark.parametrize("name", ["loop", "loop, vectorised"])
+def test_the_loop_executes_the_product_and_nothing_else(name):
+    assert RAN[name]["forward"].flops == predicted(name, [PRODUCT])
+
+
+def test_vector_instructions_change_the_number_of_instructions_and_not_of_flops():
+    plain, vectorised = RAN["loop"]["forward"], RAN["loop, vectorised"]["forward"]
+    assert plain.flops == vectorised.flops and plain.instructions > 8 * vectorised.instructions
+    assert FUSED in vectorised.by_operation() and FUSED not in plain.by_operation()
+
+
+def test_remainders_fill_whole_vectors_of_the_last_axis():
+    ran, given = RAN["product with remainders"], sizes("product with remainders")
+    kinds = {kind for _, function, kind in ran["forward"].times if "gemm" in function and "fmadd" in kind}
+    (lanes,) = {flops(kind) // 2 for kind in kinds}
+    B, D, K = (given[axis] for axis in "BDK")
+    whole_d, whole_k = (-(-size // lanes) * lanes for size in (D, K))
+    assert ran["forward"].fused == 2 * B * D * whole_k > 2 * B * D * K
+    assert ran["backward"].fused == 2 * B * D * whole_k + 2 * B * K * whole_d
+
+
+def test_attention_runs_two_products_forward_and_five_backward():
+    step = training_step(*ATTENTION)
+    ran, again = RAN["attention"], predicted("attention", ATTENTION[:1])
+    assert ran["forward"].fused == predicted("attention", step.forward)
+    assert ran["backward"].fused == predicted("attention", step.backward) + again
+
+
+def test_an_update_by_sgd_is_one_multiply_add_a_parameter():
+    given = sizes("training step")
+    D, H, K = (given[axis] for axis in "DHK")
+    assert RAN["training step"]["optimizer"].by_operation() == {FUSED: 2 * (D * H + H + H * K + K)}
+
+
+def test_nothing_recorded_is_unknown_and_next_to_nothing_unread():
+    for ran in (ran for phases in RAN.values() for ran in phases.values()):
+        assert not ran.unknown
+        assert ran.unread < ran.instructions / 500
+
+
+TOOLS = [tool for tool in ("valgrind", "gcc", "objdump") if not shutil.which(tool)]
+
+
+@pytest.mark.skipif(bool(TOOLS), reason=f"{', '.join(TOOLS)} not found: apt-get install valgrind gcc binutils")
+@pytest.mark.parametrize("name", ["loop", "loop, vectorised"])
+def test_the_smallest_programs_run_again(tmp_path, name):
+    spec = importlib.util.spec_from_file_location("recording", ROOT / "reference" / "executed" / "__main__.py")
+    recording = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recording)
+    case = recording.CASES[name]
+    (ran,) = recording.record(case, tmp_path).values()
+    assert ran.flops == evaluate(PRODUCT.flops, case.sizes)
