@@ -10,7 +10,7 @@
   function load() {
     try {
       const kept = JSON.parse(localStorage.getItem(KEY));
-      if (kept?.version === VERSION) return kept.pages;
+      if (kept?.version === VERSION) return kept.pages ?? {};
     } catch {
       // A browser that keeps nothing: the progress is this page's alone.
     }
@@ -27,10 +27,12 @@
     }
   }
 
-  const kept = (id) => pages[here]?.done[id];
+  const kept = (id) => pages[here]?.done?.[id];
 
   function keep(id, answer) {
-    pages[here] = { total: asked().length, done: { ...pages[here]?.done, [id]: answer } };
+    const ids = asked();
+    const done = Object.fromEntries(ids.filter((one) => kept(one) !== undefined).map((one) => [one, kept(one)]));
+    pages[here] = { total: ids.length, done: { ...done, [id]: answer } };
     store();
     show();
   }
@@ -46,9 +48,8 @@
 
   // "2 of 4 done" below the heading of each section that asks something.
   function showOnSections() {
-    for (const section of new Set(
-      [...document.querySelectorAll(".exercise, .question")].map((it) => it.closest("section")),
-    )) {
+    const places = [...document.querySelectorAll(".exercise, .question")];
+    for (const section of new Set(places.map((place) => place.closest("section")))) {
       const ids = asked(section);
       const line = section.querySelector(".progress") ?? element("p", { className: "progress" });
       line.textContent = `${doneOf(ids)} of ${ids.length} done`;
@@ -62,7 +63,7 @@
     for (const link of document.querySelectorAll(".sidebar-tree a, .toctree-wrapper a")) {
       const page = pages[nameOf(new URL(link.href))];
       if (!page || link.hash) continue;
-      const done = Object.keys(page.done).length;
+      const done = Object.keys(page.done ?? {}).length;
       link.append(
         element(
           "span",
