@@ -1,0 +1,85 @@
+"""Quizzes on their pages: each answer says why it tempts, and the right one is kept."""
+
+import pytest
+from bs4 import BeautifulSoup
+from playwright.sync_api import Page, expect
+
+from tests.browser import MISSING, find_chromium
+from tests.site.test_exercises import LECTURE, address, browser, page  # noqa: F401  (fixtures)
+
+pytestmark = [
+    pytest.mark.skipif(not find_chromium(), reason=MISSING),
+    pytest.mark.filterwarnings("default"),  # the browser's driver has warnings of its own
+]
+
+
+def lectures(pages: list[str]) -> list[str]:
+    return [name for name in pages if name.startswith("lectures/")]
+
+
+def test_every_lecture_ends_with_a_quiz(site, pages):
+    for name in lectures(pages):
+        html = BeautifulSoup((site / name).read_text("utf-8"), "html.parser")
+        questions = html.select("#quiz .question")
+        assert 3 <= len(questions) <= 5, name
+        assert len({question["id"] for question in questions}) == len(questions)
+        for question in questions:
+            assert len(question.select("input[data-right]")) == 1
+            assert len(question.select("input")) == len(question.select(".reason")) >= 2
+
+
+def test_the_right_answer_is_not_always_at_the_same_place(site, pages):
+    places = set()
+    for name in lectures(pages):
+        html = BeautifulSoup((site / name).read_text("utf-8"), "html.parser")
+        places |= {right["value"] for right in html.select("#quiz input[data-right]")}
+    assert places >= {"0", "1", "2"}
+
+
+def test_every_answer_gets_its_reason(page: Page, address, pages):  # noqa: F811
+    for name in lectures(pages):
+        page.goto(f"{address}/{name}")
+        for question in page.locator(".question").all():
+            reasons = [reason.text_content() for reason in question.locator(".reason").all()]
+            for choice, reason in zip(question.get_by_role("radio").all(), reasons, strict=True):
+                choice.check()
+                expect(question.get_by_role("status")).to_have_text(reason)
+        total = page.locator(".question").count()
+        expect(page.locator("#quiz > .progress")).to_have_text(f"{total} of {total} done")
+
+
+def test_a_question_works_by_keyboard_and_unfolds_the_other_reasons(page: Page, address):  # noqa: F811
+    page.goto(f"{address}/{LECTURE}")
+    question = page.get_by_role("group", name="The FLOPs become")
+    said, details = question.get_by_role("status"), question.locator("details")
+    expect(details).to_be_hidden()
+    question.get_by_role("radio").first.focus()
+    page.keyboard.press("Space")
+    expect(said).to_contain_text("Not so. So it is in a layer with parameters.")
+    expect(said).to_have_class("wrong")
+    expect(details).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    expect(said).to_have_class("right")
+    expect(details).to_be_visible()
+    assert details.get_attribute("open") is None
+
+
+def test_a_right_answer_survives_a_reload_and_a_wrong_one_does_not(page: Page, address):  # noqa: F811
+    page.goto(f"{address}/{LECTURE}")
+    questions = page.locator(".question")
+    questions.nth(0).locator("input[data-right]").check()
+    questions.nth(1).locator("input:not([data-right])").first.check()
+    page.reload()
+    expect(questions.nth(0).locator("input[data-right]")).to_be_checked()
+    expect(questions.nth(0).get_by_role("status")).to_contain_text("Right.")
+    assert questions.nth(1).locator("input:checked").count() == 0
+    expect(page.locator("#quiz > .progress")).to_have_text("1 of 5 done")
+
+
+def test_without_javascript_the_reasons_unfold(browser, address):  # noqa: F811
+    with browser.new_context(java_script_enabled=False) as context:
+        bare = context.new_page()
+        bare.goto(f"{address}/{LECTURE}")
+        details = bare.locator(".question details").first
+        details.locator("summary").click()
+        expect(details).to_contain_text("So it is in a layer with parameters.")
