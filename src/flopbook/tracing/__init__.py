@@ -6,6 +6,8 @@ is counted by the rule that `FlopCount` counts it by, and their sum is a formula
 
 from collections.abc import Callable, Mapping
 
+from flopbook.tracing.checking import Check
+from flopbook.tracing.letters import Fixes
 from flopbook.tracing.result import Traced
 from flopbook.tracing.search import Search
 
@@ -50,5 +52,16 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     2               2*B*D*F   4*B*D*F
     """
     search = Search(build, inputs, sizes)
-    costs = search.costs()
-    return Traced({cell: search.in_letters(cost) for cell, cost in costs.items()}, sizes)
+    while True:
+        costs = search.costs()
+        try:
+            conditions = Check(search, costs).conditions()
+        except Fixes as found:
+            search.sample({found.symbol: found.place})
+        else:
+            break
+    return Traced(
+        {cell: search.in_letters(cost) for cell, cost in costs.items()},
+        sizes,
+        [search.in_letters(condition) for condition in (*search.divisible, *conditions)],
+    )

@@ -67,9 +67,9 @@ def align(samples: Sequence[Costs]) -> list[Costs]:
     return aligned
 
 
-def summed(costs: Costs) -> dict[tuple[str, str], sympy.Expr]:
-    """The costs of all modules together, by phase and operator."""
-    sums: defaultdict[tuple[str, str], list[sympy.Expr]] = defaultdict(list)
-    for (phase, _, operator), cost in costs.items():
-        sums[phase, operator].append(cost)
-    return {key: sympy.Add(*found) for key, found in sums.items()}
+def summed(costs: Costs) -> dict[str, sympy.Expr]:
+    """The costs of all modules and operators together, by phase."""
+    sums: defaultdict[str, list[sympy.Expr]] = defaultdict(list)
+    for cell, cost in costs.items():
+        sums[cell.phase].append(cost)
+    return {phase: sympy.Add(*found) for phase, found in sums.items()}

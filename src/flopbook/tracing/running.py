@@ -63,14 +63,15 @@ class _Counting(TorchDispatchMode):
         return out
 
     def _without_rule(self, func, args, kwargs):
-        if getattr(func, "_schema", None):
+        schema = getattr(func, "_schema", None)
+        if schema and any("Tensor" in str(result.type) for result in schema.returns):  # others tell a shape
             with self:
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
         out = func(*args, **kwargs)
         if _has_numbers(out):
-            self.uncounted[func._schema.name] += 1
+            self.uncounted[schema.name if schema else str(func)] += 1
         return out
 
     def _place(self) -> tuple[str, Frame]:
@@ -137,6 +138,7 @@ def _sizes_as_numbers(stack: ExitStack) -> None:
     """A letter passes for a number where somebody asks by its class, or wants a float, as `math.sqrt` does."""
     stack.enter_context(replaced(normalization, "numbers", SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))))
     stack.enter_context(replaced(torch.SymInt, "__float__", lambda size: torch.sym_float(size).__float__()))
+    stack.enter_context(replaced(torch.SymInt, "__deepcopy__", lambda size, memo: size))  # for models that clone layers
 
 
 class Run:

@@ -95,6 +95,11 @@ class Search:
         self.meaning = {n: m.subs(found.symbol, found.divisor * quotient) for n, m in self.meaning.items()}
         self._start()
 
+    @property
+    def divisible(self) -> list[sympy.Basic]:
+        """That every quotient is a whole number."""
+        return [sympy.Eq(sympy.Mod(*sympy.fraction(meaning)), 0) for _, meaning in self.quotients]
+
     def in_letters(self, expression: sympy.Basic) -> sympy.Basic:
         """An expression in the reader's own letters."""
         for quotient, meaning in reversed(self.quotients):

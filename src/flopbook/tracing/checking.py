@@ -1,0 +1,141 @@
+"""Holding a formula against the model at other sizes.
+
+PyTorch and the model ask whether sizes are equal, or 1, or large. The example
+sizes answered; what the model does where the answer is another one is seen
+where it runs on plain numbers.
+"""
+
+import math
+from collections.abc import Iterator
+
+import sympy
+
+from flopbook.tracing.fitting import summed
+from flopbook.tracing.frames import Costs
+from flopbook.tracing.letters import Assumption, Fixes
+from flopbook.tracing.search import FormulaError, Point, Search
+
+#: How many operators a check may run that no letter asked for.
+_CHEAP = 2_000
+
+
+class Check:
+    """Confirms formulas that a search found.
+
+    Parameters
+    ----------
+    search : Search
+        Knows the model and its letters.
+    costs : Costs
+        The formulas.
+    """
+
+    def __init__(self, search: Search, costs: Costs):
+        self._search, self._formulas = search, summed(costs)
+        base = {symbol: nodes[0] for symbol, nodes in search.nodes.items()}
+        self._usual: Point = {**search.examples, **base}
+        self._asked = list(search.letters.assumptions)
+        self._rounded = dict(search.letters.rounded)
+
+    def conditions(self) -> tuple[sympy.Basic, ...]:
+        """Where the formulas hold; everywhere if there are none.
+
+        Raises
+        ------
+        FormulaError
+            If they are wrong where the model takes another way.
+        Fixes
+            If a letter has to be sampled.
+        """
+        for point in self._further():
+            if self.agrees(point) is False:
+                self._blame(point)
+        asked = (self._other_way(asked) for asked in self._by_model())
+        return (*(condition for condition in asked if condition is not None), *self._at_one())
+
+    def agrees(self, point: Point) -> bool | None:
+        """Whether the model run at plain numbers says the same; None where it refuses them."""
+        try:
+            measured = summed(self._search.run(point).costs)
+        except Exception:  # sizes that the model refuses
+            return None
+        return all(
+            self._formulas.get(phase, sympy.S.Zero).subs(point) == measured.get(phase, 0)
+            for phase in self._formulas.keys() | measured.keys()
+        )
+
+    def _further(self) -> Iterator[Point]:
+        """Sizes that were not used; next to the examples if the model takes them, and the examples if that is cheap."""
+        nodes = self._search.nodes
+        for step in (1, -1):
+            point = {s: nodes[s][-1] + 2 if s in nodes else max(1, n + step) for s, n in self._usual.items()}
+            if self.agrees(point) is not None:
+                yield point
+                break
+        examples = self._search.examples
+        longer = math.prod(max(1, examples[symbol] / self._usual[symbol]) for symbol in nodes)
+        if nodes and longer * self._search.run(self._usual).operators <= _CHEAP:
+            yield examples
+
+    def _blame(self, point: Point) -> None:
+        """Say why the formulas are wrong at some sizes, or sample what may be the reason."""
+        for asked in self._by_model():
+            if not self._same_way(asked, point):
+                raise self._branches(asked)
+        for symbol, place in self._rounded.items():
+            if symbol not in self._search.sampled:
+                raise Fixes(symbol, symbol, place)
+        sizes = ", ".join(f"{symbol}={size}" for symbol, size in point.items())
+        raise FormulaError(f"the FLOPs are no formula of the letters: at {sizes} the model takes others than it says")
+
+    def _by_model(self) -> list[Assumption]:
+        return [asked for asked in self._asked if asked.by_model]
+
+    def _same_way(self, asked: Assumption, point: Point) -> bool:
+        return bool(asked.condition.subs(point)) == asked.holds
+
+    def _branches(self, asked: Assumption) -> FormulaError:
+        condition = self._search.in_letters(asked.condition)
+        return FormulaError(f"{asked.place} asks whether {condition}, and the FLOPs depend on the answer")
+
+    def _other_way(self, asked: Assumption) -> sympy.Basic | None:
+        """What has to hold so that the model's own question is answered as it was, if the model refuses otherwise."""
+        for point in self._points(asked.condition):
+            if self._same_way(asked, point):
+                continue
+            agrees = self.agrees(point)
+            if agrees is False:
+                raise self._branches(asked)
+            return asked.condition if agrees is None and asked.holds else None
+        return None
+
+    def _points(self, condition: sympy.Basic) -> Iterator[Point]:
+        """Sizes at which the condition may have another answer."""
+        for symbol in sorted(condition.free_symbols, key=str):
+            usual = self._usual[symbol]
+            others = {self._usual[other] for other in condition.free_symbols}
+            for size in (1, *others, 2, 3, 2 * usual, 2 * usual + 1, 16 * usual, 1024 * usual):
+                yield {**self._usual, symbol: size}
+
+    def _at_one(self) -> list[sympy.Basic]:
+        """PyTorch takes another way for some sizes of 1: the letters that must not be, or not together."""
+        symbols = list(self._usual)
+        if self._ones(symbols) is None:
+            symbols = [symbol for symbol in symbols if self._ones([symbol]) is not None]
+        return self._not_together(symbols)
+
+    def _ones(self, symbols: list[sympy.Symbol]) -> bool | None:
+        return self.agrees({**self._usual, **dict.fromkeys(symbols, 1)})
+
+    def _not_together(self, symbols: list[sympy.Symbol]) -> list[sympy.Basic]:
+        if self._ones(symbols) is not False:
+            return []
+        smallest = symbols
+        for symbol in symbols:
+            fewer = [other for other in smallest if other != symbol]
+            if fewer and self._ones(fewer) is False:
+                smallest = fewer
+        found = {sympy.Mul(*smallest) > 1: None}
+        for symbol in smallest:
+            found |= dict.fromkeys(self._not_together([other for other in symbols if other != symbol]))
+        return list(found)
