@@ -1,26 +1,24 @@
 """One run of a model on fake tensors: which operators it calls, and what they cost."""
 
 import inspect
-import numbers
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack
 from dataclasses import fields, is_dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.modules import normalization
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopbook.compiling import eager_when_compiled
 from flopbook.counting import _recomputes
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.table import FOUND, MOVES
 from flopbook.tracing.frames import Cell, Frame, Frames
 from flopbook.tracing.letters import Letters
+from flopbook.tracing.replacing import surroundings
+from flopbook.tracing.twins import Twins
 
 _current_node = torch._C._current_autograd_node
 _DEVICE = torch.ops.prim.device.default
@@ -102,45 +100,6 @@ def tensors(value: Any) -> Iterator[Tensor]:
             yield from tensors(item)
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Whatever a model's code sets in PyTorch meanwhile is set back."""
-    dtype, device = torch.get_default_dtype(), torch.utils._device.CURRENT_DEVICE
-    try:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad(), eager_when_compiled():
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-        if torch.utils._device.CURRENT_DEVICE is not device:
-            torch.set_default_device(device)
-
-
-def _on_cpu() -> AbstractContextManager:
-    """New tensors are made on the CPU, as they are unless told; telling it costs time at every call."""
-    return torch.device("cpu") if torch.get_default_device().type != "cpu" else nullcontext()
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give `owner` another attribute meanwhile."""
-    own = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)
-
-
-def _sizes_as_numbers(stack: ExitStack) -> None:
-    """A letter passes for a number where somebody asks by its class, or wants a float, as `math.sqrt` does."""
-    stack.enter_context(replaced(normalization, "numbers", SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))))
-    stack.enter_context(replaced(torch.SymInt, "__float__", lambda size: torch.sym_float(size).__float__()))
-    stack.enter_context(replaced(torch.SymInt, "__deepcopy__", lambda size, memo: size))  # for models that clone layers
-
-
 class Run:
     """A model, built at given sizes and run once forward and backward.
 
@@ -152,15 +111,15 @@ class Run:
         The size of every letter.
     letters : Letters
         Answers questions about sizes that are letters.
+    twins : Twins
+        Knows the calls of modules that ran before.
     """
 
-    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], letters: Letters):
+    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], letters: Letters, twins: Twins):
         self.frames = Frames()
         counting = _Counting(self.frames, letters)
         with ExitStack() as stack:
-            stack.enter_context(undisturbed())
-            stack.enter_context(_on_cpu())
-            _sizes_as_numbers(stack)
+            stack.enter_context(surroundings())
             fake = FakeTensorMode(shape_env=letters, static_shapes=True, allow_non_fake_inputs=True)
             fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
             stack.enter_context(fake)
@@ -169,7 +128,7 @@ class Run:
                 arguments, named = _arguments(_call(inputs, sizes))
             if isinstance(model, nn.Module):
                 self.frames.name(model)
-            stack.enter_context(following(self.frames))
+            stack.enter_context(twins.standing_in(self.frames))
             stack.enter_context(counting)
             _backward(model(*arguments, **named))
         self.costs = self.frames.root.costs()
@@ -198,19 +157,3 @@ def _backward(answer: Any) -> None:
     results = [t for t in tensors(answer) if t.is_floating_point() and t.requires_grad]
     if results:
         torch.autograd.backward(results, [torch.ones_like(t) for t in results])
-
-
-@contextmanager
-def following(frames: Frames) -> Iterator[None]:
-    """Open a frame for every call of a module."""
-    plain = nn.Module._call_impl
-
-    def call(module, *arguments, **named):
-        frames.open(Frame(frames.path(module)))
-        try:
-            return plain(module, *arguments, **named)
-        finally:
-            frames.close()
-
-    with replaced(nn.Module, "_call_impl", call):
-        yield

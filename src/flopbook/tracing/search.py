@@ -1,6 +1,7 @@
 """Finding the formula: which letters stay letters, and which have to be sampled."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import sympy
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
@@ -12,6 +13,7 @@ from flopbook.tracing.frames import Costs
 from flopbook.tracing.letters import Divides, Fixes, Letters
 from flopbook.tracing.places import Place, raised
 from flopbook.tracing.running import Run
+from flopbook.tracing.twins import Twins, UnlikeError
 
 #: What PyTorch raises where it would need a tensor's values.
 DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode
@@ -58,14 +60,16 @@ class Search:
     def _start(self) -> None:
         self.letters = Letters(self.examples)
         self.nodes: dict[sympy.Symbol, list[int]] = {}
+        self._twins = Twins()
         self._runs: dict[frozenset, Run] = {}
 
     def run(self, held: Point) -> Run:
         """Run the model; letters that are not held stay letters."""
         key = frozenset(held.items())
-        if key not in self._runs:
-            sizes = {name: self.letters.size(meaning.subs(held)) for name, meaning in self.meaning.items()}
-            self._runs[key] = Run(self._build, self._inputs, sizes, self.letters)
+        sizes = {name: self.letters.size(meaning.subs(held)) for name, meaning in self.meaning.items()}
+        while key not in self._runs:
+            with suppress(UnlikeError):
+                self._runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._twins)
         return self._runs[key]
 
     def costs(self) -> Costs:

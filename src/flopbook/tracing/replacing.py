@@ -1,0 +1,73 @@
+"""What is other than usual in PyTorch while a model is traced, and how it is set back."""
+
+import logging
+import numbers
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses import fake_tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.modules import normalization
+
+from flopbook.compiling import eager_when_compiled
+
+
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """A letter passes for a number, and whatever a model's code sets in PyTorch meanwhile is set back."""
+    with ExitStack() as stack:
+        stack.enter_context(_state_kept())
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(eager_when_compiled())
+        if torch.get_default_device().type != "cpu":  # to name the usual device would take time at every call
+            stack.enter_context(torch.device("cpu"))
+        for owner, name, value in (
+            (normalization, "numbers", SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))),  # asks for a class
+            (torch.SymInt, "__float__", lambda size: float(torch.sym_float(size))),  # else math.sqrt takes an integer
+            (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
+            (FakeTensor, "__deepcopy__", _clone),
+            (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
+        ):
+            stack.enter_context(replaced(owner, name, value))
+        yield
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give `owner` another attribute meanwhile."""
+    own = vars(owner).get(name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
+
+
+@contextmanager
+def _state_kept() -> Iterator[None]:
+    dtype, device = torch.get_default_dtype(), torch.utils._device.CURRENT_DEVICE
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            if torch.utils._device.CURRENT_DEVICE is not device:
+                torch.set_default_device(device)
+
+
+def _clone(tensor: FakeTensor, memo: dict) -> Tensor:
+    if id(tensor) not in memo:
+        copy = tensor.detach().clone()
+        is_parameter = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
+    return memo[id(tensor)]
+
+
+logging.getLogger(f"{__name__}.silent").disabled = True
