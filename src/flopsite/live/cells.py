@@ -16,7 +16,7 @@ _TITLES = {"torch": "PyTorch", "matplotlib": "Matplotlib", "sklearn": "scikit-le
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell: the names it binds, and the packages that it or a cell it builds on needs and the page lacks."""
+    """A code cell: the names it binds, and what it or a cell it builds on needs and the page lacks."""
 
     index: int
     source: str
@@ -46,12 +46,14 @@ def read_cells(notebook: NotebookNode, src: Path) -> list[Cell]:
     """
     cells: list[Cell] = []
     origin: dict[str, Cell] = {}
+    files = notebook.metadata.get("flopbook", {}).get("data", [])
     indexes = {id(cell): index for index, cell in enumerate(notebook.cells)}
     for code in code_cells(notebook):
         try:
             found, needs = names(code.source), missing(code.source, src)
         except SyntaxError:  # a command of Jupyter's own, such as %timeit
             found, needs = Names(), {"IPython"}
+        needs |= {file for file in files if Path(file).name in code.source}
         inherited = (origin[name].needs for name in found.used & origin.keys())
         cell = Cell(indexes[id(code)], code.source, frozenset(needs).union(*inherited), found.bound)
         cells.append(cell)
