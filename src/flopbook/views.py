@@ -150,16 +150,23 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
-    """The same as HTML, with a caption."""
-    (corner, *head), *body = rows
-    headings = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in (corner, *head))
+    """The same as HTML, with a caption; columns of numbers are marked."""
+    head, *body = rows
+    kinds = [' class="number"' if all(_is_number(row[n]) for row in body) else "" for n in range(len(head))]
+    headings = "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, head, strict=True))
     lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], cells, strict=True))
+        + "</tr>"
         for name, *cells in body
     )
     return (
         f"<table><caption>{escape(caption)}</caption><thead><tr>{headings}</tr></thead><tbody>{lines}</tbody></table>"
     )
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("+-")[:1].isdigit()
 
 
 def html_of(counted: Breakdown) -> str:

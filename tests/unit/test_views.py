@@ -88,7 +88,7 @@ def test_html_folds_and_holds_the_same_numbers(counted):
     assert html.count("<details") == html.count("</details>") == 5  # operators, modules; the step, Net and its body
     assert "<caption>FLOPs, counted</caption>" in html
     assert "<summary><strong>Net</strong> · parameters 85 · MACs 640 · forward 1,280 (100.0%)" in html
-    assert '<th scope="row">aten::addmm</th><td>1</td><td>1,280</td>' in html
+    assert '<th scope="row">aten::addmm</th><td class="number">1</td><td class="number">1,280</td>' in html
 
 
 def test_html_is_well_formed(counted):
