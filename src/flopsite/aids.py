@@ -5,19 +5,13 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 
+from flopsite.course import lectures
 from flopsite.letters import letters_in, meanings
 
 _WORDS_PER_MINUTE = 200
 _SECONDS_PER_FORMULA = 5  # to read; what it takes to understand one is the reader's own affair
 _SECONDS_PER_CODE_LINE = 3
-_COURSE = "lectures/"
-
-
-def course(env: BuildEnvironment) -> list[str]:
-    """The lectures in their order."""
-    return sorted(docname for docname in env.found_docs if docname.startswith(_COURSE))
 
 
 def reading_minutes(page: nodes.document) -> int:
@@ -39,9 +33,9 @@ def _orient(app: Sphinx, docname: str, template: str, context: dict[str, Any], d
     """Tell the page's template; pages that the build makes have no source and no place."""
     if doctree is None:
         return
-    lectures, meaning = course(app.env), meanings(app.env, docname)
+    course, meaning = lectures(app.env), meanings(app.env, docname)
     context["page_line"] = {
-        "place": f"Lecture {lectures.index(docname) + 1} of {len(lectures)}" if docname in lectures else None,
+        "place": f"Lecture {course.index(docname) + 1} of {len(course)}" if docname in course else None,
         "minutes": reading_minutes(doctree),
         "letters": {letter: meaning[letter] for letter in letters_in(context["body"])},
     }

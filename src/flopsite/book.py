@@ -52,8 +52,14 @@ class Book(Domain):
 
     name = "book"
     label = "Book"
-    data_version = 1  # to be raised with every change of what is kept
-    initial_data: ClassVar[dict[str, Any]] = {"settings": {}, "formulas": {}, "seconds": {}, "late": set()}
+    data_version = 2  # to be raised with every change of what is kept
+    initial_data: ClassVar[dict[str, Any]] = {
+        "settings": {},
+        "promises": {},
+        "formulas": {},
+        "seconds": {},
+        "late": set(),
+    }
 
     def setup(self) -> None:
         super().setup()
@@ -70,7 +76,8 @@ class Book(Domain):
         formulas = self.data["formulas"]
         for name in [name for name, box in formulas.items() if box["docname"] == docname]:
             del formulas[name]
-        self.data["settings"].pop(docname, None)
+        for kept in ("settings", "promises"):
+            self.data[kept].pop(docname, None)
         self.data["seconds"].pop(docname, None)
         self.data["late"].discard(docname)
 
