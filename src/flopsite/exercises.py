@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from html import escape
 from typing import Any, ClassVar
 
@@ -26,8 +27,9 @@ _HTML = """\
 """
 _FIELD = """\
 <p class="answer"><label for="{id}">{label}</label>
-<input id="{id}" name="{name}" autocomplete="off" autocapitalize="off" spellcheck="false">{button}</p>"""
+<input id="{id}" name="{name}" autocomplete="off" autocapitalize="off" spellcheck="false"{more}</p>"""
 _BUTTON = "<button>Check</button>"
+_VERDICTS = '<datalist id="verdicts"><option value="right"></option><option value="not decidable"></option></datalist>'
 
 
 class Form(nodes.General, nodes.Element):
@@ -83,15 +85,23 @@ def _title_before(cell: nodes.Element) -> re.Match[str] | None:
 
 def _visit_form(writer: HTML5Translator, node: Form) -> None:
     name = nodes.make_id(f"exercise {node['words']}")
-    title = f'<span class="visually-hidden"> to exercise {node["number"]}, {escape(node["words"])}</span>'
-    claims = node["form"].get("claims")
-    fields = (
-        [(claim, f"Claim {claim}", "") for claim in claims] if claims else [("answer", f"Your answer{title}", _BUTTON)]
+    writer.body.append(
+        _HTML.format(id=name, form=escape(json.dumps(node["form"])), fields="\n".join(_fields(name, node)))
     )
-    html = [_FIELD.format(id=f"{name}-{key}", name=key, label=label, button=button) for key, label, button in fields]
-    html += [f"<p>{_BUTTON}</p>"] if claims else []
-    writer.body.append(_HTML.format(id=name, form=escape(json.dumps(node["form"])), fields="\n".join(html)))
     raise nodes.SkipNode
+
+
+def _fields(name: str, node: Form) -> Iterator[str]:
+    """One field for the answer, or one for each claim of an audit."""
+    claims = node["form"].get("claims")
+    if claims is None:
+        title = f"exercise {node['number']}, {escape(node['words'])}"
+        label = f'Your answer<span class="visually-hidden"> to {title}</span>'
+        yield _FIELD.format(id=f"{name}-answer", name="answer", label=label, more=f">{_BUTTON}")
+        return
+    for claim in claims:
+        yield _FIELD.format(id=f"{name}-{claim}", name=claim, label=f"Claim {claim}", more=' list="verdicts">')
+    yield f"{_VERDICTS}<p>{_BUTTON}</p>"
 
 
 def _skip(writer: nodes.NodeVisitor, node: Form) -> None:

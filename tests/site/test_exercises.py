@@ -1,12 +1,12 @@
 """Exercises on their pages: right in every spelling, wrong with its hint, kept by the reader's own browser."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser import MISSING, chromium, find_chromium, served
+from tests.browser import MISSING, find_chromium
+from tests.site.test_browser import AXE, axe_violations
 
 pytestmark = [
     pytest.mark.skipif(not find_chromium(), reason=MISSING),
@@ -24,29 +24,6 @@ for (const name of ["getItem", "setItem"]) {
     return allowed.call(this, key, value);
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address(site) -> Iterator[str]:
-    with served(site) as address:
-        yield address
-
-
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    """A page of a reader who comes for the first time; an error in its scripts fails the test."""
-    errors: list[str] = []
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
-    assert errors == []
 
 
 def answer(page: Page, exercise: str, text: str) -> str:
@@ -86,7 +63,7 @@ def test_a_form_is_labelled_and_its_verdict_is_announced(page, address):
 
 def test_progress_survives_a_reload_and_can_be_erased(page, address):
     page.goto(f"{address}/{LECTURE}")
-    section, link = page.locator("#exercises > .progress"), page.locator(f".sidebar-tree a[href='#']")
+    section, link = page.locator("#exercises > .progress"), page.locator(".sidebar-tree a[href='#']")
     expect(section).to_have_text("0 of 4 done")
     answer(page, BRACKETS, "2BR(D+K)")
     page.reload()
@@ -129,6 +106,21 @@ def test_without_javascript_a_word_says_so(browser, address):
         page = context.new_page()
         page.goto(f"{address}/{LECTURE}")
         expect(page.locator(f"{BRACKETS} noscript")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdicts_and_progress_keep_nobody_out(page, address, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{address}/{LECTURE}")
+    answer(page, BRACKETS, "2BR(D+K)")
+    answer(page, LAYER, "2 * 4096 * 11008")
+    page.locator(".question input[data-right]").first.check()
+    page.locator(".question input[data-right]").first.press("ArrowDown")
+    page.locator(".question input[data-right]").nth(1).check()
+    page.add_script_tag(path=AXE)
+    assert axe_violations(page) == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_every_exercise_takes_its_right_answer_and_knows_its_wrong_ones(page, address, pages):

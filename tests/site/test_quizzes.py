@@ -5,7 +5,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Page, expect
 
 from tests.browser import MISSING, find_chromium
-from tests.site.test_exercises import LECTURE, address, browser, page  # noqa: F401  (fixtures)
+from tests.site.test_exercises import LECTURE
 
 pytestmark = [
     pytest.mark.skipif(not find_chromium(), reason=MISSING),
@@ -36,7 +36,7 @@ def test_the_right_answer_is_not_always_at_the_same_place(site, pages):
     assert places >= {"0", "1", "2"}
 
 
-def test_every_answer_gets_its_reason(page: Page, address, pages):  # noqa: F811
+def test_every_answer_gets_its_reason(page: Page, address, pages):
     for name in lectures(pages):
         page.goto(f"{address}/{name}")
         for question in page.locator(".question").all():
@@ -48,7 +48,7 @@ def test_every_answer_gets_its_reason(page: Page, address, pages):  # noqa: F811
         expect(page.locator("#quiz > .progress")).to_have_text(f"{total} of {total} done")
 
 
-def test_a_question_works_by_keyboard_and_unfolds_the_other_reasons(page: Page, address):  # noqa: F811
+def test_a_question_works_by_keyboard_and_unfolds_the_other_reasons(page: Page, address):
     page.goto(f"{address}/{LECTURE}")
     question = page.get_by_role("group", name="The FLOPs become")
     said, details = question.get_by_role("status"), question.locator("details")
@@ -64,7 +64,7 @@ def test_a_question_works_by_keyboard_and_unfolds_the_other_reasons(page: Page, 
     assert details.get_attribute("open") is None
 
 
-def test_a_right_answer_survives_a_reload_and_a_wrong_one_does_not(page: Page, address):  # noqa: F811
+def test_a_right_answer_survives_a_reload_and_a_wrong_one_does_not(page: Page, address):
     page.goto(f"{address}/{LECTURE}")
     questions = page.locator(".question")
     questions.nth(0).locator("input[data-right]").check()
@@ -76,7 +76,7 @@ def test_a_right_answer_survives_a_reload_and_a_wrong_one_does_not(page: Page, a
     expect(page.locator("#quiz > .progress")).to_have_text("1 of 5 done")
 
 
-def test_without_javascript_the_reasons_unfold(browser, address):  # noqa: F811
+def test_without_javascript_the_reasons_unfold(browser, address):
     with browser.new_context(java_script_enabled=False) as context:
         bare = context.new_page()
         bare.goto(f"{address}/{LECTURE}")

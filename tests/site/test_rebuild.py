@@ -146,6 +146,15 @@ FAULTS = {
     "formula": ("$\\frac{1}$", "KaTeX parse error"),
     "stderr": ("```{code-cell}\nimport sys\nprint('oh', file=sys.stderr)\n```", "the cell writes to stderr"),
     "figure": ("```{code-cell}\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);\n```", "image: {alt: ...}"),
+    "question": (
+        ":::{question} Why?\n[x] So.\n: It is.\n\n[ ] No.\n:::",
+        "11: WARNING: the answer 'No.' has no reason",
+    ),
+    "exercise": (
+        "```{code-cell}\nfrom IPython.display import display\n"
+        "display({'application/vnd.flopbook.exercise+json': dict(right='1')}, raw=True)\n```",
+        "this exercise has no title",
+    ),
     "kernel": ("```{code-cell}\nimport os\nos.kill(os.getpid(), 9)\n```", "code cell 1 failed"),
 }
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flopbook.axes import B, D, K, axis
-from flopbook.exercises import Exercise
+from flopbook.exercises import FORM, Exercise, Verdict
 from flopbook.reading import ReadingError, read
 
 PRODUCT = Exercise(2 * B * D * K, hints={"BDK": "Each is 2 FLOPs.", "2BD": "And the columns?"})
@@ -201,3 +201,17 @@ def test_a_verdict_shows_itself_escaped():
     verdict = Exercise(1).check("<b>")
     assert "<b>" not in verdict._repr_html_() and verdict._repr_html_().startswith("<p><strong>Not yet.</strong> ")
     assert Exercise(1).check(1)._repr_html_() == "<p><strong>Right.</strong></p>"
+
+
+def test_a_verdict_brings_along_what_the_site_asks_with():
+    assert PRODUCT.check("BDK")._repr_mimebundle_() == {FORM: PRODUCT.form()}
+    assert RATIO.form()["exactly"] == "Exactly it is 8285/4357, about 1.90154."
+    assert Verdict(True, "")._repr_mimebundle_() == {}
+
+
+def test_a_formula_is_quoted_as_it_was_read():
+    assert PRODUCT.check("K 3BD²").message.startswith("I read K*3*B*D^2. At B = 2")
+    assert PRODUCT.check("2BDK GFLOPs").message.startswith("I read (2*B*D*K)*10^9. At B = 2")
+    assert PRODUCT.check("1/(B - 2)").message.startswith(
+        "I read 1/(B - 2). At B = 2, D = 3, K = 5 that divides by zero"
+    )
