@@ -61,7 +61,7 @@ def _data(cells: dict[str, str | None]) -> nodes.raw:
 
 
 def _engine(app: Sphinx) -> Path:
-    return Path(app.outdir) / "_static" / "live"
+    return Path(app.outdir) / "_static" / "live" / "engine"
 
 
 def _bring(app: Sphinx) -> None:
@@ -72,10 +72,12 @@ def _bring(app: Sphinx) -> None:
 def _equip(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     body = context.get("body", "")
     if f'id="{_DATA}"' in body:
-        attributes: dict[str, Any] = {"loading_method": "defer", "data-bytes": str(engine.size(_engine(app)))}
-        app.add_js_file("live.js", **attributes)
+        size: dict[str, Any] = {"data-bytes": str(engine.size(_engine(app)))}
+        for script in ("colours", "outputs", "cells"):
+            app.add_js_file(f"live/{script}.js", loading_method="defer")
+        app.add_js_file("live/session.js", loading_method="defer", **size)
     if f'id="{_DATA}"' in body or 'class="cell-tools"' in body:
-        app.add_css_file("live.css")
+        app.add_css_file("live/live.css")
 
 
 def setup(app: Sphinx) -> None:

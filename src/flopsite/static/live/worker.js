@@ -1,5 +1,5 @@
 // Python, beside the page: the page stays quick, and a cell without end can be stopped with its worker.
-const engine = new URL("live/", import.meta.url);
+const engine = new URL("engine/", import.meta.url);
 
 // Pyodide fetches its own files: count what arrives, and take no part of an older edition from the browser's cache.
 const plainFetch = fetch;
@@ -39,6 +39,7 @@ async function start() {
 }
 
 const started = start();
+started.catch(() => {}); // the first run says so
 addEventListener("message", async ({ data: { page, wanted } }) => {
   try {
     (await started)(JSON.stringify(page), wanted);

@@ -1,0 +1,106 @@
+// The session of a page: a worker that starts with the first run, and the cells that are run in it.
+(() => {
+  const { live } = globalThis.flopbook;
+  const script = document.currentScript;
+  const file = (name) => new URL(name, script.src);
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
+
+  let worker = null;
+  let received = 0; // bytes
+  let queue = []; // cells that were asked to run; the first one is running
+  let current = null; // the cell whose outputs arrive: the first one, or one it builds on
+  let began = 0;
+  let outcome = "";
+
+  function run(cell) {
+    if (location.protocol === "file:") {
+      cell.say("Browsers run Python only on pages that are served: type `make serve` in the book's folder.");
+      return;
+    }
+    queue.push(cell);
+    cell.say(worker ? "Waiting" : "Loading Python, once for this page");
+    worker ??= startWorker();
+    const [target, page] = [worker, Object.fromEntries([...cells.values()].map(({ id, source }) => [id, source]))];
+    loadKatex().then(() => target.postMessage({ page, wanted: cell.id }), (error) => end(error.message));
+  }
+
+  function startWorker() {
+    received = 0;
+    const started = new Worker(file("worker.js"), { type: "module" });
+    started.addEventListener("message", ({ data }) => {
+      if (started === worker) hear[data.kind](data.content, queue[0]); // the last words of a stopped one come too late
+    });
+    started.addEventListener("error", (event) => {
+      event.preventDefault();
+      end(`Python could not be loaded. ${event.message ?? "A file of the site is missing."}`);
+    });
+    return started;
+  }
+
+  function end(words) {
+    worker?.terminate();
+    worker = current = null;
+    const stopped = queue;
+    queue = [];
+    for (const cell of stopped) cell.say(words);
+  }
+
+  const stop = () => end("Stopped. All names are gone; the next run makes those it needs anew.");
+
+  let katexLoaded = null;
+  const loadKatex = () =>
+    (katexLoaded ??= new Promise((resolve, reject) => {
+      const tag = document.createElement("script");
+      tag.src = file("engine/katex.min.js");
+      tag.onload = resolve;
+      tag.onerror = () => {
+        katexLoaded = null;
+        reject(new Error("KaTeX, which sets the formulas, could not be loaded."));
+      };
+      document.head.append(tag);
+    }));
+
+  // What a cell above says is on the page already, unless the reader has changed it.
+  const isChanged = (cell) => cell instanceof live.Cell && cell.source !== cell.original;
+  const speaks = (wanted) => current && (current === wanted || isChanged(current));
+
+  const hear = {
+    received(bytes, wanted) {
+      received += bytes;
+      wanted.progress.textContent = `${megabytes(received)} of ${megabytes(Number(script.dataset.bytes))} MB`;
+    },
+    loaded: (_, wanted) => wanted.say("Importing SymPy"),
+    running(id, wanted) {
+      if (speaks(wanted)) current.end();
+      current = cells.get(id);
+      if (speaks(wanted)) current.begin();
+      if (current === wanted) began = performance.now();
+      outcome = "";
+      wanted.say(current === wanted ? "Running" : "Running the cells above");
+    },
+    stream: (content, wanted) => speaks(wanted) && current.print(content),
+    show: (bundle, wanted) => speaks(wanted) && current.put(live.value(bundle)),
+    error(content, wanted) {
+      if (current !== wanted) wanted.begin();
+      wanted.put(live.text("traceback", content));
+      outcome = current === wanted ? "Stopped by an error" : "Stopped by an error in a cell above";
+    },
+    done(_, wanted) {
+      if (speaks(wanted)) current.end();
+      current = null;
+      queue.shift();
+      wanted.say(outcome || `Done in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    },
+    failed: (message) => end(`Python has stopped. ${message}`),
+  };
+
+  const runner = { run, stop, has: (cell) => queue.includes(cell) };
+  const data = JSON.parse(document.getElementById("live-cells").textContent);
+  let number = 0;
+  const cells = new Map(
+    Object.entries(data).map(([id, source]) => [
+      id,
+      source === null ? new live.Cell(id, ++number, runner) : { id, source }, // the page does not show all
+    ]),
+  );
+})();
