@@ -66,8 +66,8 @@ def visit(page: Page, address: str) -> Visit:
     return seen
 
 
-def axe_violations(page: Page) -> list[str]:
-    found = page.evaluate("axe.run().then(result => result.violations)")
+def axe_violations(page: Page, within: str = "document") -> list[str]:
+    found = page.evaluate(f"axe.run({within}).then(result => result.violations)")
     return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"][:3]]
 
 

@@ -169,7 +169,12 @@ def test_every_error_is_told(told, source, words):
 
 def test_outputs_come_in_order_and_printing_ends(told):
     told.run({"a": "print(1)\ndisplay(2)\nimport sys\nprint(3, file=sys.stderr)\n4"}, "a")
-    assert told[1:] == [("stream", "1\n"), ("show", {"text/plain": "2"}), ("stream", "3\n"), ("show", {"text/plain": "4"})]
+    assert told[1:] == [
+        ("stream", "1\n"),
+        ("show", {"text/plain": "2"}),
+        ("stream", "3\n"),
+        ("show", {"text/plain": "4"}),
+    ]
     told.run({"a": "for _ in range(100_000): print('again')"}, "a")
     assert 50_000 < len("".join(told.said("stream"))) < 50_100
     told.run({"a": "5;"}, "a")
