@@ -42,13 +42,8 @@ def answers(site, pages):
     modules = [path.removesuffix(".py").replace("/", ".") for path in own_sources(ROOT / "src")]
     imports = "\n".join(f"import {module.removesuffix('.__init__')}" for module in modules)
     question = book | {"all modules": {"cells": {"imports": imports}, "wanted": ["imports"]}}
-    run = subprocess.run(
-        [NODE, SCRIPT, site / "_static" / "live" / "engine"],
-        input=json.dumps(question),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [NODE, SCRIPT, site / "_static" / "live" / "engine"]
+    run = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=True)
     return json.loads(run.stdout)
 
 
@@ -62,10 +57,7 @@ def test_live_cells_say_what_they_said_in_the_build(answers):
     for cell, text in said({cell.split()[0] for cell in answers if "cell-" in cell}):
         built[cell] = built.get(cell, "") + text
     here = {cell: "".join(plain(told)) for cell, told in answers.items()}
-    different = {
-        cell: (text, built.get(cell, "")) for cell, text in here.items() if not same(text, built.get(cell, ""))
-    }
-    assert different == {}
+    assert {cell: text for cell, text in here.items() if not same(text, built.get(cell, ""))} == {}
 
 
 def plain(told):

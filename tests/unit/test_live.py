@@ -5,6 +5,7 @@ from zipfile import ZipFile
 
 import nbformat
 import pytest
+import sympy
 
 from flopsite.live.cells import read_cells
 from flopsite.live.engine import archive, own_sources
@@ -67,8 +68,8 @@ def test_what_a_cell_needs_comes_with_the_names_it_uses(sources, wanting):
 
 def test_a_file_that_the_page_names_is_not_there_in_the_browser():
     notebook = page("open('data/table.json')", "open('other.json')")
-    notebook.metadata["flopbook"] = {"data": ["reference/data/table.json"]}
-    assert [cell.wanting for cell in read_cells(notebook, SRC)] == ["a file of the book", ""]
+    notebook.metadata["flopbook"] = {"data": ["data/table.json"]}
+    assert [cell.wanting for cell in read_cells(notebook, SRC)] == ["data/table.json", ""]
 
 
 class Told(list):
@@ -182,8 +183,6 @@ def test_outputs_come_in_order_and_printing_ends(told):
 
 
 def test_a_value_shows_itself_as_in_a_notebook():
-    import sympy
-
     assert bundle(sympy.Symbol("x") ** 2) == {"text/plain": "x**2", "text/latex": "$\\displaystyle x^{2}$"}
     assert set(bundle(sympy.Symbol)) == {"text/plain"}
     assert bundle({"b" * 50: 1, "a" * 50: 2})["text/plain"].count("\n") == 1
