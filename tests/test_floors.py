@@ -32,6 +32,7 @@ PLACES = {
     "elementwise": ("predicting", 1),
     "update_rules": ("predicting", 1),
     "models": ("predicting", 1),
+    "planning": ("predicting", 2),
     "efficiency": ("predicting", 1),
     "exercises": ("predicting", 1),
     "auditing": ("predicting", 1),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["DEVICES", "Device"]
+__all__ = ["DEVICES", "Device", "peaks"]
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,14 @@ DEVICES = {
         ),
     )
 }
+
+
+def peaks() -> dict[str, float]:
+    """Dense peak in FLOP/s of every device at every format.
+
+    Examples
+    --------
+    >>> peaks()["H100 SXM, bf16"]
+    989400000000000.0
+    """
+    return {f"{d.name}, {name}": peak for d in DEVICES.values() for name, peak in d.peak_flop_per_s.items()}

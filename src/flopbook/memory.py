@@ -20,6 +20,7 @@ __all__ = [
     "Formats",
     "State",
     "TrainingMemory",
+    "bytes_held",
     "elements",
     "kept",
     "training_memory",
@@ -190,15 +191,38 @@ def training_memory(  # noqa: PLR0913  (each is a kind of bytes)
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"{optimizer!r} is no optimizer whose state is known: write one of {', '.join(OPTIMIZERS)}")
-    moments, counters = OPTIMIZERS[optimizer]
     trained = [*_trained(step), *map(Tensor.parse, biases)]
-    parameters = elements(trained)
-    state = parameters * (moments * formats.moments + formats.master) + _COUNTER_BYTES * counters * len(trained)
     activations = elements([*kept(step, frozen), *map(Tensor.parse, also_kept)])
+    held = bytes_held(elements(trained), len(trained), activations, OPTIMIZERS[optimizer], formats)
+    untrained = formats.parameters * elements(_frozen(step, frozen))
+    return held._replace(parameters=sympy.expand(held.parameters + untrained))
+
+
+def bytes_held(
+    parameters: sympy.Expr, tensors: sympy.Expr | int, activations: sympy.Expr, state: State, formats: Formats
+) -> TrainingMemory:
+    """Bytes of so many trained numbers in so many tensors, and of what is kept for the backward pass.
+
+    Parameters
+    ----------
+    parameters, tensors, activations : sympy.Expr
+        How many there are.
+    state : State
+        What the optimizer keeps, such as ``OPTIMIZERS["AdamW"]``.
+    formats : Formats
+        Bytes of one number of each kind.
+
+    Examples
+    --------
+    >>> from flopbook.axes import B, D, N
+    >>> bytes_held(N, 8, B * D, OPTIMIZERS["AdamW"], MIXED)
+    TrainingMemory(parameters=2*N, gradients=2*N, optimizer=12*N + 32, activations=2*B*D)
+    """
+    per_parameter = state.moments * formats.moments + formats.master
     return TrainingMemory(
-        parameters=sympy.expand(formats.parameters * (parameters + elements(_frozen(step, frozen)))),
+        parameters=sympy.expand(formats.parameters * parameters),
         gradients=sympy.expand(formats.gradients * parameters),
-        optimizer=sympy.expand(state),
+        optimizer=sympy.expand(parameters * per_parameter + _COUNTER_BYTES * state.counters * tensors),
         activations=sympy.expand(formats.activations * activations),
     )
 

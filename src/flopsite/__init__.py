@@ -1,4 +1,4 @@
-"""What the site adds to Sphinx: executed pages, boxed formulas, figures, notebooks to take away.
+"""What the site adds to Sphinx: executed pages, boxed formulas, calculators, figures, notebooks to take away.
 
 Of flopbook it imports the predicting side alone; a page's cells run in a kernel of their own.
 """
@@ -14,6 +14,7 @@ from flopsite import (  # noqa: E402
     access,
     aids,
     book,
+    calculators,
     course,
     exercises,
     folding,
@@ -38,6 +39,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         course,
         folding,
         formulas,
+        calculators,
         exercises,
         quizzes,
         live,

@@ -48,15 +48,17 @@ class LateDirective(SphinxDirective):
 
 
 class Book(Domain):
-    """Settings, formulas, seconds and late places of all pages, kept from one build to the next."""
+    """Settings, formulas, calculators, seconds and late places of all pages, kept from one build to the next."""
 
     name = "book"
     label = "Book"
-    data_version = 2  # to be raised with every change of what is kept
+    data_version = 3  # to be raised with every change of what is kept
     initial_data: ClassVar[dict[str, Any]] = {
         "settings": {},
         "promises": {},
         "formulas": {},
+        "plans": {},
+        "calculators": {},
         "seconds": {},
         "late": set(),
     }
@@ -73,10 +75,10 @@ class Book(Domain):
         return cast(Book, env.get_domain(cls.name))
 
     def clear_doc(self, docname: str) -> None:
-        formulas = self.data["formulas"]
-        for name in [name for name, box in formulas.items() if box["docname"] == docname]:
-            del formulas[name]
-        for kept in ("settings", "promises"):
+        for boxes in (self.data["formulas"], self.data["plans"]):
+            for name in [name for name, box in boxes.items() if box["docname"] == docname]:
+                del boxes[name]
+        for kept in ("settings", "promises", "calculators"):
             self.data[kept].pop(docname, None)
         self.data["seconds"].pop(docname, None)
         self.data["late"].discard(docname)

@@ -15,17 +15,26 @@ from flopsite.book import Book, Late, LateDirective
 from flopsite.tables import table
 
 FORMULA = "application/vnd.flopbook.formula+json"
+PLAN = "application/vnd.flopbook.plan+json"
 INDEX = "formula-index"
 
 
 class FormulaRenderer:
     """myst-nb's renderer of outputs that carry a formula."""
 
-    mime_priority_overrides: ClassVar = [("*", FORMULA, 1)]
+    mime_priority_overrides: ClassVar = [("*", FORMULA, 1), ("*", PLAN, 1)]
 
     @staticmethod
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
-        """Return the box and note its formula for the index, or None for another kind of output."""
+        """Return the box and note its formula for the index, or None for another kind of output.
+
+        A plan, which is many formulas, becomes a table, and is noted for calculators.
+        """
+        if data.mime_type == PLAN and not inline:
+            env = renderer.renderer.sphinx_env
+            Book.of(env).data["plans"][data.content["name"]] = {**data.content, "docname": env.docname}
+            rows = [[[nodes.Text(title)], [nodes.math("", latex)]] for title, _, _, latex in data.content["rows"]]
+            return [table(["What", "Formula"], rows)]
         if data.mime_type != FORMULA or inline:
             return None
         formula = data.content

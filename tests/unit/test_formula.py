@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+import sympy
 
 from flopbook.axes import B, D, K
 from flopbook.formula import WITNESSES, boxed
@@ -61,8 +62,10 @@ def test_a_notebook_gets_data_html_and_text():
         "name": "matmul",
         "title": "A matrix product",
         "latex": "2 B D K",
+        "expression": sympy.srepr(2 * B * D * K),
         "when": "each sum has D terms",
         "sizes": "B = 4, D = 3, K = 2",
+        "start": {"B": 4, "D": 3, "K": 2},
         "value": "48",
         "witnesses": ["counted"],
     }

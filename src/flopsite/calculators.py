@@ -1,0 +1,98 @@
+"""Calculators: `{calculator} name` lets the reader turn the sizes of a formula that is boxed above on its page.
+
+    ```{calculator} matmul
+    :time: H100 SXM, bf16
+    :curve: B
+
+    B: 1 to 65536, at 64
+    D, the width that is summed over: 1 to 65536
+    ```
+
+Several names make several rows. A line in the body gives a size its meaning, its range and its start. What is left
+out comes from the book: the meaning from its letters, the start from the box. The JavaScript is printed from the very
+expression that the box shows, and lies in one file for each page.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from flopsite.book import Book
+
+logger = logging.getLogger(__name__)
+
+
+class CalculatorDirective(SphinxDirective):
+    """Reads `{calculator}`; whatever is wrong fails the build, with its line."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec: ClassVar = {
+        "unit": directives.unchanged,
+        "time": directives.unchanged,
+        "curve": directives.unchanged,
+        "bars": directives.flag,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        # They load SymPy, which a build that reads no calculator need not wait for.
+        from flopsite import panels, turning  # noqa: PLC0415
+
+        for module in turning.SOURCES:
+            self.env.note_dependency(module)
+        try:
+            calculator = turning.read(self._boxes(), self.options, list(self.content))
+            script = turning.script(calculator)
+            scripts = Book.of(self.env).data["calculators"].setdefault(self.env.docname, {})
+            if calculator.name in scripts:
+                raise turning.CalculatorError(f"{calculator.name!r} is on this page already: leave one of the two out")
+        except turning.CalculatorError as error:
+            line = self.lineno if error.line is None else self.content_offset + 1 + error.line
+            place = (self.env.docname, line)
+            logger.warning("calculator: %s", error, type="flopsite", subtype="calculator", location=place)
+            return []
+        scripts[calculator.name] = script
+        return panels.panel(calculator)
+
+    def _boxes(self) -> dict[str, dict[str, Any]]:
+        """What the names in the argument stand for; a box is known when the page has been read to here."""
+        from flopsite.turning import CalculatorError  # noqa: PLC0415
+
+        data = Book.of(self.env).data
+        here = {
+            name: box
+            for name, box in {**data["formulas"], **data["plans"]}.items()
+            if box["docname"] == self.env.docname
+        }
+        names = self.arguments[0].split()
+        for name in names:
+            if name not in here:
+                known = ", ".join(here) or "none"
+                raise CalculatorError(f"no formula named {name!r} is boxed above on this page: those are {known}")
+        return {name: here[name] for name in names}
+
+
+def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Write what a page's calculators compute, before Sphinx asks for the file's checksum."""
+    scripts = Book.of(app.env).data["calculators"].get(docname)
+    if not scripts:
+        return
+    file = f"calculators/{docname}.js"
+    target = Path(app.outdir) / "_static" / file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\n".join(["window.calculators = {};", *scripts.values()]), "utf-8")
+    for script in (*(f"calculator/{name}.js" for name in ("exact", "sizes", "drawing")), file, "calculator/panel.js"):
+        app.add_js_file(script, loading_method="defer")
+    app.add_css_file("calculator/panel.css")
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive, and what brings its scripts to the pages that have it."""
+    app.add_directive("calculator", CalculatorDirective)
+    app.connect("html-page-context", _add_scripts)

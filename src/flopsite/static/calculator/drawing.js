@@ -1,0 +1,93 @@
+// The curve of a calculator: results over one size, on axes that are logarithmic where the values span magnitudes.
+const drawing = (() => {
+  const margin = { left: 64, right: 14, top: 26, bottom: 40 };
+  const plotHeight = 200;
+  const legendHeight = 18;
+  const dashes = ["none", "7 4", "2 3", "9 3 2 3"];
+  const number = ([n, d]) => Number(n) / Number(d);
+
+  const make = (name, attributes, text = "") => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value);
+    element.textContent = text;
+    return element;
+  };
+
+  // The values to label: decades, or five from end to end.
+  const ticks = (low, high, logarithmic) => {
+    if (!logarithmic) return [0, 1, 2, 3, 4].map((part) => low + (part * (high - low)) / 4);
+    const first = Math.ceil(Math.log10(low) - 1e-9);
+    const last = Math.floor(Math.log10(high) + 1e-9);
+    const step = Math.max(1, Math.ceil((last - first) / 5));
+    return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => 10 ** (first + i * step));
+  };
+
+  // Places of the values between two ends, and what to label.
+  const axis = (values, from, to) => {
+    const low = Math.min(...values);
+    const high = Math.max(...values);
+    const logarithmic = low > 0 && high / low > 50;
+    const map = logarithmic ? Math.log10 : (value) => value;
+    const span = map(high) - map(low) || 1;
+    const place = (value) => from + ((map(value) - map(low)) / span) * (to - from);
+    return { place, ticks: high > low ? ticks(low, high, logarithmic) : [low] };
+  };
+
+  const label = (value, unit) => {
+    const scale = 10n ** 12n;
+    const fraction = Math.abs(value) < 1e6 ? [BigInt(Math.round(value * 1e12)), scale] : [BigInt(Math.round(value)), 1n];
+    const [, digits, prefix] = /^(.*?)( \D?)?$/.exec(exact.short(exact.value(fraction), unit).slice(0, -unit.length || undefined));
+    return digits.replace(/\.0+$|(?<=\.\d+)0+$/, "") + (prefix ?? "").trimEnd();
+  };
+
+  const grid = (svg, x, y, width, top, unit) => {
+    const bottom = top + plotHeight;
+    for (const value of x.ticks) {
+      svg.append(make("line", { class: "grid", x1: x.place(value), x2: x.place(value), y1: top, y2: bottom }));
+      svg.append(make("text", { x: x.place(value), y: bottom + 16, "text-anchor": "middle" }, label(value, "")));
+    }
+    for (const value of y.ticks) {
+      svg.append(make("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y.place(value), y2: y.place(value) }));
+      svg.append(make("text", { x: margin.left - 6, y: y.place(value) + 4, "text-anchor": "end" }, label(value, unit)));
+    }
+  };
+
+  const legend = (svg, titles) => titles.forEach((title, line) => {
+    const y = legendHeight * (line + 0.5);
+    svg.append(make("line", { class: "line", x1: margin.left, x2: margin.left + 30, y1: y, y2: y, "stroke-dasharray": dashes[line % 4] }));
+    svg.append(make("text", { x: margin.left + 38, y: y + 4 }, title));
+  });
+
+  const tell = (letter, stops, lines, unit) => {
+    const told = lines.map(([title, values]) => {
+      const [first, ...others] = values.filter((value) => value).map((value) => exact.short(value, unit));
+      return `${title}: from ${first} to ${others.at(-1)}`;
+    });
+    return `Curve over ${letter} from ${exact.thousands(stops[0])} to ${exact.thousands(stops.at(-1))}. ${told.join("; ")}.`;
+  };
+
+  // `lines` are [title, [value, ...]] with a value for each of `stops`; `now` is the size that is set.
+  const curve = (box, letter, stops, lines, now, unit) => {
+    const width = Math.max(box.clientWidth, 240);
+    const top = margin.top + (lines.length > 1 ? legendHeight * lines.length : 0);
+    const bottom = top + plotHeight;
+    const sizes = stops.map(Number);
+    const x = axis(sizes, margin.left, width - margin.right);
+    const y = axis(lines.flatMap(([, values]) => values.filter((value) => value).map(number)), bottom, top);
+    const svg = make("svg", { width, height: bottom + margin.bottom, role: "img" });
+    svg.setAttribute("aria-label", tell(letter, stops, lines, unit));
+    grid(svg, x, y, width, top, unit);
+    lines.forEach(([, values], line) => {
+      const points = sizes.flatMap((size, i) => (values[i] ? [`${x.place(size)},${y.place(number(values[i]))}`] : []));
+      svg.append(make("polyline", { class: "line", points: points.join(" "), "stroke-dasharray": dashes[line % 4] }));
+    });
+    const at = x.place(Math.min(Math.max(Number(now), sizes[0]), sizes.at(-1)));
+    svg.append(make("line", { class: "now", x1: at, x2: at, y1: top, y2: bottom }));
+    svg.append(make("text", { class: "letter", x: (margin.left + width) / 2, y: bottom + 34, "text-anchor": "middle" }, letter));
+    svg.append(make("text", { x: margin.left - 6, y: top - 12, "text-anchor": "end" }, unit));
+    if (lines.length > 1) legend(svg, lines.map(([title]) => title));
+    box.replaceChildren(svg);
+  };
+
+  return { curve };
+})();

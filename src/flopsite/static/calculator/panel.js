@@ -1,0 +1,219 @@
+// Calculators: the sizes that a reader sets, the results that follow, and the address that keeps them.
+(() => {
+  const pause = 400; // milliseconds of rest before results are read aloud and the address changes
+
+  class Panel {
+    constructor(box) {
+      this.box = box;
+      this.name = box.dataset.name;
+      const { names, rows } = window.calculators[this.name];
+      this.names = names;
+      this.functions = rows(exact);
+      this.fields = new Map([...box.querySelectorAll(".size")].map((field) => [field.dataset.size, new Field(field, this)]));
+      this.choices = [...box.querySelectorAll("select")].map((select) => new Choice(select, this));
+      this.start = new Map();
+      for (const choice of this.choices) this.assign(choice.options[0].sizes, this.start);
+      for (const [name, field] of this.fields) this.start.set(name, field.size);
+      this.values = new Map(this.start);
+      this.told = box.querySelector(".told");
+      box.querySelector(".reset").addEventListener("click", () => this.reset());
+      box.querySelector(".copy-link").addEventListener("click", () => this.copyLink());
+      for (const mathml of box.querySelectorAll(".put-in .katex-mathml")) mathml.remove();
+      box.classList.add("ready");
+      this.restore();
+      this.show();
+      new ResizeObserver(() => this.draw()).observe(box);
+    }
+
+    assign(sizes, target = this.values) {
+      for (const [name, size] of sizes) target.set(name, size);
+    }
+
+    set(sizes) {
+      this.assign(sizes);
+      this.told.textContent = "";
+      this.show();
+      clearTimeout(this.waiting);
+      this.waiting = setTimeout(() => this.settle(), pause);
+    }
+
+    settle() {
+      this.say();
+      this.keep();
+    }
+
+    value(row, values = this.values) {
+      return exact.value(this.functions[row](...this.names.map((name) => values.get(name))));
+    }
+
+    show() {
+      for (const [name, field] of this.fields) field.show(this.values.get(name));
+      for (const choice of this.choices) choice.show(this.values);
+      this.results = [...this.box.querySelectorAll(".results tbody tr")].map((row, number) => this.showRow(row, number));
+      for (const row of this.results) row.drawBar(this.results);
+      this.putIn();
+      this.draw();
+    }
+
+    showRow(row, number) {
+      const { unit } = row.dataset;
+      const value = this.value(number);
+      row.querySelector(".short").textContent = value ? exact.short(value, unit) : "undefined: it divides by 0";
+      row.querySelector(".long").innerHTML = value ? exact.long(value).replaceAll(",", ",<wbr>") : "";
+      const title = row.querySelector("th").textContent;
+      const size = value ? Math.abs(Number(value[0]) / Number(value[1])) : 0;
+      const drawBar = (rows) => {
+        const others = rows.filter((other) => other.unit && other.unit === unit).map((other) => other.size);
+        const share = others.length > 1 ? size / Math.max(...others) : 0;
+        row.querySelector(".bar rect")?.setAttribute("width", `${100 * (share || 0)}%`);
+      };
+      return { title, unit, size, drawBar, text: `${title}: ${row.querySelector(".short").textContent}` };
+    }
+
+    putIn() {
+      for (const place of this.box.querySelectorAll(".put-in [data-put]")) {
+        place.textContent = exact.thousands(this.values.get(place.dataset.put));
+      }
+      for (const line of this.box.querySelectorAll(".put-in")) {
+        line.lastElementChild.textContent = line.dataset.text.replace(/[A-Za-z]\w*/g, (name) => this.values.get(name) ?? name);
+        line.tabIndex = line.scrollWidth > line.clientWidth ? 0 : -1; // what scrolls is reached by the keyboard
+      }
+    }
+
+    draw() {
+      const box = this.box.querySelector(".curve");
+      if (!box) return;
+      const { letter } = box.dataset;
+      const { unit } = this.results[0];
+      const { stops } = this.fields.get(letter);
+      const rows = this.results.flatMap((row, number) => (row.unit === unit ? [[row.title, number]] : []));
+      const at = (number) => stops.map((size) => this.value(number, new Map(this.values).set(letter, size)));
+      drawing.curve(box, letter, stops, rows.map(([title, number]) => [title, at(number)]), this.values.get(letter), unit);
+    }
+
+    say() {
+      this.box.querySelector(".said").textContent = `${this.results.map((row) => row.text).join("; ")}.`;
+    }
+
+    // The address holds what differs from the start: a choice by the name of its option, a size by its number.
+    keep() {
+      const address = new URL(location.href);
+      for (const key of [...address.searchParams.keys()]) {
+        if (key.startsWith(`${this.name}.`)) address.searchParams.delete(key);
+      }
+      const base = new Map(this.start);
+      for (const choice of this.choices) {
+        const option = choice.chosen(this.values);
+        if (!option || option === choice.options[0]) continue;
+        address.searchParams.set(`${this.name}.${choice.name}`, option.name);
+        this.assign(option.sizes, base);
+      }
+      for (const name of this.fields.keys()) {
+        const size = this.values.get(name);
+        if (size !== base.get(name)) address.searchParams.set(`${this.name}.${name}`, size);
+      }
+      history.replaceState(history.state, "", address);
+    }
+
+    restore() {
+      const kept = new URLSearchParams(location.search);
+      const wrong = [];
+      for (const choice of this.choices) {
+        const name = kept.get(`${this.name}.${choice.name}`);
+        const option = choice.options.find((one) => one.name === name);
+        if (option) this.assign(choice.pick(option));
+        else if (name !== null) wrong.push(`“${name}” is no ${choice.name}`);
+      }
+      for (const name of this.fields.keys()) {
+        const text = kept.get(`${this.name}.${name}`);
+        if (text === null) continue;
+        const size = sizes.read(text);
+        if (typeof size === "bigint") this.values.set(name, size);
+        else wrong.push(`${name}: ${size}`);
+      }
+      if (wrong.length) this.told.textContent = `The address is not followed in everything: ${wrong.join("; ")}.`;
+    }
+
+    reset() {
+      for (const choice of this.choices) choice.pick(choice.options[0]);
+      this.set(this.start);
+      this.settle();
+    }
+
+    async copyLink() {
+      clearTimeout(this.waiting);
+      this.keep();
+      const address = new URL(location.href);
+      address.hash = this.box.id;
+      try {
+        await navigator.clipboard.writeText(address.href);
+        this.told.textContent = "The link is copied.";
+      } catch {
+        this.told.textContent = "The browser keeps the clipboard to itself: copy the page's address.";
+      }
+    }
+  }
+
+  class Field {
+    constructor(box, panel) {
+      const name = box.dataset.size;
+      [this.slider, this.text] = box.querySelectorAll("input");
+      this.wrong = box.querySelector(".wrong");
+      this.size = sizes.read(this.text.value);
+      this.stops = sizes.stops(BigInt(box.dataset.low), BigInt(box.dataset.high));
+      this.slider.max = this.stops.length - 1;
+      this.slider.addEventListener("input", () => panel.set([[name, this.stops[this.slider.value]]]));
+      this.text.addEventListener("input", () => {
+        const size = sizes.read(this.text.value);
+        this.complain(typeof size === "string" ? size : "");
+        if (typeof size === "bigint") panel.set([[name, size]]);
+      });
+      this.text.addEventListener("change", () => this.wrong.hidden && this.show(panel.values.get(name)));
+    }
+
+    complain(text) {
+      this.wrong.textContent = text;
+      this.wrong.hidden = !text;
+      this.text.setAttribute("aria-invalid", Boolean(text));
+    }
+
+    // What the reader is writing is left as it is.
+    show(size) {
+      const typing = document.activeElement === this.text && sizes.read(this.text.value) === size;
+      if (!typing) this.text.value = exact.thousands(size);
+      this.complain("");
+      this.slider.value = sizes.nearest(this.stops, size);
+      this.slider.setAttribute("aria-valuetext", exact.thousands(size));
+    }
+  }
+
+  class Choice {
+    constructor(select, panel) {
+      this.select = select;
+      this.name = select.dataset.choice;
+      this.picked = null; // options may stand for the same sizes
+      this.options = [...select.options].filter((option) => option.dataset.sizes).map((option) => ({
+        name: option.textContent,
+        sizes: Object.entries(JSON.parse(option.dataset.sizes)).map(([name, size]) => [name, BigInt(size)]),
+      }));
+      select.addEventListener("change", () => panel.set(this.pick(this.options[select.selectedIndex])));
+    }
+
+    pick(option) {
+      this.picked = option;
+      return option.sizes;
+    }
+
+    chosen(values) {
+      const stands = (option) => option?.sizes.every(([name, size]) => values.get(name) === size);
+      return stands(this.picked) ? this.picked : this.options.find(stands);
+    }
+
+    show(values) {
+      const option = this.chosen(values);
+      this.select.selectedIndex = option ? this.options.indexOf(option) : this.options.length;
+    }
+  }
+
+  for (const box of document.querySelectorAll(".calculator")) new Panel(box);
+})();

@@ -1,0 +1,119 @@
+"""From boxed formulas and what an author writes about their sizes to a calculator."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import sympy
+
+from flopbook import axes, hardware, units
+from flopbook.axes import MEANING, axis
+from flopsite.javascript import UnprintableError, javascript
+from flopsite.panels import Calculator, Row, Size
+
+#: Files whose change calls for reading a calculator again.
+SOURCES = [str(module.__file__) for module in (axes, hardware, units)]
+
+_NUMBER = r"\d[\d_]*"
+_LINE = re.compile(
+    rf"(?P<name>\w+)(,\s*(?P<meaning>[^:]+))?"
+    rf"(:\s*((?P<low>{_NUMBER})\s+to\s+(?P<high>{_NUMBER}))?(,?\s*at\s+(?P<start>{_NUMBER}))?)?"
+)
+_EXAMPLE = "write it like 'B, the batch: 1 to 65536, at 64'"
+_GIGA = 10**9
+
+Choices = dict[str, Mapping[str, Mapping[str, int]]]
+
+
+class CalculatorError(ValueError):
+    """What the author wrote is no calculator; `line` is that of the body, from 0, if the fault is there."""
+
+    def __init__(self, message: str, line: int | None = None):
+        super().__init__(message)
+        self.line = line
+
+
+def read(boxes: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], lines: Sequence[str]) -> Calculator:
+    """The calculator of some boxed formulas; `options` and `lines` are those of the directive."""
+    rows = [row for box in boxes.values() for row in _rows(box, options.get("unit", "FLOPs"))]
+    choices: Choices = {label: dict(known) for box in boxes.values() for label, known in box.get("choices", [])}
+    letters = _letters(rows)
+    added = []
+    if "time" in options:
+        rows += [Row(f"{row.title}, time at the peak", "s", row.expression / (_GIGA * axis("peak"))) for row in rows]
+        choices["Device"] = _devices(options["time"])
+        added = ["peak, dense peak in GFLOP/s: 1 to 10_000_000"]
+    chosen = {name for known in choices.values() for option in known.values() for name in option}
+    written = {found[0] for line in lines if (found := re.match(r"\w+", line.strip()))}
+    start = {name: size for known in choices.values() for name, size in next(iter(known.values())).items()}
+    start |= {name: size for box in boxes.values() for name, size in box.get("start", {}).items()}
+    sizes = list(_sizes([*lines, *sorted(letters - chosen - written), *added], start, _letters(rows)))
+    curve = options.get("curve", "")
+    if curve and curve not in (turned := [size.name for size in sizes]):
+        raise CalculatorError(f":curve: {curve!r} is no size that is turned here: those are {', '.join(turned)}")
+    name, box = next(iter(boxes.items()))
+    return Calculator(name, box["title"], rows, sizes, choices, curve, "bars" in options)
+
+
+def _letters(rows: Sequence[Row]) -> set[str]:
+    return {symbol.name for row in rows for symbol in row.expression.free_symbols}
+
+
+def script(calculator: Calculator) -> str:
+    """JavaScript that puts the calculator's functions where `static/calculator/panel.js` looks for them."""
+    names = sorted(calculator.start)
+    functions = []
+    for row in calculator.rows:
+        try:
+            functions.append(f"    // {row.title}: {row.expression}\n    {javascript(row.expression, names)},")
+        except UnprintableError as error:
+            raise CalculatorError(str(error)) from None
+    head = f"window.calculators[{calculator.name!r}] = {{\n  names: {names!r},"
+    return "\n".join([head, "  rows: ({ ceiling, floor, max, min }) => [", *functions, "  ],", "};", ""])
+
+
+def _rows(box: Mapping[str, Any], unit: str) -> Iterator[Row]:
+    """A box has one formula; a plan has several, with their units."""
+    for title, its_unit, expression, _ in box.get("rows") or [(box["title"], unit, box["expression"], box["latex"])]:
+        yield Row(title, its_unit, sympy.sympify(expression))
+
+
+def _devices(first: str) -> dict[str, dict[str, int]]:
+    peaks = {name: {"peak": round(peak / _GIGA)} for name, peak in hardware.peaks().items()}
+    if first not in peaks:
+        raise CalculatorError(f":time: {first!r} is no device whose peak is known: those are {'; '.join(peaks)}")
+    return {first: peaks[first], **peaks}
+
+
+def _sizes(lines: Sequence[str], start: Mapping[str, int], used: set[str]) -> Iterator[Size]:
+    seen = set()
+    for number, line in enumerate(lines):
+        if not line.strip():
+            continue
+        said = _LINE.fullmatch(line.strip())
+        if not said:
+            raise CalculatorError(f"{line.strip()!r} is no size: {_EXAMPLE}", number)
+        name = said["name"]
+        if name not in used or name in seen:
+            why = (
+                "is set above already"
+                if name in seen
+                else f"is in no formula here: those have {', '.join(sorted(used))}"
+            )
+            raise CalculatorError(f"{line.strip()!r}: {name} {why}", number)
+        seen.add(name)
+        try:
+            yield _size(said.groupdict(), start)
+        except CalculatorError as error:
+            raise CalculatorError(f"{line.strip()!r}: {error}", number) from None
+
+
+def _size(said: Mapping[str, str | None], start: Mapping[str, int]) -> Size:
+    name = str(said["name"])
+    at = int(said.get("start") or start.get(name, 0))
+    if not at:
+        raise CalculatorError(f"{name} has no value to start from: {_EXAMPLE}")
+    low, high = int(said.get("low") or 1), int(said.get("high") or 1 << max(16, at.bit_length() + 4))
+    if not 1 <= low <= at <= high or low == high:
+        raise CalculatorError(f"{name} starts at {at}, which is not between {low} and {high}: {_EXAMPLE}")
+    return Size(name, (said.get("meaning") or MEANING.get(name, "")).strip(), low, high, at)
