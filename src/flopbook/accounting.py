@@ -211,7 +211,8 @@ def evaluate(expression: sympy.Expr | int, sizes: Mapping[str, int]) -> int | Fr
     if missing:
         wanted = ", ".join(f"{name}=..." for name in letters)
         raise ValueError(f"{expression} needs a size for {', '.join(missing)}: write sizes=dict({wanted})")
-    value = expression.subs({axis(name): operator.index(sizes[name]) for name in letters})
+    # all at once: halfway SymPy simplifies, and takes Max(2, 2/(D*K)) for 2/(D*K)
+    value = expression.xreplace({axis(name): sympy.Integer(operator.index(sizes[name])) for name in letters})
     if not value.is_Rational:
         raise ValueError(f"{expression} has no exact value at {dict(sizes)}: it gives {value}")
     return int(value) if value.is_Integer else Fraction(int(value.p), int(value.q))

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy
 import pytest
+import sympy
 
 from flopbook.accounting import evaluate, matmul
 from flopbook.axes import B, D, H, K
@@ -27,6 +28,10 @@ def test_a_ratio_is_a_fraction():
 
 def test_a_whole_ratio_is_an_int():
     assert type(evaluate(6 * B * D / (2 * B), {"B": 5, "D": 7})) is int
+
+
+def test_sizes_are_put_in_all_at_once():
+    assert evaluate(sympy.Max(2, B / (2 * D * K)), {"B": 4, "D": 1, "K": 2}) == 2
 
 
 def test_a_plain_number_is_its_own_value():
