@@ -9,8 +9,8 @@
     ```
 
 Several names make several rows. A line in the body gives a size its meaning, its range and its start. What is left
-out comes from the book: the meaning from its letters, the start from the box. The JavaScript is printed from the very
-expression that the box shows, and lies in one file for each page.
+out comes from the book: the meaning from the page's letters, the start from the box. The JavaScript is printed from
+the very expression that the box shows, and lies in one file for each page.
 """
 
 from pathlib import Path
@@ -22,7 +22,11 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from flopbook import axes, hardware, units
 from flopsite.book import Book
+from flopsite.letters import meanings
+from flopsite.panels import panel
+from flopsite.turning import CalculatorError, read, script
 
 logger = logging.getLogger(__name__)
 
@@ -41,29 +45,23 @@ class CalculatorDirective(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        # They load SymPy, which a build that reads no calculator need not wait for.
-        from flopsite import panels, turning  # noqa: PLC0415
-
-        for module in turning.SOURCES:
-            self.env.note_dependency(module)
+        for module in (axes, hardware, units):
+            self.env.note_dependency(str(module.__file__))
+        scripts = Book.of(self.env).data["calculators"].setdefault(self.env.docname, {})
         try:
-            calculator = turning.read(self._boxes(), self.options, list(self.content))
-            script = turning.script(calculator)
-            scripts = Book.of(self.env).data["calculators"].setdefault(self.env.docname, {})
+            calculator = read(self._boxes(), self.options, list(self.content), meanings(self.env, self.env.docname))
             if calculator.name in scripts:
-                raise turning.CalculatorError(f"{calculator.name!r} is on this page already: leave one of the two out")
-        except turning.CalculatorError as error:
+                raise CalculatorError(f"{calculator.name!r} is on this page already: leave one of the two out")
+            scripts[calculator.name] = script(calculator)
+        except CalculatorError as error:
             line = self.lineno if error.line is None else self.content_offset + 1 + error.line
             place = (self.env.docname, line)
             logger.warning("calculator: %s", error, type="flopsite", subtype="calculator", location=place)
             return []
-        scripts[calculator.name] = script
-        return panels.panel(calculator)
+        return panel(calculator)
 
     def _boxes(self) -> dict[str, dict[str, Any]]:
         """What the names in the argument stand for; a box is known when the page has been read to here."""
-        from flopsite.turning import CalculatorError  # noqa: PLC0415
-
         data = Book.of(self.env).data
         here = {
             name: box
@@ -87,8 +85,8 @@ def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, An
     target = Path(app.outdir) / "_static" / file
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(["window.calculators = {};", *scripts.values()]), "utf-8")
-    for script in (*(f"calculator/{name}.js" for name in ("exact", "sizes", "drawing")), file, "calculator/panel.js"):
-        app.add_js_file(script, loading_method="defer")
+    for name in (*(f"calculator/{name}.js" for name in ("exact", "sizes", "drawing")), file, "calculator/panel.js"):
+        app.add_js_file(name, loading_method="defer")
     app.add_css_file("calculator/panel.css")
 
 

@@ -72,6 +72,8 @@ def _directive(name: str, argument: str, body: list[str], resolve: Resolve) -> I
     elif name == "dropdown":
         yield from ["", "<details>", f"<summary>{_inline(argument, resolve)}</summary>", ""]
         yield from [plain_markdown("\n".join(body), resolve), "", "</details>", ""]
+    elif name == "calculator":
+        yield from ["", "*On the site these sizes can be turned.*", ""]
     elif name == "question":
         lines = [_inline(line, resolve) for line in body]
         yield from plain_question(_inline(argument, resolve), read_options(lines))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from html import escape
+from math import floor, log10
 
 import sympy
 from docutils import nodes
@@ -44,7 +45,7 @@ class Row:
 
     def value(self, sizes: Mapping[str, int]) -> Fraction:
         """Exactly; unlike `flopbook.accounting.evaluate` it takes a size of 0, such as no optimizer state."""
-        number = self.expression.subs({axis(name): size for name, size in sizes.items()})
+        number = self.expression.xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})
         return Fraction(int(number.p), int(number.q))
 
 
@@ -176,13 +177,12 @@ def short(value: Fraction, unit: str) -> str:
     >>> short(Fraction(196_608), "FLOPs"), short(Fraction(4, 3), ""), short(Fraction(2469, 2), "hours")
     ('197 kFLOPs', '1.33', '1,234 hours')
     """
-    number = int(value) if value.denominator == 1 else float(value)
     if unit in _WITH_PREFIX:
-        text = si(number, unit)
-    elif isinstance(number, int) or abs(number) >= 1000:
+        text = si(int(value) if value.denominator == 1 else float(value), unit)
+    elif value.denominator == 1 or (decimals := 2 - floor(log10(abs(float(f"{float(value):.3g}"))))) <= 0:
         text = f"{round(value):,} {unit}"
     else:
-        text = f"{number:#.3g} {unit}"
+        text = f"{float(value):.{decimals}f} {unit}"
     return text.strip().replace("-", "−")
 
 

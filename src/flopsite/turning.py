@@ -6,13 +6,10 @@ from typing import Any
 
 import sympy
 
-from flopbook import axes, hardware, units
-from flopbook.axes import MEANING, axis
+from flopbook import hardware
+from flopbook.axes import axis
 from flopsite.javascript import UnprintableError, javascript
 from flopsite.panels import Calculator, Row, Size
-
-#: Files whose change calls for reading a calculator again.
-SOURCES = [str(module.__file__) for module in (axes, hardware, units)]
 
 _NUMBER = r"\d[\d_]*"
 _LINE = re.compile(
@@ -33,7 +30,12 @@ class CalculatorError(ValueError):
         self.line = line
 
 
-def read(boxes: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], lines: Sequence[str]) -> Calculator:
+def read(
+    boxes: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Any],
+    lines: Sequence[str],
+    meanings: Mapping[str, str],
+) -> Calculator:
     """The calculator of some boxed formulas; `options` and `lines` are those of the directive."""
     rows = [row for box in boxes.values() for row in _rows(box, options.get("unit", "FLOPs"))]
     choices: Choices = {label: dict(known) for box in boxes.values() for label, known in box.get("choices", [])}
@@ -47,7 +49,7 @@ def read(boxes: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], lin
     written = {found[0] for line in lines if (found := re.match(r"\w+", line.strip()))}
     start = {name: size for known in choices.values() for name, size in next(iter(known.values())).items()}
     start |= {name: size for box in boxes.values() for name, size in box.get("start", {}).items()}
-    sizes = list(_sizes([*lines, *sorted(letters - chosen - written), *added], start, _letters(rows)))
+    sizes = list(_sizes([*lines, *sorted(letters - chosen - written), *added], start, meanings, _letters(rows)))
     curve = options.get("curve", "")
     if curve and curve not in (turned := [size.name for size in sizes]):
         raise CalculatorError(f":curve: {curve!r} is no size that is turned here: those are {', '.join(turned)}")
@@ -85,35 +87,34 @@ def _devices(first: str) -> dict[str, dict[str, int]]:
     return {first: peaks[first], **peaks}
 
 
-def _sizes(lines: Sequence[str], start: Mapping[str, int], used: set[str]) -> Iterator[Size]:
-    seen = set()
-    for number, line in enumerate(lines):
-        if not line.strip():
+def _sizes(
+    lines: Sequence[str], start: Mapping[str, int], meanings: Mapping[str, str], used: set[str]
+) -> Iterator[Size]:
+    seen: set[str] = set()
+    for number, line in enumerate(map(str.strip, lines)):
+        if not line:
             continue
-        said = _LINE.fullmatch(line.strip())
-        if not said:
-            raise CalculatorError(f"{line.strip()!r} is no size: {_EXAMPLE}", number)
-        name = said["name"]
-        if name not in used or name in seen:
-            why = (
-                "is set above already"
-                if name in seen
-                else f"is in no formula here: those have {', '.join(sorted(used))}"
-            )
-            raise CalculatorError(f"{line.strip()!r}: {name} {why}", number)
-        seen.add(name)
         try:
-            yield _size(said.groupdict(), start)
+            size = _size(line, start, meanings)
+            if size.name not in used:
+                raise CalculatorError(f"{size.name} is in no formula here: those have {', '.join(sorted(used))}")
+            if size.name in seen:
+                raise CalculatorError(f"{size.name} is set above already: leave one of the two out")
         except CalculatorError as error:
-            raise CalculatorError(f"{line.strip()!r}: {error}", number) from None
+            raise CalculatorError(f"{line!r}: {error}", number) from None
+        seen.add(size.name)
+        yield size
 
 
-def _size(said: Mapping[str, str | None], start: Mapping[str, int]) -> Size:
-    name = str(said["name"])
-    at = int(said.get("start") or start.get(name, 0))
+def _size(line: str, start: Mapping[str, int], meanings: Mapping[str, str]) -> Size:
+    said = _LINE.fullmatch(line)
+    if not said:
+        raise CalculatorError(f"this is no size: {_EXAMPLE}")
+    name, meaning = said["name"], said["meaning"] or ""
+    at = int(said["start"] or start.get(name, 0))
     if not at:
         raise CalculatorError(f"{name} has no value to start from: {_EXAMPLE}")
-    low, high = int(said.get("low") or 1), int(said.get("high") or 1 << max(16, at.bit_length() + 4))
+    low, high = int(said["low"] or 1), int(said["high"] or 1 << max(16, at.bit_length() + 4))
     if not 1 <= low <= at <= high or low == high:
         raise CalculatorError(f"{name} starts at {at}, which is not between {low} and {high}: {_EXAMPLE}")
-    return Size(name, (said.get("meaning") or MEANING.get(name, "")).strip(), low, high, at)
+    return Size(name, meaning.strip() or meanings.get(name, ""), low, high, at)

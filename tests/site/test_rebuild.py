@@ -54,7 +54,8 @@ class SmallBook:
         shutil.copytree(ROOT / "src" / "flopsite", folder / "src" / "flopsite")
         shutil.copy(ROOT / "conf.py", folder)
         (folder / "src" / "flopbook").mkdir()
-        shutil.copy(ROOT / "src" / "flopbook" / "axes.py", folder / "src" / "flopbook")
+        for name in ("axes", "hardware", "units"):
+            shutil.copy(ROOT / "src" / "flopbook" / f"{name}.py", folder / "src" / "flopbook")
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         for name, text in FILES.items():
             self.write(name, text)
