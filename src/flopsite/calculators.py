@@ -54,7 +54,7 @@ class CalculatorDirective(SphinxDirective):
                 raise CalculatorError(f"{calculator.name!r} is on this page already: leave one of the two out")
             scripts[calculator.name] = script(calculator)
         except CalculatorError as error:
-            line = self.lineno if error.line is None else self.content_offset + 1 + error.line
+            line = self.lineno if error.line is None else self.lineno + self.content_offset + 1 + error.line
             place = (self.env.docname, line)
             logger.warning("calculator: %s", error, type="flopsite", subtype="calculator", location=place)
             return []

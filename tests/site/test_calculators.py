@@ -1,0 +1,301 @@
+"""Calculators in a browser: what they say is what the formulas say, whoever moves them and however."""
+
+import json
+import random
+import re
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+import sympy
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from flopbook.accounting import evaluate
+from tests.browser import MISSING, chromium, find_chromium, served
+from tests.conftest import ROOT
+from tests.site.test_rebuild import HEAD, SmallBook
+
+pytestmark = [
+    pytest.mark.skipif(not find_chromium(), reason=MISSING),
+    pytest.mark.filterwarnings("default"),  # the browser's driver has warnings of its own
+]
+
+KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
+MATMUL = "lectures/01-matmul.html"
+WHOLE = "reference/calculator.html"
+
+
+@pytest.fixture(scope="module")
+def address(site) -> Iterator[str]:
+    with served(site) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+    with browser.new_page() as page:
+        yield page
+
+
+def calculator(page: Page, name: str) -> Locator:
+    return page.locator(f"#calculator-{name}")
+
+
+def field(box: Locator, name: str) -> Locator:
+    return box.locator(f'[data-size="{name}"] input[type="text"]')
+
+
+def slider(box: Locator, name: str) -> Locator:
+    return box.locator(f'[data-size="{name}"] input[type="range"]')
+
+
+def exactly(box: Locator, row: int = 0) -> str:
+    return box.locator(".results .long").nth(row).inner_text()
+
+
+def boxed_on(page: str) -> Iterator[dict]:
+    """What the cells of a page have boxed: the source of its calculators, before any of them was made."""
+    stored = ROOT / "_build" / "pages" / page.replace(".html", ".ipynb")
+    if stored.exists():
+        outputs = (output for cell in nbformat.read(stored, 4).cells for output in cell.get("outputs", []))
+        data = (output.get("data", {}).get(kind) for output in outputs for kind in KINDS)
+        yield from filter(None, data)
+
+
+def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
+    """For each name what its rows compute, by their titles."""
+    return {
+        box["name"]: {title: sympy.sympify(text) for title, _, text, _ in box["rows"]}
+        if "rows" in box
+        else {box["title"]: sympy.sympify(box["expression"])}
+        for box in boxed_on(page)
+    }
+
+
+def settings_of(box: Locator) -> dict[str, int]:
+    """The sizes that fields show and that the choices stand for."""
+    chosen = box.locator("option:checked").evaluate_all("all => all.map(option => option.dataset.sizes)")
+    fields = box.locator(".size").evaluate_all(
+        "all => all.map(size => [size.dataset.size, size.querySelector('[type=text]').value])"
+    )
+    hidden = [item for sizes in chosen if sizes for item in json.loads(sizes).items()]
+    return {name: int(text.replace(",", "")) for name, text in [*hidden, *fields]}
+
+
+def written(value) -> str:
+    digits = [f"{abs(part):,}" for part in (value.numerator, value.denominator)]
+    sign = "−" if value < 0 else ""
+    return sign + (digits[0] if digits[1] == "1" else "/".join(digits)) if value.denominator < 10**6 else ""
+
+
+def value_of(expression: sympy.Expr, sizes: dict[str, int]) -> str:
+    if 0 not in sizes.values():
+        return written(evaluate(expression, sizes))
+    exact = expression.xreplace({letter: sympy.Integer(sizes[letter.name]) for letter in expression.free_symbols})
+    return written(exact)
+
+
+def check(page: Page, name: str, draw: random.Random) -> set[int]:
+    """Turn every calculator of a page at random and compare; the lengths of the results are returned."""
+    formulas, lengths = formulas_on(name), set()
+    known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
+    for box in page.locator(".calculator").all():
+        for largest in (2**4, 2**10, 2**16, 2**31, 2**40):
+            for select in box.locator("select").all():
+                select.select_option(index=draw.randrange(select.locator("option").count() - 1))
+            for text in box.locator('.size input[type="text"]').all():
+                text.fill(str(draw.randint(1, largest)))
+            sizes = settings_of(box)
+            own = formulas[box.get_attribute("data-name")] | known
+            for row in box.locator(".results tbody tr").all():
+                title = row.locator("th").inner_text()
+                if title in own:
+                    said = row.locator(".long").inner_text()
+                    assert said == value_of(own[title], sizes), (name, title, sizes)
+                    lengths.add(len(said))
+    return lengths
+
+
+def test_every_calculator_agrees_with_its_formula(site, pages, address, page):
+    draw, lengths, calculators = random.Random(1), set(), 0
+    for name in pages:
+        if 'class="panel calculator"' in (site / name).read_text("utf-8"):
+            page.goto(f"{address}/{name}")
+            calculators += page.locator(".calculator.ready").count()
+            lengths |= check(page, name, draw)
+    assert calculators >= 12  # five settings of each
+    assert max(lengths) > len(f"{2**53:,}")
+
+
+def test_every_lecture_has_a_calculator(site, pages):
+    lectures = [name for name in pages if name.startswith("lectures/")]
+    assert [name for name in lectures if 'class="panel calculator"' not in (site / name).read_text("utf-8")] == []
+
+
+def test_the_slider_steps_by_the_keyboard(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    slider(box, "B").focus()
+    for key, size in [
+        ("ArrowRight", "96"),
+        ("ArrowRight", "128"),
+        ("ArrowLeft", "96"),
+        ("End", "65,536"),
+        ("Home", "1"),
+    ]:
+        page.keyboard.press(key)
+        assert field(box, "B").input_value() == slider(box, "B").get_attribute("aria-valuetext") == size
+        assert exactly(box) == f"{2 * int(size.replace(',', '')) * 32 * 48:,}"
+
+
+def test_the_keyboard_is_enough(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    box.locator("select").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert field(box, "B").evaluate("field => field === document.activeElement")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("4_096")
+    assert exactly(box) == f"{2 * 4096 * 32 * 48:,}"
+    box.locator(".reset").focus()
+    page.keyboard.press("Enter")
+    assert (field(box, "B").input_value(), exactly(box)) == ("64", "196,608")
+
+
+@pytest.mark.parametrize("text", ["4k", "-1", "1.5", "0", "", "9" * 31])
+def test_what_is_no_size_is_said_and_the_result_stays(address, page, text):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    field(box, "D").fill(text)
+    expect(box.locator('[data-size="D"] .wrong')).to_contain_text(f"“{text}” is")
+    assert field(box, "D").get_attribute("aria-invalid") == "true"
+    assert exactly(box) == "196,608"
+    field(box, "D").fill("33")
+    expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()
+    assert exactly(box) == f"{2 * 64 * 33 * 48:,}"
+
+
+def test_the_formula_takes_the_numbers(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    field(box, "K").fill("1000")
+    assert re.sub(r"\s", "", box.locator(".put-in .katex-html").inner_text()) == "2×64×32×1,000"
+    assert box.locator(".put-in .unseen").text_content() == "2*64*32*1000"
+
+
+def test_results_are_told_when_the_reader_rests(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    assert box.locator("[role=status]").text_content() == ""
+    field(box, "B").fill("128")
+    expect(box.locator("[role=status]")).to_contain_text("A matrix product: 393 kFLOPs; A matrix product, time")
+
+
+def test_the_curve_has_a_text(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    said = calculator(page, "matmul").locator(".curve svg").get_attribute("aria-label")
+    assert said == "Curve over B from 1 to 65,536. A matrix product: from 3.07 kFLOPs to 201 MFLOPs."
+
+
+def test_a_link_restores_the_state(address, page, browser):
+    page.goto(f"{address}/{MATMUL}?other=1#turn-the-sizes")
+    box = calculator(page, "matmul")
+    field(box, "B").fill("100")
+    box.locator("select").select_option(label="A100 SXM 80GB, fp16")
+    page.wait_for_url(re.compile(r"matmul\.device"))
+    kept = page.url.partition("?")[2]
+    assert kept == "other=1&matmul.device=A100+SXM+80GB%2C+fp16&matmul.B=100#turn-the-sizes"
+    with browser.new_page() as other:
+        other.goto(page.url)
+        again = calculator(other, "matmul")
+        assert settings_of(again) == settings_of(box)
+        assert again.locator(".results").inner_text() == box.locator(".results").inner_text()
+        again.locator(".reset").click()
+        assert other.url.partition("?")[2] == "other=1#turn-the-sizes"
+
+
+def test_calculators_of_one_page_keep_to_themselves(address, page):
+    page.goto(f"{address}/{WHOLE}?mlp.L=5&decoder.model=GPT-3+175B&decoder.L=7")
+    assert [field(calculator(page, name), "L").input_value() for name in ("mlp", "decoder")] == ["5", "7"]
+    assert calculator(page, "decoder").locator("[data-choice=model] option:checked").inner_text() == "other"
+    assert field(calculator(page, "decoder"), "D").input_value() == "12,288"
+
+
+def test_what_the_address_cannot_mean_is_said(address, page):
+    page.goto(f"{address}/{MATMUL}?matmul.B=4k&matmul.device=abacus&matmul.K=49")
+    box = calculator(page, "matmul")
+    assert exactly(box) == f"{2 * 64 * 32 * 49:,}"
+    told = box.locator(".told").inner_text()
+    assert "“abacus” is no device" in told and "B: “4k” is no size" in told
+
+
+def test_the_link_is_copied(address, browser):
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        page.goto(f"{address}/{MATMUL}")
+        box = calculator(page, "matmul")
+        field(box, "B").fill("7")
+        box.locator(".copy-link").click()
+        expect(box.locator(".told")).to_have_text("The link is copied.")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == f"{address}/{MATMUL}?matmul.B=7#calculator-matmul"
+
+
+@pytest.mark.parametrize("name", [MATMUL, WHOLE])
+def test_without_javascript_the_results_stand_there(address, browser, page, name):
+    page.goto(f"{address}/{name}")
+    with browser.new_context(java_script_enabled=False) as context:
+        plain = context.new_page()
+        plain.goto(f"{address}/{name}")
+        assert plain.locator(".calculator input:visible, .calculator button:visible").count() == 0
+        tables = [each.locator(".calculator .results").all_text_contents() for each in (page, plain)]
+    assert tables[0] == tables[1] != []
+
+
+BOX = (
+    "```{code-cell}\nfrom IPython.display import display\n"
+    "display({'application/vnd.flopbook.formula+json': dict(name='matmul', title='T', latex='x', when='y', sizes='z', "
+    "value='1', witnesses=['counted'], start=dict(B=1), expression=\"Symbol('B')\")}, raw=True)\n```\n"
+)
+FAULTS = {
+    "letter": (
+        f"{BOX}\n```{{calculator}} matmul\nB: at 2\nQ: at 3\n```",
+        14,
+        "'Q: at 3': Q is in no formula here: those have B",
+    ),
+    "range": (
+        f"{BOX}\n```{{calculator}} matmul\n:unit: B\n\nB: two to 3\n```",
+        15,
+        "'B: two to 3': this is no size: write it like",
+    ),
+    "name": (
+        f"{BOX}\n```{{calculator}} matmull\n```",
+        12,
+        "no formula named 'matmull' is boxed above on this page: those are matmul",
+    ),
+    "below": (
+        f"```{{calculator}} matmul\n```\n\n{BOX}",
+        7,
+        "no formula named 'matmul' is boxed above on this page: those are none",
+    ),
+}
+
+
+def test_a_calculator_that_cannot_be_fails_the_build_by_name(tmp_path):
+    for name, (text, line, complaint) in FAULTS.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        book = SmallBook(folder)
+        for lecture in ("indirect", "unrelated"):
+            (folder / "lectures" / f"{lecture}.md").unlink()
+        book.write("lectures/direct.md", f"{HEAD}# A page\n\n{text}\n")
+        build = book.build()
+        assert build.code != 0
+        assert re.search(rf"lectures/direct\.md:{line}: .*calculator: {re.escape(complaint)}", build.text), build.text
