@@ -180,10 +180,10 @@ def short(value: Fraction, unit: str) -> str:
     if unit in _WITH_PREFIX:
         text = si(int(value) if value.denominator == 1 else float(value), unit)
     elif value.denominator == 1 or (decimals := 2 - floor(log10(abs(float(f"{float(value):.3g}"))))) <= 0:
-        text = f"{round(value):,} {unit}"
+        text = f"{round(value):,} {unit}".strip()
     else:
-        text = f"{float(value):.{decimals}f} {unit}"
-    return text.strip().replace("-", "−")
+        text = f"{float(value):.{decimals}f} {unit}".strip()
+    return f"−{text[1:]}" if value < 0 else text
 
 
 def long(value: Fraction) -> str:
@@ -192,5 +192,7 @@ def long(value: Fraction) -> str:
     >>> long(Fraction(196_608)), long(Fraction(4, 3))
     ('196,608', '4/3')
     """
+    if value.denominator >= 1_000_000:
+        return ""
     text = f"{value.numerator:,}" + (f"/{value.denominator:,}" if value.denominator > 1 else "")
-    return text.replace("-", "−") if value.denominator < 1_000_000 else ""
+    return text.replace("-", "−")

@@ -112,7 +112,7 @@ def check(page: Page, name: str, draw: random.Random) -> set[int]:
             for text in box.locator('.size input[type="text"]').all():
                 text.fill(str(draw.randint(1, largest)))
             sizes = settings_of(box)
-            own = formulas[box.get_attribute("data-name")] | known
+            own = known | formulas[box.get_attribute("data-name")]
             for row in box.locator(".results tbody tr").all():
                 title = row.locator("th").inner_text()
                 if title in own:
