@@ -4,14 +4,18 @@ The model runs on tensors without data whose sizes are letters. Every operator
 is counted by the rule that `FlopCount` counts it by, and their sum is a formula.
 """
 
+import operator
+import warnings
 from collections.abc import Callable, Mapping
 
+from flopbook.tally import times
 from flopbook.tracing.checking import Check
 from flopbook.tracing.letters import Fixes
 from flopbook.tracing.result import Traced
-from flopbook.tracing.search import Search
+from flopbook.tracing.running import names
+from flopbook.tracing.search import FormulaError, Search
 
-__all__ = ["Traced", "trace"]
+__all__ = ["FormulaError", "Traced", "trace"]
 
 
 def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced:
@@ -32,9 +36,27 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     Traced
         Shows itself as a table of the model's modules.
 
+    Raises
+    ------
+    TypeError
+        If `build` or `inputs` takes something else than letters.
+    ValueError
+        If `sizes` lacks a letter, or has one that nobody takes, or nothing
+        depends on a letter.
+    FormulaError
+        If the FLOPs are no formula of the sizes: they depend on the data, or
+        the model takes another way for some sizes. The message names the line.
+
     Notes
     -----
-    The backward pass is that of the sum of all results.
+    The backward pass is that of the sum of all results. Sizes stay letters
+    wherever the model lets them. A letter that it takes for a plain number,
+    such as the number of layers, is sampled: the model runs with a few small
+    sizes of it, and the polynomial through them is checked at others. Modules
+    that are alike run once.
+
+    The formulas are those of a run on the CPU. They are held against the model
+    at other sizes, also where those are 1; `conditions` says where they hold.
 
     Examples
     --------
@@ -50,8 +72,9 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     the whole step  4*B*D*F   6*B*D*F
     0               2*B*D*F   2*B*D*F
     2               2*B*D*F   4*B*D*F
+    B, D, F stayed letters.
     """
-    search = Search(build, inputs, sizes)
+    search = Search(build, inputs, _checked(sizes, (*names(build), *names(inputs))))
     while True:
         costs = search.costs()
         try:
@@ -60,8 +83,37 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
             search.sample({found.symbol: found.place})
         else:
             break
+    if idle := search.idle(costs):
+        raise ValueError(f"nothing in the model depends on {', '.join(idle)}: leave it out of build, inputs and sizes")
+    _warn(search.uncounted)
     return Traced(
         {cell: search.in_letters(cost) for cell, cost in costs.items()},
         sizes,
-        [search.in_letters(condition) for condition in (*search.divisible, *conditions)],
+        conditions=[search.in_letters(condition) for condition in conditions],
+        way=search.way,
+        uncounted=search.uncounted,
     )
+
+
+def _checked(sizes: Mapping[str, int], letters: tuple[str, ...]) -> dict[str, int]:
+    """The sizes, if there is one for each letter."""
+    wanted = ", ".join(f"{name}=..." for name in dict.fromkeys(letters))
+    if not isinstance(sizes, Mapping):
+        raise TypeError(f"{sizes!r} are no sizes: write sizes=dict({wanted})")
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not hasattr(size, "__index__") or operator.index(size) < 1:
+            raise ValueError(f"{name}={size!r} is not a size: write a whole number of at least 1")
+        if name not in letters:
+            raise ValueError(f"neither build nor inputs takes {name}: write sizes=dict({wanted})")
+    if missing := [name for name in dict.fromkeys(letters) if name not in sizes]:
+        raise ValueError(f"an example size is missing for {', '.join(missing)}: write sizes=dict({wanted})")
+    return {name: operator.index(size) for name, size in sizes.items()}
+
+
+def _warn(uncounted: Mapping[str, int]) -> None:
+    if uncounted:
+        listed = ", ".join(f"{name} ({times(calls)})" for name, calls in uncounted.items())
+        warnings.warn(
+            f"no rule for {listed}: not traced. Add one with flopbook.operators.flop_rule",
+            stacklevel=3,
+        )

@@ -12,7 +12,7 @@ import sympy
 
 from flopbook.tracing.fitting import summed
 from flopbook.tracing.frames import Costs
-from flopbook.tracing.letters import Assumption, Fixes
+from flopbook.tracing.letters import Assumption, Fixes, in_words
 from flopbook.tracing.search import FormulaError, Point, Search
 
 #: How many operators a check may run that no letter asked for.
@@ -51,7 +51,12 @@ class Check:
             if self.agrees(point) is False:
                 self._blame(point)
         asked = (self._other_way(asked) for asked in self._by_model())
-        return (*(condition for condition in asked if condition is not None), *self._at_one())
+        needed = (meaning for quotient, meaning in self._search.quotients if not self._without_remainder(quotient))
+        return (
+            *(sympy.Eq(sympy.Mod(*sympy.fraction(meaning)), 0) for meaning in needed),
+            *(condition for condition in asked if condition is not None),
+            *self._at_one(),
+        )
 
     def agrees(self, point: Point) -> bool | None:
         """Whether the model run at plain numbers says the same; None where it refuses them."""
@@ -65,10 +70,10 @@ class Check:
         )
 
     def _further(self) -> Iterator[Point]:
-        """Sizes that were not used; next to the examples if the model takes them, and the examples if that is cheap."""
+        """Sizes that were not used: far from the examples if the model takes them; the examples if that is cheap."""
         nodes = self._search.nodes
-        for step in (1, -1):
-            point = {s: nodes[s][-1] + 2 if s in nodes else max(1, n + step) for s, n in self._usual.items()}
+        for further in (lambda n: 3 * n + 2, lambda n: n + 1, lambda n: max(1, n - 1)):
+            point = {s: nodes[s][-1] + 2 if s in nodes else further(n) for s, n in self._usual.items()}
             if self.agrees(point) is not None:
                 yield point
                 break
@@ -85,8 +90,8 @@ class Check:
         for symbol, place in self._rounded.items():
             if symbol not in self._search.sampled:
                 raise Fixes(symbol, symbol, place)
-        sizes = ", ".join(f"{symbol}={size}" for symbol, size in point.items())
-        raise FormulaError(f"the FLOPs are no formula of the letters: at {sizes} the model takes others than it says")
+        sizes = ", ".join(f"{name}={self._search.meaning[name].subs(point)}" for name in self._search.meaning)
+        raise FormulaError(f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives")
 
     def _by_model(self) -> list[Assumption]:
         return [asked for asked in self._asked if asked.by_model]
@@ -95,7 +100,7 @@ class Check:
         return bool(asked.condition.subs(point)) == asked.holds
 
     def _branches(self, asked: Assumption) -> FormulaError:
-        condition = self._search.in_letters(asked.condition)
+        condition = in_words(self._search.in_letters(asked.condition))
         return FormulaError(f"{asked.place} asks whether {condition}, and the FLOPs depend on the answer")
 
     def _other_way(self, asked: Assumption) -> sympy.Basic | None:
@@ -110,12 +115,18 @@ class Check:
         return None
 
     def _points(self, condition: sympy.Basic) -> Iterator[Point]:
-        """Sizes at which the condition may have another answer."""
+        """Sizes at which the condition may have another answer: small, large, and where its two sides meet."""
         for symbol in sorted(condition.free_symbols, key=str):
-            usual = self._usual[symbol]
-            others = {self._usual[other] for other in condition.free_symbols}
-            for size in (1, *others, 2, 3, 2 * usual, 2 * usual + 1, 16 * usual, 1024 * usual):
+            others = condition.subs({other: size for other, size in self._usual.items() if other != symbol})
+            meet = [side for side in _meeting(others, symbol) if side.is_Rational]
+            near = {max(1, math.floor(side) + step) for side in meet for step in (-1, 0, 1)}
+            for size in (1, *sorted(near), 16 * self._usual[symbol], 1024 * self._usual[symbol]):
                 yield {**self._usual, symbol: size}
+
+    def _without_remainder(self, quotient: sympy.Symbol) -> bool:
+        """Whether the formulas hold where a quotient leaves a remainder, too."""
+        divisor = sympy.fraction(dict(self._search.quotients)[quotient].subs(self._usual))[1]
+        return bool(self.agrees({**self._usual, quotient: self._usual[quotient] + sympy.S.One / divisor}))
 
     def _at_one(self) -> list[sympy.Basic]:
         """PyTorch takes another way for some sizes of 1: the letters that must not be, or not together."""
@@ -139,3 +150,11 @@ class Check:
         for symbol in smallest:
             found |= dict.fromkeys(self._not_together([other for other in symbols if other != symbol]))
         return list(found)
+
+
+def _meeting(condition: sympy.Basic, symbol: sympy.Symbol) -> list[sympy.Expr]:
+    """Where both sides of a condition are equal; nothing where that is not known."""
+    try:
+        return sympy.solve(condition.lhs - condition.rhs, symbol)
+    except (AttributeError, NotImplementedError):
+        return []

@@ -50,9 +50,29 @@ class Assumption(NamedTuple):
     by_model: bool
 
 
+def in_words(condition: sympy.Basic) -> str:
+    """A condition as people say it.
+
+    >>> from flopbook.axes import D, H
+    >>> in_words(sympy.Eq(sympy.Mod(D, H), 0)), in_words(sympy.Ne(D, H)), in_words(D > 1)
+    ('H divides D', 'D is not H', 'D > 1')
+    """
+    if isinstance(condition, sympy.Eq) and isinstance(condition.lhs, sympy.Mod):
+        dividend, divisor = condition.lhs.args
+        return f"{divisor} divides {dividend}"
+    if isinstance(condition, (sympy.Eq, sympy.Ne)):
+        return f"{condition.lhs} is {'not ' * isinstance(condition, sympy.Ne)}{condition.rhs}"
+    return str(condition)
+
+
 def _is_question(expression: sympy.Basic) -> bool:
     """Whether the answer is yes or no; SymPy takes symbols for both."""
     return isinstance(expression, (sympy.core.relational.Relational, sympy.logic.boolalg.BooleanFunction))
+
+
+def _for_torch(letter: sympy.Symbol) -> sympy.Symbol:
+    """A symbol that PyTorch takes for a size: by the first letter of a name it knows what depends on data."""
+    return sympy.Symbol(f"s{letter}", positive=True, integer=True) if letter.name.startswith(("u", "z")) else letter
 
 
 class Letters(ShapeEnv):
@@ -71,8 +91,7 @@ class Letters(ShapeEnv):
 
     def __init__(self, examples: Mapping[sympy.Symbol, int]):
         super().__init__(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
-        # PyTorch knows the kind of a symbol by how its name begins: s is for sizes
-        self._symbols = {symbol: sympy.Symbol(f"s{symbol}", positive=True, integer=True) for symbol in examples}
+        self._symbols = {letter: _for_torch(letter) for letter in examples}
         self._letters = {symbol: letter for letter, symbol in self._symbols.items()}
         self._examples = {self._symbols[letter]: size for letter, size in examples.items()}
         self._answers: dict[sympy.Basic, sympy.Basic] = {}
@@ -94,6 +113,12 @@ class Letters(ShapeEnv):
         for theirs, ours in _PLAIN.items():
             expression = expression.replace(theirs, ours)
         return expression.xreplace(self._letters)
+
+    @property
+    def asked(self) -> set[sympy.Symbol]:
+        """The letters that any question was about."""
+        found = {symbol for question in self._answers for symbol in sympy.sympify(question).free_symbols}
+        return {self._letters[symbol] for symbol in found} | self.rounded.keys()
 
     def evaluate_expr(self, orig_expr, hint=None, fx_node=None, size_oblivious=False, fallback_value=None, **options):
         """The answer to a question about sizes."""
@@ -120,7 +145,9 @@ class Letters(ShapeEnv):
         if isinstance(hint, float):
             return self._round(asked, hint)
         if not _is_question(asked):
-            raise self._fixed(asked)
+            return self._constant(asked)
+        if isinstance(asked, sympy.logic.boolalg.BooleanFunction):
+            return asked.func(*map(self.evaluate_expr, asked.args))
         example = bool(asked.xreplace(self._examples)) if hint is None else bool(hint)
         if isinstance(asked, (sympy.Eq, sympy.Ne)):
             wants = isinstance(asked, sympy.Eq)
@@ -142,18 +169,26 @@ class Letters(ShapeEnv):
 
     def _round(self, asked, hint: float) -> sympy.Basic:
         for symbol in asked.free_symbols:
-            self.rounded.setdefault(self._letters[symbol], innermost(sys._getframe())[0])
+            self.rounded[self._letters[symbol]] = innermost(sys._getframe())[0]
         return sympy.Float(hint)
 
-    def _fixed(self, asked) -> Fixes:
-        symbol = min((self._letters[symbol] for symbol in asked.free_symbols), key=str)
-        return Fixes(symbol, self._plain(asked), innermost(sys._getframe())[0])
+    def _constant(self, asked) -> sympy.Basic:
+        """A plain number is wanted: an expression may be one, such as how many halves a letter has."""
+        symbols = sorted(asked.free_symbols, key=str)
+        points = [self._examples, *({symbol: n + i for i, symbol in enumerate(symbols)} for n in (2, 3, 8, 31, 100))]
+        values = {asked.xreplace({symbol: sympy.Integer(point[symbol]) for symbol in symbols}) for point in points}
+        if len(values) == 1:
+            return values.pop()
+        raise Fixes(self._letters[symbols[0]], self._plain(asked), innermost(sys._getframe())[0])
 
     def _divide(self, asked: sympy.Basic) -> None:
-        """Two sizes that the example makes equal: if for a quotient without remainder, that is what is meant."""
+        """Two sizes that the example makes equal: if they always are where a letter has a divisor, that is meant."""
+        difference = self._plain(asked.lhs - asked.rhs)
         for quotient in asked.atoms(functions.FloorDiv, functions.Mod, functions.PythonMod):
-            dividend, divisor = sympy.fraction(sympy.cancel(quotient.args[0] / quotient.args[1]))
-            size = int(divisor.xreplace(self._examples))
-            for symbol in sorted(dividend.free_symbols, key=str):
-                if divisor != 1 and self._examples[symbol] % size == 0:
-                    raise Divides(self._letters[symbol], divisor.xreplace(self._letters))
+            ratio = sympy.together(sympy.cancel(quotient.args[0] / quotient.args[1]))
+            divisor = self._plain(sympy.fraction(ratio)[1])
+            for symbol in sorted(quotient.args[0].free_symbols, key=str):
+                letter = self._letters[symbol]
+                multiple = divisor * sympy.Dummy(positive=True, integer=True)
+                if divisor != 1 and sympy.expand(difference.subs(letter, multiple)) == 0:
+                    raise Divides(letter, divisor)

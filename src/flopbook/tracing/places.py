@@ -13,9 +13,6 @@ from flopbook import operators
 _OURS = tuple(f"{Path(file).parent}/" for file in (__file__, operators.__file__, sympy.__file__))
 _TORCH = f"{Path(torch.__file__).parent}/"
 
-#: Where PyTorch turns a size into a plain number or a truth.
-_ASKING = ("/torch/__init__.py", "/torch/fx/experimental/")
-
 
 class Place(NamedTuple):
     """A line of code."""
@@ -35,13 +32,12 @@ class Place(NamedTuple):
 
 def innermost(frame: FrameType | None) -> tuple[Place, bool]:
     """The innermost line outside of PyTorch and this package, and whether it asked for a size's value itself."""
-    directly = True
+    inner = ""
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((*_OURS, _TORCH)):
-            return Place(file, frame.f_lineno), directly
-        directly &= file.startswith(_OURS) or any(part in file for part in _ASKING)
-        frame = frame.f_back
+            return Place(file, frame.f_lineno), inner == f"{_TORCH}__init__.py"  # there a size becomes true or false
+        inner, frame = file, frame.f_back
     return Place("", 0), False
 
 

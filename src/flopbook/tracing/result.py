@@ -1,7 +1,7 @@
 """What a trace gives: formulas by phase, by module and by operator."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from sympy.printing.mathml import mathml
 from flopbook.accounting import evaluate
 from flopbook.tally import Tally
 from flopbook.tracing.frames import Costs, holders
+from flopbook.tracing.letters import in_words
 from flopbook.views import text_table
 
 #: The phases of a traced step, in the order in which they run.
@@ -56,12 +57,17 @@ class Traced:
         Calls of every operator that no rule is known for.
     """
 
-    def __init__(self, costs: Costs, sizes: Mapping[str, int], conditions=(), way="", uncounted=None):
-        self._costs = costs
-        self.sizes = dict(sizes)
-        self.conditions: tuple[sympy.Basic, ...] = tuple(conditions)
-        self.way = way
-        self.uncounted: dict[str, int] = dict(uncounted or {})
+    def __init__(
+        self,
+        costs: Costs,
+        sizes: Mapping[str, int],
+        *,
+        conditions: Sequence[sympy.Basic],
+        way: str,
+        uncounted: Mapping[str, int],
+    ):
+        self._costs, self.sizes = costs, dict(sizes)
+        self.conditions, self.way, self.uncounted = tuple(conditions), way, dict(uncounted)
 
     @property
     def forward(self) -> sympy.Expr:
@@ -130,9 +136,9 @@ class Traced:
 
     @property
     def _notes(self) -> list[str]:
-        told = [f"{self.way}."] if self.way else []
+        told = [self.way]
         if self.conditions:
-            told.append(f"Holds where {', '.join(map(str, self.conditions))}.")
+            told.append(f"Holds where {' and '.join(map(in_words, self.conditions))}.")
         return told
 
     def __repr__(self):

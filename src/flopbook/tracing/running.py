@@ -4,12 +4,13 @@ import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopbook.counting import _recomputes
@@ -127,6 +128,7 @@ class Run:
                 model = _call(build, sizes)
                 arguments, named = _arguments(_call(inputs, sizes))
             if isinstance(model, nn.Module):
+                model = _without_data(model, fake)
                 self.frames.name(model)
             stack.enter_context(twins.standing_in(self.frames))
             stack.enter_context(counting)
@@ -137,12 +139,28 @@ class Run:
 
 
 def names(function: Callable) -> tuple[str, ...]:
-    """The letters that a function takes."""
-    return tuple(inspect.signature(function).parameters)
+    """The letters that a function takes.
+
+    >>> names(lambda B, D: None)
+    ('B', 'D')
+    """
+    parameters = inspect.signature(function).parameters
+    for parameter in parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(f"{parameter} of {function} is no letter: write a parameter for each letter, such as B, D")
+    return tuple(parameters)
 
 
 def _call(function: Callable, sizes: Mapping[str, Any]) -> Any:
     return function(**{name: sizes[name] for name in names(function)})
+
+
+def _without_data(model: nn.Module, fake: FakeTensorMode) -> nn.Module:
+    """The model itself, if it was made here; of one that was there before, a copy on fake tensors."""
+    state = [*model.parameters(), *model.buffers()]
+    if all(isinstance(tensor, FakeTensor) for tensor in state):
+        return model
+    return deepcopy(model, {id(tensor): fake.from_tensor(tensor) for tensor in state})
 
 
 def _arguments(given: Any) -> tuple[tuple, dict[str, Any]]:

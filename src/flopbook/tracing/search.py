@@ -100,9 +100,26 @@ class Search:
         self._start()
 
     @property
-    def divisible(self) -> list[sympy.Basic]:
-        """That every quotient is a whole number."""
-        return [sympy.Eq(sympy.Mod(*sympy.fraction(meaning)), 0) for _, meaning in self.quotients]
+    def way(self) -> str:
+        """How the formulas were found, in words."""
+        stayed = [str(symbol) for symbol in self.examples if symbol not in self.sampled]
+        told = [f"{', '.join(stayed)} stayed {'letters' if len(stayed) > 1 else 'a letter'}."] if stayed else []
+        for symbol, place in self.sampled.items():
+            values = ", ".join(map(str, self.nodes[symbol]))
+            told.append(f"{symbol} was sampled, at {values} and others, since {place} takes it for a plain number.")
+        return " ".join(told)
+
+    @property
+    def uncounted(self) -> dict[str, int]:
+        """Calls of operators without a rule, in the first run."""
+        return next(iter(self._runs.values())).uncounted
+
+    def idle(self, costs: Costs) -> list[str]:
+        """The letters that nothing depends on: no formula has them, and nobody asked for a size with them."""
+        used = (
+            {symbol for cost in costs.values() for symbol in cost.free_symbols} | self.letters.asked | {*self.sampled}
+        )
+        return [name for name, meaning in self.meaning.items() if not meaning.free_symbols & used]
 
     def in_letters(self, expression: sympy.Basic) -> sympy.Basic:
         """An expression in the reader's own letters."""

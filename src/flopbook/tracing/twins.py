@@ -79,12 +79,13 @@ class Twins:
     def standing_in(self, frames: Frames) -> Iterator[None]:
         """Every call of a module opens a frame; one that is like an earlier one does not run."""
         plain = nn.Module._call_impl
+        self._fresh: dict[Hashable, Known] = {}  # whose backward pass is still to come
         stand_ins: list[tuple[Hashable, Frame, Frame]] = []
 
         def call(module, *arguments, **named):
             this = Call(module, arguments, named)
             key = None if _observed(module) else this.key
-            known = self._known.get(key)
+            known = self._known.get(key) or self._fresh.get(key)
             if known is None:
                 return self._run(this, key, frames, lambda: plain(module, *arguments, **named))
             frame = Frame(frames.path(module), known.frame)
@@ -98,6 +99,7 @@ class Twins:
             self._unlike |= unlike
             self._known.clear()
             raise UnlikeError
+        self._known |= self._fresh
 
     def _run(self, call: Call, key: Hashable, frames: Frames, run: Callable[[], Any]) -> Any:
         """Run a call, and remember it if all that comes out of it is its answer."""
@@ -112,7 +114,7 @@ class Twins:
             return answer
         leaves, structure = tree_flatten(answer)
         if all(isinstance(leaf, (Tensor, torch.SymInt, int, float, str, type(None))) for leaf in leaves):
-            self._known[key] = Known(frame, [_result(leaf, call.leaves) for leaf in leaves], structure)
+            self._fresh[key] = Known(frame, [_result(leaf, call.leaves) for leaf in leaves], structure)
             _watch(frame, leaves)
         return answer
 
