@@ -95,6 +95,17 @@ def test_nothing_recorded_is_unknown_and_next_to_nothing_unread():
         assert ran.unread < ran.instructions / 500
 
 
+def test_the_file_says_when_and_with_what_it_was_recorded():
+    record = json.loads(DATA.read_text(encoding="utf-8"))
+    said = {"recorded", "processor", "valgrind", "gcc", "objdump", "python", "torch", "units"}
+    assert set(record) == {"schema", "programs", *said} and record["schema"] == 1 and all(record[what] for what in said)
+    for program in PROGRAMS.values():
+        assert set(program) == {"program", "sizes", "flags", "phases"}
+        for phase in program["phases"].values():
+            assert set(phase) == {"instructions", "unread", "times"}
+            assert sum(runs for *_, runs in phase["times"]) <= phase["instructions"] - phase["unread"]
+
+
 TOOLS = [tool for tool in ("valgrind", "gcc", "objdump") if not shutil.which(tool)]
 
 
