@@ -5,11 +5,11 @@ from typing import Any, ClassVar, cast
 
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.domains.math import MathDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.writers.html5 import HTML5Translator
 
 from flopsite.book import Book, Late, LateDirective
 from flopsite.tables import table
@@ -45,7 +45,7 @@ class FormulaRenderer:
                 subtype="formula",
                 line=data.line,
             )
-        return [_entries(formula), _box(formula)]
+        return [_box(formula)]
 
 
 def _target(name: str) -> str:
@@ -72,15 +72,23 @@ def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
     return None
 
 
-def _entries(formula: dict[str, Any]) -> addnodes.index:
-    """Index and search find a box by its title, and by its formula as one types it."""
+class Sought(nodes.title):
+    """A title that search knows and the page does not show."""
+
+
+def _sought(formula: dict[str, Any]) -> list[Sought]:
+    """Search finds a box by its title, and by its formula as one types it."""
     typed = re.sub(r"\\(left|right)|[{}_\s]", "", formula["latex"])
-    names = [formula["title"], *([] if "\\" in typed else [typed])]
-    return addnodes.index(entries=[("single", name, _target(formula["name"]), "main", None) for name in names])
+    return [Sought("", name) for name in [formula["title"], typed] if "\\" not in name]
+
+
+def _skip(writer: HTML5Translator, node: Sought) -> None:
+    raise nodes.SkipNode
 
 
 def _box(formula: dict[str, Any]) -> nodes.container:
     box = nodes.container(classes=["formula-box"], ids=[_target(formula["name"])])
+    box += _sought(formula)
     box += nodes.paragraph("", formula["title"], classes=["formula-title"])
     box += nodes.math_block(
         "", formula["latex"], nowrap=False, number=True, label=formula["name"], ids=[_equation(formula["name"])]
@@ -122,5 +130,6 @@ class FillIndex(SphinxPostTransform):
 
 def setup(app: Sphinx) -> None:
     """Register the index; the renderer is found by its entry point."""
+    app.add_node(Sought, html=(_skip, None))
     app.add_directive(INDEX, LateDirective)
     app.add_post_transform(FillIndex)

@@ -1,12 +1,14 @@
 // Sphinx's scores, weighed by the page: a title with the word that was sought, then lectures, which explain, in the order of
-// the course; then labs and references; the names of functions last.
+// the course; then labs and references; names of functions last, unless
+// one was typed as it is written.
 var Scorer = {
   score: ([docname, title, , , score, , kind]) => {
-    const sought = new URLSearchParams(location.search).get("q").toLowerCase();
+    const sought = new URLSearchParams(location.search).get("q").trim();
+    const isName = /[A-Z_]/.test(sought) && title.split(".").pop() === sought;
+    if (kind === "object") return isName ? 2 * score : score / 2;
     const [folder, page] = docname.split("/");
-    if (kind === "object") return score / 2;
     const weight = { lectures: 2 - parseInt(page) / 100, notebooks: 1.5, reference: 1.25 }[folder] ?? 1;
-    return score * weight * (title.toLowerCase().includes(sought) ? 1.5 : 1);
+    return score * weight * (title.toLowerCase().includes(sought.toLowerCase()) ? 1.5 : 1);
   },
   objNameMatch: 11,
   objPartialMatch: 6,
