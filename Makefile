@@ -12,13 +12,16 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help html serve test lab notebooks benchmark profile lint types bench peers executed clean
+.PHONY: help html pdf serve test lab notebooks benchmark profile lint types bench peers executed clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 html: $(INSTALLED)  ## Execute every page and build the site
 	@$(BIN)/python -m flopsite
+
+pdf: html  ## Print the whole book as a PDF into the site
+	@$(BIN)/python -m flopsite.pdf
 
 serve: html  ## Build the site and serve it on this machine (PORT=8000)
 	@echo "http://localhost:$(PORT), until Ctrl-C"

@@ -1,5 +1,6 @@
 """Settings of the site; what the build adds to Sphinx is in src/flopsite."""
 
+import os
 from importlib import metadata
 
 project = "The FLOP Book"
@@ -43,12 +44,13 @@ autosummary_generate = False  # numpydoc brings it along; it would import torch 
 html_theme = "furo"
 html_title = "The FLOP Book"
 html_short_title = html_title
+html_baseurl = os.environ.get("FLOPBOOK_URL", "")  # where the site will stand, with a slash at its end
 html_favicon = "src/flopsite/static/favicon.svg"
 html_sourcelink_suffix = ""
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 templates_path = ["src/flopsite/templates"]
 html_static_path = ["src/flopsite/static"]
-html_css_files = ["flopsite.css"]
+html_css_files = ["flopsite.css", ("print.css", {"media": "print"})]
 html_js_files = ["flopsite.js", "reading.js"]
 html_search_scorer = "src/flopsite/scorer.js"
 html_math_renderer = "katex"

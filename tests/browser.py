@@ -1,7 +1,6 @@
 """Headless Chromium on the built site, for the tests and the benchmarks."""
 
 import gzip
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,23 +10,16 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
-NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-MISSING = (
-    "no Chromium on the path: install one (Debian, Ubuntu: apt-get install chromium; macOS: brew install chromium) "
-    "and run again"
-)
+from flopsite.chromium import ARGUMENTS, MISSING, find_chromium
 
-
-def find_chromium() -> str | None:
-    """The path of a Chromium, if this machine has one."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
+__all__ = ["MISSING", "chromium", "find_chromium", "note_responses", "served", "weight"]
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Chromium; without its sandbox, which containers seldom allow, and for our own pages alone."""
+    """Start Chromium."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         yield browser
         browser.close()
 

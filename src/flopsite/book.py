@@ -61,6 +61,7 @@ class Book(Domain):
         "calculators": {},
         "seconds": {},
         "late": set(),
+        "pdf": False,
     }
 
     def setup(self) -> None:

@@ -1,0 +1,15 @@
+"""Where a Chromium is found, for the PDF and the tests."""
+
+import shutil
+
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+MISSING = (
+    "no Chromium on the path: install one (Debian, Ubuntu: apt-get install chromium; macOS: brew install chromium) "
+    "and run again"
+)
+ARGUMENTS = ["--no-sandbox"]  # which containers seldom allow; it opens our own pages alone
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium, if this machine has one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
