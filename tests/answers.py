@@ -11,7 +11,10 @@ EXERCISES = {
     "ratio": Exercise(Fraction(4_343_726_080, 2_284_322_816), hints={2: "The first layer costs once.", "1.95": "No."}),
     "share": Exercise("748062/78125", hints={"8.5751936": "Another one."}),
     "names": Exercise(2 * B * (D * axis("H1") + axis("H1") * K), hints={"B(D H1 + H1 K)": "MACs."}),
-    "words": Exercise(2 * B * axis("D_in") * axis("width")),
+    "words": Exercise(2 * B * D * axis("D_in") * axis("width")),
+    "alike": Exercise(2 * axis("Ab") * axis("aB")),
+    "half": Exercise("12.25"),
+    "other half": Exercise("12.35"),
     "cases": Exercise(2 * B * axis("b") * axis("H1")),
     "quotient": Exercise("(F/(2B) - D*H1) / (H1 + K)", hints={"(F/B - D*H1) / (H1 + K)": "Where is the 2?"}),
     "power": Exercise(H**2 * K / 3 - H, hints={"H^2 K/3": "And H?"}),
@@ -45,6 +48,9 @@ ANSWERS = [
     "2B D_in width", "2Bwidth D_in", "2bwidthd_in", "2Bbh1", "2bbH1", "2BBH1", "BDH1 + BH1K", "width2", "D_in2",
     "F/(2B) - D H1", "(F/(2B) - D*H1)/(H1+K)", "(F - 2 B D H1)/(2B(H1 + K))", "(F/B - D*H1) / (H1 + K)", "H²K/3 - H",
     "H(HK/3 - 1)", "H^2 K/3", "1/3 H**2 K - H", "(H^2K - 3H)/3", "HHK/3-H", "2BHK",
+    # limits
+    "12.2", "12.3", "12.4", "12.25", "12.35", "123456789.123456", "123456789.1234567", "2^3333", "2^3334", "2^5000",
+    "2AbaB", "2abAB", "2ABab", "2BDD_inwidth", "2B D D_in width",
     # no formula
     "", " ", "2BD(K", "2BDK)", "2 // B", "2 ** B", "()", "()2", "-()", "(", "* B", "(*B)", "2 B +", "+",
     "y = z = 2BDK", "= 2", "1,9015", "1 024", "2/0", "2/(B-B)", "1/(B*(D+1) - B*D - B)", "0^(-1)", "(B-B)^-1", "0^0",

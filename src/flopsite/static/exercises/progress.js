@@ -60,7 +60,7 @@
   // "3/7" beside each link to a page in a table of contents.
   function showOnLinks() {
     document.querySelectorAll(".progress-mark").forEach((mark) => mark.remove());
-    for (const link of document.querySelectorAll(".sidebar-tree a, .toctree-wrapper a")) {
+    for (const link of document.querySelectorAll(".sidebar-tree a, .course-map p:first-child a")) {
       const page = pages[nameOf(new URL(link.href))];
       if (!page || link.hash) continue;
       const done = Object.keys(page.done ?? {}).length;
