@@ -37,11 +37,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Row:
-    """A result."""
+    """A result; a boxed formula is also shown with the numbers put in."""
 
     title: str
     unit: str
     expression: Expr
+    boxed: bool = False
 
     def value(self, sizes: Mapping[str, int]) -> Fraction:
         """Exactly; unlike `flopbook.accounting.evaluate` it takes a size of 0, such as no optimizer state."""
@@ -106,7 +107,7 @@ def _panel(calculator: Calculator) -> Iterator[nodes.Node]:
     yield _raw(
         (f'<div class="curve" data-letter="{calculator.curve}"></div>' if calculator.curve else "")
         + '<p class="buttons"><button type="button" class="reset">Reset</button> '
-        '<button type="button" class="copy-link">Copy link</button> <span class="told"></span></p>'
+        '<button type="button" class="copy-link">Copy link</button> <span class="told" role="status"></span></p>'
         '<p class="said unseen" role="status"></p></div>'
     )
 
@@ -139,17 +140,17 @@ def _size(calculator: str, size: Size) -> Iterator[nodes.Node]:
 
 
 def _put_in(calculator: Calculator) -> Iterator[nodes.Node]:
-    """Each formula with its numbers, where all its letters are set by fields and can be read in a formula."""
-    lettered = {size.name for size in calculator.sizes if size.letter}
+    """Each boxed formula with its numbers; several say which is which."""
+    boxed = [row for row in calculator.rows if row.boxed]
     names = {
         axis(name): rf"{{\htmlData{{put={name}}}{{\text{{{size:,}}}}}}}" for name, size in calculator.start.items()
     }
-    for row in calculator.rows:
-        if {symbol.name for symbol in row.expression.free_symbols} <= lettered:
-            yield _raw(f'<p class="put-in" data-text="{escape(str(row.expression))}">')
-            latex = sympy.latex(row.expression, symbol_names=names, mul_symbol="times")
-            yield nodes.math("", rf"\displaystyle {latex}")
-            yield _raw('<span class="unseen"></span></p>')
+    for row in boxed:
+        title = f"{escape(row.title)}: " if len(boxed) > 1 else ""
+        yield _raw(f'<p class="put-in" data-text="{escape(str(row.expression))}">{title}')
+        latex = sympy.latex(row.expression, symbol_names=names, mul_symbol="times")
+        yield nodes.math("", rf"\displaystyle {latex}")
+        yield _raw('<span class="unseen"></span></p>')
 
 
 def _results(calculator: Calculator) -> str:

@@ -76,7 +76,9 @@ def script(calculator: Calculator) -> str:
 
 def _rows(box: Mapping[str, Any], unit: str) -> Iterator[Row]:
     """A box has one formula; a plan has several, with their units."""
-    for title, its_unit, expression, _ in box.get("rows") or [(box["title"], unit, box["expression"], box["latex"])]:
+    if "rows" not in box:
+        yield Row(box["title"], unit, sympy.sympify(box["expression"]), boxed=True)
+    for title, its_unit, expression, _ in box.get("rows", []):
         yield Row(title, its_unit, sympy.sympify(expression))
 
 
