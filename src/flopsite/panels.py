@@ -105,7 +105,7 @@ def _panel(calculator: Calculator) -> Iterator[nodes.Node]:
     yield from _put_in(calculator)
     yield _raw(_results(calculator))
     yield _raw(
-        (f'<div class="curve" data-letter="{calculator.curve}"></div>' if calculator.curve else "")
+        (f'<div class="curve" data-over="{calculator.curve}"></div>' if calculator.curve else "")
         + '<p class="buttons"><button type="button" class="reset">Reset</button> '
         '<button type="button" class="copy-link">Copy link</button> <span class="told" role="status"></span></p>'
         '<p class="said unseen" role="status"></p></div>'

@@ -83,7 +83,7 @@ const drawing = (() => {
     });
     const at = x.place(Math.min(Math.max(Number(now), sizes[0]), sizes.at(-1)));
     svg.append(make("line", { class: "now", x1: at, x2: at, y1: top, y2: bottom }));
-    svg.append(make("text", { class: "letter", x: (margin.left + width) / 2, y: bottom + 34, "text-anchor": "middle" }, letter));
+    svg.append(make("text", { class: "over", x: (margin.left + width) / 2, y: bottom + 34, "text-anchor": "middle" }, letter));
     svg.append(make("text", { x: margin.left - 6, y: top - 12, "text-anchor": "end" }, unit));
     if (lines.length > 1) legend(svg, lines.map(([title]) => title));
     box.replaceChildren(svg);

@@ -83,7 +83,7 @@
     draw() {
       const box = this.box.querySelector(".curve");
       if (!box) return;
-      const { letter } = box.dataset;
+      const letter = box.dataset.over;
       const { unit } = this.results[0];
       const { stops } = this.fields.get(letter);
       const rows = this.results.flatMap((row, number) => (row.unit === unit ? [[row.title, number]] : []));
