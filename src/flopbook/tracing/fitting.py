@@ -1,15 +1,17 @@
 """Formulas through samples: what is known at a few sizes of a letter, as a polynomial of it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sympy
 
 from flopbook.tracing.frames import Cell, Costs, holders
 
 
-def fit(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[Costs]) -> tuple[Costs, int]:
-    """The polynomials through all samples, and the highest degree among them.
+def fit(
+    symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[Costs], merged: Collection[str] = ()
+) -> tuple[Costs, dict[Cell, int]]:
+    """The polynomials through all samples, and the degree of each.
 
     Parameters
     ----------
@@ -19,20 +21,22 @@ def fit(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[Costs]) -
         Its sizes.
     samples : sequence of Costs
         The costs at each of them.
+    merged : collection of str
+        Modules that count as the ones that hold them.
 
     Examples
     --------
     >>> from flopbook.axes import D, L
     >>> cell = Cell("forward", "", "aten::mm")
-    >>> fit(L, [2, 3, 4], [{cell: 4 * D}, {cell: 6 * D}, {cell: 8 * D}])
-    ({Cell(phase='forward', module='', operator='aten::mm'): 2*D*L}, 1)
+    >>> fit(L, [2, 3, 4], [{cell: 4 * D}, {cell: 6 * D}, {cell: 8 * D}])[0][cell]
+    2*D*L
     """
-    aligned = align(samples)
-    costs, highest = {}, 0
-    for cell in dict.fromkeys(cell for sample in aligned for cell in sample):
-        costs[cell], degree = interpolate(symbol, values, [sample.get(cell, sympy.S.Zero) for sample in aligned])
-        highest = max(highest, degree)
-    return costs, highest
+    aligned = align(samples, merged)
+    found = {
+        cell: interpolate(symbol, values, [sample.get(cell, sympy.S.Zero) for sample in aligned])
+        for cell in dict.fromkeys(cell for sample in aligned for cell in sample)
+    }
+    return {cell: cost for cell, (cost, _) in found.items()}, {cell: degree for cell, (_, degree) in found.items()}
 
 
 def interpolate(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[sympy.Expr]) -> tuple[sympy.Expr, int]:
@@ -54,15 +58,15 @@ def interpolate(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[s
     return sympy.expand(polynomial), degree
 
 
-def align(samples: Sequence[Costs]) -> list[Costs]:
-    """The same modules in every sample: one that is not in all of them counts as its holder."""
+def align(samples: Sequence[Costs], merged: Collection[str]) -> list[Costs]:
+    """The same modules in every sample: one that is not in all of them, or merged, counts as its holder."""
     common = set.intersection(*({holder for cell in sample for holder in holders(cell.module)} for sample in samples))
     aligned = []
     for sample in samples:
         found: defaultdict[Cell, list[sympy.Expr]] = defaultdict(list)
         for (phase, path, operator), cost in sample.items():
-            shared = next(holder for holder in holders(path) if not holder or holder in common)
-            found[Cell(phase, shared, operator)].append(cost)
+            shared = (holder for holder in holders(path) if holder in common and not {*holders(holder)} & {*merged})
+            found[Cell(phase, next(shared, ""), operator)].append(cost)
         aligned.append({cell: sympy.Add(*costs) for cell, costs in found.items()})
     return aligned
 

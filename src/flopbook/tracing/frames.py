@@ -12,6 +12,9 @@ import sympy
 import torch
 from torch import nn
 
+#: The phases of a traced step, in the order in which they run.
+PHASES = ("forward", "backward", "recomputed")
+
 _sequence_number = torch._C._autograd._get_sequence_nr
 
 #: Sequence number of nodes that no operator made, such as those that accumulate gradients.

@@ -9,6 +9,8 @@ import torch
 from torch.fx.experimental.sym_node import SymNode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._sympy import functions
+from torch.utils._sympy.numbers import int_oo
+from torch.utils._sympy.value_ranges import ValueRanges
 
 from flopbook.tracing.places import Place, innermost
 
@@ -33,12 +35,11 @@ class Fixes(BaseException):
         self.symbol, self.expression, self.place = symbol, expression, place
 
 
-class Divides(BaseException):
-    """The model needs a letter to be a multiple of something."""
+class Divisor(NamedTuple):
+    """A letter, and what it may have to be a multiple of."""
 
-    def __init__(self, symbol: sympy.Symbol, divisor: sympy.Expr):
-        super().__init__(symbol, divisor)
-        self.symbol, self.divisor = symbol, divisor
+    symbol: sympy.Symbol
+    divisor: sympy.Expr
 
 
 class Assumption(NamedTuple):
@@ -70,6 +71,12 @@ def _is_question(expression: sympy.Basic) -> bool:
     return isinstance(expression, (sympy.core.relational.Relational, sympy.logic.boolalg.BooleanFunction))
 
 
+def _without_one(*sizes: sympy.Expr) -> sympy.Expr:
+    """The larger of a size and 1, which PyTorch writes for strides: no size is less."""
+    others = [size for size in sizes if size != 1]
+    return others[0] if len(others) == 1 else functions.Max(*sizes)
+
+
 def _for_torch(letter: sympy.Symbol) -> sympy.Symbol:
     """A symbol that PyTorch takes for a size: by the first letter of a name it knows what depends on data."""
     return sympy.Symbol(f"s{letter}", positive=True, integer=True) if letter.name.startswith(("u", "z")) else letter
@@ -78,8 +85,9 @@ def _for_torch(letter: sympy.Symbol) -> sympy.Symbol:
 class Letters(ShapeEnv):
     """Answers PyTorch's questions about sizes that are letters.
 
-    Two sizes are equal if they are the same expression. Any other question is
-    answered by the example sizes, and noted in `assumptions`. PyTorch's own
+    Two sizes are equal if they are the same expression. If they would be where
+    one letter divides another one, that is noted in `divisors`. Any other
+    question is answered by the example sizes, and noted in `assumptions`. PyTorch's own
     environment would derive the consequences of every answer, which takes most
     of its time.
 
@@ -94,8 +102,10 @@ class Letters(ShapeEnv):
         self._symbols = {letter: _for_torch(letter) for letter in examples}
         self._letters = {symbol: letter for letter, symbol in self._symbols.items()}
         self._examples = {self._symbols[letter]: size for letter, size in examples.items()}
+        self.var_to_range |= dict.fromkeys(self._examples, ValueRanges(1, int_oo))
         self._answers: dict[sympy.Basic, sympy.Basic] = {}
         self.assumptions: list[Assumption] = []
+        self.divisors: list[Divisor] = []
         self.rounded: dict[sympy.Symbol, Place] = {}
 
     def size(self, expression: sympy.Expr) -> torch.SymInt | int:
@@ -151,9 +161,9 @@ class Letters(ShapeEnv):
         example = bool(asked.xreplace(self._examples)) if hint is None else bool(hint)
         if isinstance(asked, (sympy.Eq, sympy.Ne)):
             wants = isinstance(asked, sympy.Eq)
-            equal = sympy.expand(asked.lhs - asked.rhs) == 0
+            equal = sympy.expand((asked.lhs - asked.rhs).replace(functions.Max, _without_one)) == 0
             if not equal and example == wants:
-                self._divide(asked)
+                self._note_divisors(asked)
             return self._assume(asked, equal == wants) if not equal else sympy.sympify(wants)
         return self._assume(asked, example)
 
@@ -181,8 +191,8 @@ class Letters(ShapeEnv):
             return values.pop()
         raise Fixes(self._letters[symbols[0]], self._plain(asked), innermost(sys._getframe())[0])
 
-    def _divide(self, asked: sympy.Basic) -> None:
-        """Two sizes that the example makes equal: if they always are where a letter has a divisor, that is meant."""
+    def _note_divisors(self, asked: sympy.Basic) -> None:
+        """Two sizes that the example makes equal: note what has to divide what so that they always are."""
         difference = self._plain(asked.lhs - asked.rhs)
         for quotient in asked.atoms(functions.FloorDiv, functions.Mod, functions.PythonMod):
             ratio = sympy.together(sympy.cancel(quotient.args[0] / quotient.args[1]))
@@ -191,4 +201,4 @@ class Letters(ShapeEnv):
                 letter = self._letters[symbol]
                 multiple = divisor * sympy.Dummy(positive=True, integer=True)
                 if divisor != 1 and sympy.expand(difference.subs(letter, multiple)) == 0:
-                    raise Divides(letter, divisor)
+                    self.divisors.append(Divisor(letter, divisor))

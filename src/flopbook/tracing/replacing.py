@@ -2,6 +2,7 @@
 
 import logging
 import numbers
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ def surroundings() -> Iterator[None]:
     """A letter passes for a number, and whatever a model's code sets in PyTorch meanwhile is set back."""
     with ExitStack() as stack:
         stack.enter_context(_state_kept())
+        stack.enter_context(warnings.catch_warnings(action="ignore"))  # they are about sizes that the reader never gave
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager_when_compiled())
         if torch.get_default_device().type != "cpu":  # to name the usual device would take time at every call

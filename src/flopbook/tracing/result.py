@@ -11,12 +11,9 @@ from sympy.printing.mathml import mathml
 
 from flopbook.accounting import evaluate
 from flopbook.tally import Tally
-from flopbook.tracing.frames import Costs, holders
+from flopbook.tracing.frames import PHASES, Costs, holders
 from flopbook.tracing.letters import in_words
 from flopbook.views import text_table
-
-#: The phases of a traced step, in the order in which they run.
-PHASES = ("forward", "backward", "recomputed")
 
 
 class ModuleFormula(NamedTuple):

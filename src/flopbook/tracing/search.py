@@ -8,9 +8,9 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from flopbook.axes import axis
-from flopbook.tracing.fitting import fit
-from flopbook.tracing.frames import Costs
-from flopbook.tracing.letters import Divides, Fixes, Letters
+from flopbook.tracing.fitting import fit, interpolate, summed
+from flopbook.tracing.frames import PHASES, Costs
+from flopbook.tracing.letters import Divisor, Fixes, Letters
 from flopbook.tracing.places import Place, raised
 from flopbook.tracing.running import Run
 from flopbook.tracing.twins import Twins, UnlikeError
@@ -60,6 +60,7 @@ class Search:
     def _start(self) -> None:
         self.letters = Letters(self.examples)
         self.nodes: dict[sympy.Symbol, list[int]] = {}
+        self._merged: set[str] = set()
         self._twins = Twins()
         self._runs: dict[frozenset, Run] = {}
 
@@ -77,21 +78,22 @@ class Search:
         while True:
             try:
                 return self._grid({}, self._lines())
-            except Divides as found:
-                self._divide(found)
             except Fixes as found:
                 self.sample({found.symbol: found.place})
             except FormulaError:
                 raise
             except Exception as error:
-                self.sample(self._refused(error))
+                if self.letters.divisors:
+                    self._divide(self.letters.divisors[-1])
+                else:
+                    self.sample(self._refused(error))
 
     def sample(self, places: Mapping[sympy.Symbol, Place]) -> None:
         """From here on, these letters are sampled."""
         self.sampled |= places
         self._start()
 
-    def _divide(self, found: Divides) -> None:
+    def _divide(self, found: Divisor) -> None:
         quotient = sympy.Symbol(f"{found.symbol}/{found.divisor}", positive=True, integer=True)
         size = self.examples.pop(found.symbol) // int(found.divisor.subs(self.examples))
         self.examples[quotient] = size
@@ -143,8 +145,6 @@ class Search:
                 self.run({other: size for other, size in point.items() if other != symbol})
             except Fixes as found:
                 refused[symbol] = found.place
-            except Divides:
-                continue
             except Exception as found:
                 refused[symbol] = raised(found.__traceback__)
         return refused or dict.fromkeys(rest, place)
@@ -176,12 +176,22 @@ class Search:
             except Exception:  # a size that the model refuses
                 continue
             values.append(value)
-            degree = fit(symbol, values, samples)[1]
-            if degree <= len(values) - 3:
-                return values[: degree + 1]
+            totals = [summed(sample) for sample in samples]
+            degrees = [interpolate(symbol, values, [total.get(p, sympy.S.Zero) for total in totals])[1] for p in PHASES]
+            if max(degrees) <= len(values) - 3:
+                return values[: self._settle(symbol, values, samples) + 1]
             if len(values) == _HIGHEST + 3:
                 break
         raise self._no_polynomial(symbol, values, samples)
+
+    def _settle(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> int:
+        """Merge the modules that are no polynomial for themselves, as the last of all layers; the highest degree."""
+        while True:
+            degrees = fit(symbol, values, samples, self._merged)[1]
+            unsettled = {cell.module for cell, degree in degrees.items() if degree > len(values) - 3}
+            if not unsettled:
+                return max(degrees.values(), default=0)
+            self._merged |= unsettled
 
     def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> FormulaError:
         totals = [sympy.Add(*sample.values()).subs(self.examples) for sample in samples]
@@ -196,4 +206,5 @@ class Search:
             return self.run(held).costs
         symbol, *rest = rest
         values = self.nodes[symbol]
-        return fit(symbol, values, [self._grid({**held, symbol: value}, rest) for value in values])[0]
+        samples = [self._grid({**held, symbol: value}, rest) for value in values]
+        return fit(symbol, values, samples, self._merged)[0]

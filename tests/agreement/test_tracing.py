@@ -1,0 +1,377 @@
+"""A traced formula is the count of the model at any sizes, phase by phase and module by module."""
+
+import inspect
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from flopbook.accounting import evaluate
+from flopbook.counting import FlopCount
+from flopbook.specimens import SPECIMENS
+from flopbook.specimens.layers import GPT, Adapted, Apply, Attention, Residual, SwiGLU
+from flopbook.tracing import trace
+from flopbook.tracing.running import tensors
+
+# ruff: noqa: PLR0913, PLR0917  (the arguments are sizes, one letter each)
+
+
+def counted(build, inputs, sizes):
+    """The model, built at these sizes and counted."""
+
+    def call(function):
+        return function(**{name: sizes[name] for name in inspect.signature(function).parameters})
+
+    model, arguments = call(build), call(inputs)
+    with FlopCount() as count:
+        answer = model(*arguments) if isinstance(arguments, tuple) else model(arguments)
+        results = [t for t in tensors(answer) if t.is_floating_point() and t.requires_grad]
+        if results:
+            sum(t.sum() for t in results).backward()
+    return count
+
+
+def assert_agrees(traced, build, inputs, sizes):
+    """Phases, and every module that the trace names."""
+    count = counted(build, inputs, sizes)
+    phases = traced.forward, traced.backward, traced.recomputed
+    assert tuple(evaluate(phase, sizes) for phase in phases) == (count.forward, count.backward, count.recomputed)
+    root = next(path for path in count.by_module if path)
+    for path, formula in traced.by_module.items():
+        if path and f"{root}.{path}" in count.by_module:
+            expected = count.by_module[f"{root}.{path}"]
+            values = tuple(evaluate(phase, sizes) for phase in formula)
+            assert values == (expected.forward, expected.backward, expected.recomputed), path
+
+
+def rows(B, D):
+    return torch.randn(B, D)
+
+
+def steps(B, T, D):
+    return torch.randn(B, T, D)
+
+
+def images(B, C, X, Y):
+    return torch.randn(B, C, X, Y)
+
+
+def tokens(B, T):
+    return torch.zeros(B, T, dtype=torch.long)
+
+
+def memory(B, T, S, D):
+    return torch.randn(B, T, D), torch.randn(B, S, D)
+
+
+def mlp(D, F, K):
+    return nn.Sequential(nn.Linear(D, F), nn.SiLU(), nn.LayerNorm(F), nn.Linear(F, K, bias=False))
+
+
+def strided(C, K, R, P):
+    return nn.Conv2d(C, K, R, stride=2, padding=P)
+
+
+def grouped(C, K, G):
+    return nn.Conv2d(C, K, 3, groups=G, dilation=2)
+
+
+def transposed(C, K):
+    return nn.ConvTranspose2d(C, K, 3, stride=2)
+
+
+def cnn(C, D, K):
+    first = nn.Conv2d(C, D, 3, padding=1), nn.BatchNorm2d(D), nn.ReLU(), nn.MaxPool2d(2)
+    return nn.Sequential(*first, nn.GroupNorm(1, D), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(D, K))
+
+
+def patches(D, P):
+    return Apply(lambda self, x: self.mix(self.cut(x).flatten(2).mT), cut=nn.Conv2d(3, D, P, P), mix=nn.Linear(D, D))
+
+
+def lstm(D, H):
+    return nn.LSTM(D, H, batch_first=True, bidirectional=True)
+
+
+def gru(D, H):
+    return nn.GRU(D, H, batch_first=True)
+
+
+def rnn(D, H):
+    return nn.RNN(D, H, batch_first=True)
+
+
+def attention(D, H):
+    layer = nn.MultiheadAttention(D, H, batch_first=True)
+    return Apply(lambda self, x: self.layer(x, x, x), layer=layer)
+
+
+def encoder(D, H, F, L):
+    return nn.TransformerEncoder(nn.TransformerEncoderLayer(D, H, F, batch_first=True), L, enable_nested_tensor=False)
+
+
+def decoder(D, H, F):
+    return nn.TransformerDecoderLayer(D, H, F, batch_first=True)
+
+
+def by_hand(D, H):
+    """Attention as people write it."""
+
+    def attend(self, x):
+        B, T, _ = x.shape
+        q, k, v = self.project(x).view(B, T, 3, H, D // H).permute(2, 0, 3, 1, 4)
+        scores = (q @ k.transpose(-2, -1)) * (1.0 / math.sqrt(k.size(-1)))
+        return self.join((scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, D))
+
+    return Apply(attend, project=nn.Linear(D, 3 * D), join=nn.Linear(D, D))
+
+
+def gpt(V, T, D, H, E, F):
+    return GPT(V, T, D, H, E, F)
+
+
+def llama(T, D, G, R, E, F, L):
+    blocks = [
+        Residual(nn.RMSNorm(D), layer)
+        for _ in range(L)
+        for layer in (Attention(T, D, G, R, E, rotary=True, bias=False), SwiGLU(D, F))
+    ]
+    return nn.Sequential(*blocks)
+
+
+def adapted(D, R, F, K):
+    return nn.Sequential(Adapted(D, R, F), nn.ReLU(), Adapted(F, R, K))
+
+
+def frozen(D, F, K):
+    model = mlp(D, F, K)
+    model[0].requires_grad_(False)
+    return model
+
+
+def checkpointed(D, F, L, reentrant, whole):
+    """Blocks, each in a checkpoint: as a module, or inside of a function."""
+
+    def run(self, x):
+        for block in self.blocks:
+            x = checkpoint(block if whole else lambda x, block=block: block(x) + x, x, use_reentrant=reentrant)
+        return x
+
+    blocks = (nn.Sequential(nn.Linear(D, F), nn.ReLU(), nn.Linear(F, D)) for _ in range(L))
+    return Apply(run, blocks=nn.ModuleList(blocks))
+
+
+def kept(reentrant, whole):
+    def build(D, F, L):
+        return checkpointed(D, F, L, reentrant, whole)
+
+    return build
+
+
+def needed(B, D):
+    return torch.randn(B, D, requires_grad=True)
+
+
+FAMILIES = {
+    "MLP": (mlp, rows, dict(B=4, D=6, F=8, K=3), dict(B=1, D=1, F=1, K=1), dict(B=7, D=5, F=13, K=2)),
+    "strided": (
+        strided, images, dict(B=2, C=3, K=4, R=3, P=1, X=12, Y=9),
+        dict(B=1, C=1, K=1, R=1, P=1, X=1, Y=1), dict(B=3, C=2, K=5, R=2, P=2, X=7, Y=13),
+    ),
+    "grouped": (
+        grouped, images, dict(B=2, C=6, K=4, G=2, X=12, Y=9),
+        dict(B=1, C=1, K=1, G=1, X=5, Y=5), dict(B=3, C=3, K=9, G=3, X=7, Y=13),
+    ),
+    "transposed": (transposed, images, dict(B=2, C=3, K=4, X=6, Y=5), dict(B=1, C=1, K=1, X=1, Y=1)),
+    "CNN": (cnn, images, dict(B=2, C=3, D=4, K=5, X=8, Y=6), dict(B=3, C=1, D=7, K=1, X=5, Y=11)),
+    "patches": (
+        patches, lambda B, X, Y: torch.randn(B, 3, X, Y), dict(B=2, D=6, P=4, X=16, Y=12),
+        dict(B=1, D=1, P=1, X=1, Y=1), dict(B=1, D=5, P=3, X=11, Y=13),
+    ),
+    "LSTM": (lstm, steps, dict(B=3, T=5, D=4, H=6), dict(B=1, T=1, D=1, H=1), dict(B=2, T=7, D=3, H=5)),
+    "GRU": (gru, steps, dict(B=3, T=5, D=4, H=6), dict(B=1, T=1, D=1, H=1), dict(B=2, T=7, D=3, H=5)),
+    "RNN": (rnn, steps, dict(B=3, T=5, D=4, H=6), dict(B=1, T=1, D=1, H=1), dict(B=2, T=7, D=3, H=5)),
+    "attention": (attention, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)),
+    "encoder": (
+        encoder, steps, dict(B=3, T=5, D=8, H=2, F=12, L=6),
+        dict(B=1, T=1, D=3, H=3, F=1, L=1), dict(B=2, T=7, D=10, H=5, F=3, L=3),
+    ),
+    "decoder": (
+        decoder, memory, dict(B=3, T=5, S=4, D=8, H=2, F=12),
+        dict(B=1, T=1, S=1, D=3, H=3, F=1), dict(B=2, T=7, S=11, D=10, H=5, F=3),
+    ),
+    "by hand": (by_hand, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)),
+    "GPT": (
+        gpt, tokens, dict(B=2, T=7, V=50, D=16, H=2, E=8, F=40),
+        dict(B=1, T=1, V=1, D=1, H=1, E=2, F=1), dict(B=3, T=5, V=11, D=7, H=3, E=4, F=13),
+    ),
+    "Llama": (
+        llama, steps, dict(B=2, T=7, D=10, G=2, R=3, E=4, F=18, L=9),
+        dict(B=1, T=1, D=1, G=1, R=2, E=2, F=1, L=1), dict(B=3, T=5, D=7, G=3, R=2, E=6, F=11, L=4),
+    ),
+    "LoRA": (adapted, rows, dict(B=6, D=10, R=2, F=14, K=5), dict(B=1, D=1, R=1, F=1, K=1)),
+    "frozen": (frozen, rows, dict(B=4, D=6, F=8, K=3), dict(B=1, D=1, F=1, K=1), dict(B=7, D=5, F=13, K=2)),
+    **{
+        f"checkpoint, reentrant={reentrant}, whole={whole}": (
+            kept(reentrant, whole), needed, dict(B=3, D=5, F=7, L=5),
+            dict(B=1, D=1, F=1, L=1), dict(B=2, D=3, F=11, L=7),
+        )
+        for reentrant in (False, True)
+        for whole in (False, True)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_traced_is_counted(family):
+    build, inputs, sizes, *others = FAMILIES[family]
+    traced = trace(build, inputs, sizes)
+    for at in (sizes, *others):
+        assert_agrees(traced, build, inputs, at)
+
+
+@pytest.mark.parametrize("specimen", SPECIMENS, ids=str)
+def test_specimens(specimen):
+    """Models whose sizes are plain numbers: the formula is a number, and equals the derivation."""
+    if specimen.name.startswith("Mixture"):
+        pytest.skip("the experts are chosen by the data")
+    traced = trace(lambda: specimen.build()[0], lambda: specimen.build()[1], {})
+    assert (traced.forward, traced.backward, traced.recomputed) == (
+        specimen.forward, specimen.backward, specimen.recomputed
+    )  # fmt: skip
+
+
+class Block(nn.Module):
+    def __init__(self, D, F):
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(D), nn.Linear(D, F), nn.Linear(F, D)
+
+    def forward(self, x):
+        return x + self.down(self.up(self.norm(x)).relu())
+
+
+@pytest.mark.parametrize("trainable", [0, 1, 3, 5])
+def test_layers_that_differ_only_in_what_is_trained(trainable):
+    def build(D, F):
+        layers = [Block(D, F).requires_grad_(number < trainable) for number in range(5)]
+        return nn.Sequential(*layers)
+
+    traced = trace(build, rows, dict(B=2, D=3, F=4))
+    assert_agrees(traced, build, rows, dict(B=5, D=7, F=11))
+
+
+class Sided(nn.Module):
+    """A second result, which only the last layer's counts."""
+
+    def __init__(self, D):
+        super().__init__()
+        self.main, self.side = nn.Linear(D, D), nn.Linear(D, 2 * D)
+
+    def forward(self, x):
+        return self.main(x), self.side(x)
+
+
+def test_layers_whose_results_are_used_differently():
+    def run(self, x):
+        for layer in self.layers:
+            x, side = layer(x)
+        return x, side
+
+    def build(D):
+        return Apply(run, layers=nn.ModuleList(Sided(D) for _ in range(4)))
+
+    assert_agrees(trace(build, rows, dict(B=2, D=3)), build, rows, dict(B=5, D=7))
+
+
+class Noting(nn.Module):
+    """Leaves a second result where the model finds it."""
+
+    def __init__(self, D):
+        super().__init__()
+        self.main, self.side = nn.Linear(D, D), nn.Linear(D, 2 * D)
+
+    def forward(self, x):
+        self.noted = self.side(x)
+        return self.main(x)
+
+
+def test_layers_with_side_effects():
+    def run(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x, sum(layer.noted for layer in self.layers)
+
+    def build(D):
+        return Apply(run, layers=nn.ModuleList(Noting(D) for _ in range(4)))
+
+    assert_agrees(trace(build, rows, dict(B=2, D=3)), build, rows, dict(B=5, D=7))
+
+
+class Numbered(nn.Module):
+    """Goes by its number."""
+
+    def __init__(self, number, D):
+        super().__init__()
+        self.number, self.first, self.second = number, nn.Linear(D, D), nn.Linear(D, D)
+
+    def forward(self, x):
+        return self.first(x) if self.number % 2 else self.second(self.first(x))
+
+
+def test_layers_that_go_by_their_number():
+    def build(D):
+        return nn.Sequential(*(Numbered(number, D) for number in range(5)))
+
+    assert_agrees(trace(build, rows, dict(B=2, D=3)), build, rows, dict(B=5, D=7))
+
+
+SIZE = st.sampled_from([1, 2, 3, 4, 5, 7])
+LAYERS = st.sampled_from(["linear", "plain", "gate", "norm", "block", "frozen"])
+
+
+def network(kinds, widths):
+    """A random network: where a layer keeps the width, it ends with a layer to the next width."""
+    layers: list[nn.Module] = []
+    for kind, (D, K) in zip(kinds, pairwise(widths), strict=True):
+        if kind == "norm":
+            layers.append(nn.LayerNorm(D))
+        if kind == "gate":
+            layers.append(SwiGLU(D, K))
+        if kind == "block":
+            layers += [Block(D, K), Block(D, K)]
+        layers += [nn.ReLU(), nn.Linear(D, K, bias=kind != "plain").requires_grad_(kind != "frozen")]
+    return nn.Sequential(*layers)
+
+
+@settings(max_examples=25)
+@given(st.lists(LAYERS, min_size=1, max_size=3), st.lists(SIZE, min_size=10, max_size=10), st.booleans())
+def test_random_networks(kinds, numbers, needs_gradient):
+    widths = ["D", "F", "H", "K"][: len(kinds) + 1]
+
+    def build(D, F, H, K):
+        return network(kinds, [D, F, H, K][: len(kinds) + 1])
+
+    def inputs(B, D):
+        return torch.randn(B, D, requires_grad=needs_gradient)
+
+    letters = ["B", *widths]
+    source = f"lambda {', '.join(widths)}: network(kinds, [{', '.join(widths)}])"
+    built = eval(source, {"network": network, "kinds": kinds})
+    sizes = dict(zip(letters, numbers[:5], strict=False))
+    traced = trace(built, inputs, sizes)
+    assert_agrees(traced, built, inputs, dict(zip(letters, numbers[5:], strict=False)))
+
+
+def test_a_forgotten_product_shows():
+    traced = trace(mlp, rows, dict(B=4, D=6, F=8, K=3))
+
+    def shorter(D, F, K):
+        return mlp(D, F, K)[:-1]
+
+    with pytest.raises(AssertionError):
+        assert_agrees(traced, shorter, rows, dict(B=4, D=6, F=8, K=3))
