@@ -52,7 +52,7 @@ class Book(Domain):
 
     name = "book"
     label = "Book"
-    data_version = 3  # to be raised with every change of what is kept
+    data_version = 4  # to be raised with every change of what is kept
     initial_data: ClassVar[dict[str, Any]] = {
         "settings": {},
         "promises": {},
