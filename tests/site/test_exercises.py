@@ -112,13 +112,13 @@ def test_without_javascript_a_word_says_so(browser, address):
 def test_verdicts_and_progress_keep_nobody_out(page, address, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{address}/{LECTURE}")
+    page.add_script_tag(path=AXE)
+    before = axe_violations(page)  # of the page as it comes; test_browser.py asks for none
     answer(page, BRACKETS, "2BR(D+K)")
     answer(page, LAYER, "2 * 4096 * 11008")
     page.locator(".question input[data-right]").first.check()
-    page.locator(".question input[data-right]").first.press("ArrowDown")
-    page.locator(".question input[data-right]").nth(1).check()
-    page.add_script_tag(path=AXE)
-    assert axe_violations(page) == []
+    page.locator(".question input:not([data-right])").last.check()
+    assert axe_violations(page) == before
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
