@@ -18,8 +18,8 @@ function* places(node) {
 // The formula with an empty mark before each letter. A run such as BDK is a product if the page knows all of its letters.
 function marked(latex, letters) {
   const isLetter = (at) => {
-    const [before] = latex.slice(0, at).match(/[A-Z]*$/);
-    const [run] = latex.slice(at).match(/^[A-Z]*/);
+    const [before] = latex.slice(0, at).match(/[A-Za-z]*$/);
+    const [run] = latex.slice(at).match(/^[A-Za-z]*/);
     return run && [...(before + run)].every((letter) => letters.includes(letter));
   };
   const found = [...new Set(places(katex.__parse(latex, options)))].filter(isLetter).sort((a, b) => b - a);
@@ -29,19 +29,25 @@ function marked(latex, letters) {
   }, latex);
 }
 
+// The symbol's first character as a letter; KaTeX joins what stands side by side in one style.
+function split(symbol) {
+  const copy = (changes) => Object.assign(Object.create(Object.getPrototypeOf(symbol)), symbol, changes);
+  const classes = [...symbol.classes, "letter"];
+  if (symbol.text.length === 1) return [copy({ classes })];
+  return [copy({ classes, text: symbol.text[0], italic: 0 }), copy({ text: symbol.text.slice(1) })];
+}
+
 // Takes the marks out of what KaTeX made; the symbol after a mark gets a class.
 function unmark(node, state = { marked: false }) {
-  node.children = node.children?.filter((child) => {
+  node.children = node.children?.flatMap((child) => {
     if (child.attributes?.["data-letter"]) {
       state.marked = true;
-      return false;
-    }
-    if (child.text && child.classes && state.marked) {
-      child.classes.push("letter");
-      state.marked = false;
+      return [];
     }
     unmark(child, state);
-    return true;
+    if (!child.text || !child.classes || !state.marked) return [child];
+    state.marked = false;
+    return split(child);
   });
   return node;
 }
@@ -49,11 +55,11 @@ function unmark(node, state = { marked: false }) {
 // MathML of the formula as it is, without its source a second time; HTML with the letters marked.
 function set(latex, display, letters) {
   const render = (text) => katex.__renderToDomTree(text, { ...options, displayMode: display });
-  const split = (tree) => tree.toMarkup().split('<span class="katex-html"');
-  const plain = split(render(latex));
+  const parts = (tree) => tree.toMarkup().split('<span class="katex-html"');
+  const plain = parts(render(latex));
   let html = plain[1];
   try {
-    html = split(unmark(render(marked(latex, letters))))[1];
+    html = parts(unmark(render(marked(latex, letters))))[1];
   } catch {
     // A letter that is a command's argument without braces: the formula keeps its looks and has no marks.
   }
