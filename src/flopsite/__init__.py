@@ -27,6 +27,7 @@ from flopsite import (  # noqa: E402
     sharing,
     status,
     typesetting,
+    wheel,
 )
 
 
@@ -49,6 +50,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         sharing,
         status,
         typesetting,
+        wheel,
     ):
         part.setup(app)
     # Pages with torch compete for the cores anyway, and progress is told in order.

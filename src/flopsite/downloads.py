@@ -9,12 +9,14 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from flopsite import wheel
 from flopsite.book import Book, Late, LateDirective
 
 DOWNLOADS = "downloads"
 PDF = "the-flop-book.pdf"
 _OFFERS = {
     PDF: "The whole book as a PDF",
+    wheel.name(): "The package, for pip",
     "llms.txt": "A list of all pages for language models",
     "llms-full.txt": "The text of all pages in one file",
 }

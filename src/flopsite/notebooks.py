@@ -1,8 +1,10 @@
 """Write each executable page as a Jupyter notebook that a reader can take away."""
 
+import base64
 import hashlib
 import posixpath
 import re
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinxcontrib.bibtex.domain import BibtexDomain
 
+from flopsite import wheel
 from flopsite.book import Book
 from flopsite.keys import code_cells
 from flopsite.markdown import plain_markdown
@@ -25,12 +28,27 @@ from flopsite.pages import page_store
 
 _GREETING = """*{title}*, a page of *{book}*.
 
-To run it, install the package from a checkout of the book's repository: `pip install . myst-nb`."""
-_DATA = "\n\nIt reads {files} of the repository: open it in that checkout's folder `{folder}`."
+To run it, take `{wheel}` from the book's site and install it, with what else this page imports:
+
+`pip install {place}{wheel}{others}`"""
+_DATA = """import base64, os, pathlib, tempfile, zlib
+
+# This page reads files of the book's repository. They are unpacked into a temporary folder, and the page runs there.
+files = {{
+{files}
+}}
+root = pathlib.Path(tempfile.mkdtemp(prefix="flopbook-"))
+for name, packed in files.items():
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(zlib.decompress(base64.b85decode(packed)))
+(root / "{folder}").mkdir(exist_ok=True)
+os.chdir(root / "{folder}")"""
+_IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # beside what the package itself brings
 _QUIET = """import os
 
 # The profiler would write lines of its own to standard error; it asks when torch is imported.
 os.environ["KINETO_LOG_LEVEL"] = "99\""""
+_HIDDEN = {"jupyter": {"source_hidden": True}}
 # What the site folds or leaves out is folded here.
 _FOLDED = {
     "hide-input": {"source_hidden": True},
@@ -55,9 +73,11 @@ def take_away(app: Sphinx, docname: str) -> NotebookNode:
         return _plain_role(app, docname, glued, role, content)
 
     cells = [
-        nbformat.v4.new_markdown_cell(_greeting(app, docname, page.metadata.get("flopbook", {}).get("data", []))),
-        nbformat.v4.new_code_cell(_QUIET, metadata={"jupyter": {"source_hidden": True}}),
+        nbformat.v4.new_markdown_cell(_greeting(app, docname, page)),
+        nbformat.v4.new_code_cell(_QUIET, metadata=_HIDDEN),
     ]
+    if data := page.metadata.get("flopbook", {}).get("data", []):
+        cells.append(nbformat.v4.new_code_cell(_unpacking(app, docname, data), metadata=_HIDDEN))
     for cell in page.cells:
         if cell.cell_type == "markdown":
             cell.source = plain_markdown(cell.source, resolve)
@@ -67,10 +87,23 @@ def take_away(app: Sphinx, docname: str) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=_identified(cells), metadata=_METADATA)
 
 
-def _greeting(app: Sphinx, docname: str, data: list[str]) -> str:
-    greeting = _GREETING.format(title=app.env.titles[docname].astext(), book=app.config.project)
-    files = ", ".join(f"`{name}`" for name in data)
-    return greeting + (_DATA.format(files=files, folder=posixpath.dirname(docname)) if data else "")
+def _greeting(app: Sphinx, docname: str, page: NotebookNode) -> str:
+    code = "\n".join(cell.source for cell in code_cells(page))
+    return _GREETING.format(
+        title=app.env.titles[docname].astext(),
+        book=app.config.project,
+        wheel=wheel.name(),
+        place=app.config.html_baseurl or "./",
+        others="".join(f" {package}" for module, package in _IMPORTED.items() if f"from {module}" in code),
+    )
+
+
+def _unpacking(app: Sphinx, docname: str, names: list[str]) -> str:
+    """Code that brings the data along."""
+    root = Path(app.srcdir)
+    packed = {name: base64.b85encode(zlib.compress((root / name).read_bytes(), 9)).decode() for name in names}
+    files = "\n".join(f'    "{name}": """{text}""",' for name, text in packed.items())
+    return _DATA.format(files=files, folder=posixpath.dirname(docname))
 
 
 def _plain_role(app: Sphinx, docname: str, glued: dict[str, str], role: str, content: str) -> str:

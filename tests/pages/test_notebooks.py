@@ -1,17 +1,26 @@
 """The notebooks that readers take away: made of the pages, readable in any Jupyter, the same every time."""
 
+import os
 import posixpath
 import re
+import subprocess
+import sys
 
 import jupytext
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from flopsite.markdown import plain_markdown
 from tests.conftest import ROOT
 
 MYST = re.compile(r"^[`:]{3,}\{|\{[a-z:]+\}`|^\([\w-]+\)=", re.MULTILINE)
 SECONDS_LIMIT = 60  # a page
+PAGES = [
+    ROOT / "index.md",
+    *(path for part in ("lectures", "notebooks", "reference") for path in ROOT.glob(f"{part}/*.md")),
+]
+NAMES = [str(path.relative_to(ROOT).with_suffix("")) for path in PAGES if "{code-cell}" in path.read_text("utf-8")]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +39,9 @@ def test_every_notebook_holds_the_code_of_its_page(notebooks):
         nbformat.validate(notebook)
         quiet, *cells = code(notebook)
         assert "KINETO_LOG_LEVEL" in quiet
-        assert cells == code(jupytext.read(ROOT / f"{name}.md")), name
+        own = code(jupytext.read(ROOT / f"{name}.md"))
+        assert cells[-len(own) :] == own, name
+        assert all("unpacked into a temporary folder" in cell for cell in cells[: -len(own)])
 
 
 def test_every_lecture_and_lab_is_a_notebook(notebooks):
@@ -87,6 +98,24 @@ def test_every_page_keeps_its_time(site):
     }
     assert kept
     assert {path.stem: seconds for path, seconds in kept.items() if seconds > SECONDS_LIMIT} == {}
+
+
+@pytest.fixture(scope="module")
+def installed(site, tmp_path_factory):
+    """A folder into which pip installed the package from the site."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder]
+    subprocess.run([*pip, *site.glob("flopbook-*.whl")], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_notebook_runs_where_nothing_but_the_package_is(notebooks, installed, name, tmp_path):
+    notebook = notebooks[name]
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client.execute(env={**os.environ, "PYTHONPATH": str(installed), "IPYTHONDIR": str(tmp_path / "profile")})
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
 
 
 @pytest.mark.parametrize(

@@ -221,3 +221,16 @@ def test_a_page_that_is_gone_leaves_nothing_behind(book):
     assert book.build().code == 0
     for kept in ("html", "pages"):
         assert [path.name for path in (book.folder / "_build" / kept).rglob("direct.*")] == []
+
+
+def test_a_pdf_is_offered_until_a_page_changes(book):
+    site = book.folder / "_build" / "html"
+    pdf = site / "the-flop-book.pdf"
+    pdf.touch()
+    book.append("index.md", "\n```{downloads}\n```\n")
+    assert book.build().code == 0
+    assert pdf.name in (site / "index.html").read_text()
+    book.append("lectures/direct.md", "\nMore prose.\n")
+    assert book.build().code == 0
+    assert not pdf.exists()
+    assert pdf.name not in (site / "index.html").read_text()
