@@ -52,7 +52,6 @@ class Book(Domain):
 
     name = "book"
     label = "Book"
-    data_version = 4  # to be raised with every change of what is kept
     initial_data: ClassVar[dict[str, Any]] = {
         "settings": {},
         "promises": {},
@@ -63,6 +62,7 @@ class Book(Domain):
         "late": set(),
         "pdf": False,
     }
+    data_version = len(initial_data)  # what an older build kept lacks what was added since
 
     def setup(self) -> None:
         super().setup()

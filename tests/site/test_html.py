@@ -75,7 +75,8 @@ def dead_links(site: Path, name: str) -> Iterator[str]:
         if urlsplit(address).scheme or is_elsewhere(address):
             continue
         path, anchor = urldefrag(address)
-        target = (site / name).parent / unquote(urlsplit(path).path) if path else site / name
+        folder = site if path.startswith("/") else (site / name).parent
+        target = folder / unquote(urlsplit(path).path).lstrip("/") if path else site / name
         if not target.is_file() or (anchor and not read(target).find(id=unquote(anchor))):
             yield address
 
