@@ -14,6 +14,10 @@ _OURS = tuple(f"{Path(file).parent}/" for file in (__file__, operators.__file__,
 _TORCH = f"{Path(torch.__file__).parent}/"
 
 
+#: Where a size's value is asked for in Python.
+_ASKING = f"{_TORCH}__init__.py", str(Path(__file__).with_name("replacing.py"))
+
+
 class Place(NamedTuple):
     """A line of code."""
 
@@ -36,7 +40,7 @@ def innermost(frame: FrameType | None) -> tuple[Place, bool]:
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((*_OURS, _TORCH)):
-            return Place(file, frame.f_lineno), inner == f"{_TORCH}__init__.py"  # there a size becomes true or false
+            return Place(file, frame.f_lineno), inner in _ASKING
         inner, frame = file, frame.f_back
     return Place("", 0), False
 

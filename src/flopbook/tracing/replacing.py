@@ -3,7 +3,7 @@
 import logging
 import numbers
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +35,17 @@ def surroundings() -> Iterator[None]:
             (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
         ):
             stack.enter_context(replaced(owner, name, value))
+        for name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):  # an option wants a plain truth
+            stack.enter_context(replaced(torch.SymInt, name, _answered(getattr(torch.SymInt, name))))
         yield
+
+
+def _answered(compare: Callable) -> Callable:
+    def compared(size, other):
+        answer = compare(size, other)
+        return answer if answer is NotImplemented else bool(answer)
+
+    return compared
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopbook.counting import _recomputes
@@ -18,20 +19,38 @@ from flopbook.operators.lookup import find_rule
 from flopbook.operators.table import FOUND, MOVES
 from flopbook.tracing.frames import Cell, Frame, Frames
 from flopbook.tracing.letters import Letters
+from flopbook.tracing.likeness import described
 from flopbook.tracing.replacing import surroundings
 from flopbook.tracing.twins import Twins
 
 _current_node = torch._C._current_autograd_node
+_CPU = torch.device("cpu")
 _DEVICE = torch.ops.prim.device.default
 
 
 class _Making(TorchDispatchMode):
-    """Leaves new parameters as they are: their values tell nothing, and drawing them takes time."""
+    """Makes a model quickly: what an operator gives, it gives to the same sizes again without being asked.
+
+    Random numbers are not drawn: parameters have no values.
+    """
+
+    def __init__(self, fake: FakeTensorMode, made: dict[Hashable, Tensor]):
+        super().__init__()
+        self._fake, self._made = fake, made
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func._schema.is_mutable and torch.Tag.nondeterministic_seeded in func.tags:
-            return args[0]
-        return func(*args, **kwargs or {})
+        kwargs = kwargs or {}
+        if func._schema.is_mutable:
+            drawn = torch.Tag.nondeterministic_seeded in func.tags
+            return args[0] if drawn else func(*args, **kwargs)
+        key = func, described(args), described(kwargs)
+        if key in self._made:
+            return FakeTensor(self._fake, self._made[key], _CPU)
+        out = func(*args, **kwargs)
+        if type(out) is FakeTensor and out.fake_device == _CPU and out.constant is None:
+            with no_dispatch():
+                self._made[key] = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
+        return out
 
 
 class _Counting(TorchDispatchMode):
@@ -124,7 +143,7 @@ class Run:
             fake = FakeTensorMode(shape_env=letters, static_shapes=True, allow_non_fake_inputs=True)
             fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
             stack.enter_context(fake)
-            with _Making():
+            with _Making(fake, twins.made):
                 model = _call(build, sizes)
                 arguments, named = _arguments(_call(inputs, sizes))
             if isinstance(model, nn.Module):

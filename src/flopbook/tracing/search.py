@@ -151,7 +151,7 @@ class Search:
 
     def _runs_at(self, symbols: list[sympy.Symbol]) -> dict[sympy.Symbol, int]:
         """Small sizes of some letters at which the model runs, or else the example's."""
-        for small in (2, 4):
+        for small in (2, 4) if symbols else ():
             try:
                 self.run(point := dict.fromkeys(symbols, small))
             except Exception:  # sizes that the model refuses

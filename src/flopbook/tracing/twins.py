@@ -69,11 +69,18 @@ class UnlikeError(Exception):
 
 
 class Twins:
-    """Remembers the calls that ran, for those that are like them."""
+    """Remembers the calls that ran, for those that are like them.
+
+    Attributes
+    ----------
+    made : dict
+        What the operators that make a model gave, for a model that is like it.
+    """
 
     def __init__(self):
         self._known: dict[Hashable, Known] = {}
         self._unlike: set[Hashable] = set()
+        self.made: dict[Hashable, Tensor] = {}
 
     @contextmanager
     def standing_in(self, frames: Frames) -> Iterator[None]:

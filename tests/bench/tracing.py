@@ -1,0 +1,67 @@
+"""What a formula costs: a trace of a Llama, beside a count of one size on the meta device.
+
+The trace knows the FLOPs at every size, FlopCounterMode at one. Both build the
+model and run it forward and backward.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from flopbook.specimens.layers import Attention, Residual, SwiGLU
+from flopbook.tracing import trace
+
+SIZES = dict(V=1000, T=64, D=256, G=2, R=4, E=32, F=512)
+
+
+def llama(layers: int) -> Callable[..., nn.Module]:
+    """A Llama whose number of layers is a plain number."""
+
+    def build(V, T, D, G, R, E, F):  # noqa: PLR0913, PLR0917
+        blocks = (
+            nn.Sequential(
+                Residual(nn.RMSNorm(D), Attention(T, D, G, R, E, rotary=True, bias=False)),
+                Residual(nn.RMSNorm(D), SwiGLU(D, F)),
+            )
+            for _ in range(layers)
+        )
+        return nn.Sequential(nn.Embedding(V, D), *blocks, nn.RMSNorm(D), nn.Linear(D, V, bias=False))
+
+    return build
+
+
+def tokens(T: int) -> torch.Tensor:
+    """One sequence."""
+    return torch.zeros(1, T, dtype=torch.long)
+
+
+def count(layers: int) -> None:
+    """FlopCounterMode's way."""
+    with torch.device("meta"), FlopCounterMode(display=False):
+        llama(layers)(**SIZES)(tokens(SIZES["T"])).sum().backward()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The quicker of two runs."""
+    taken = []
+    for _ in range(2):
+        start = perf_counter()
+        work()
+        taken.append(perf_counter() - start)
+    return min(taken)
+
+
+def main() -> None:
+    """Print the table."""
+    print("seconds to the FLOPs of a Llama: FlopCounterMode at one size, a trace at all of them")
+    for layers in (2, 32, 126):
+        counted = seconds(lambda layers=layers: count(layers))
+        traced = seconds(lambda layers=layers: trace(llama(layers), tokens, SIZES))
+        print(f"  {layers:3} layers: FlopCounterMode {counted:5.2f} s, trace {traced:5.2f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
