@@ -35,6 +35,8 @@ def surroundings() -> Iterator[None]:
             (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
         ):
             stack.enter_context(replaced(owner, name, value))
+        for name in [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]:
+            stack.enter_context(replaced(nn.init, name, lambda tensor, *_, **__: tensor))  # there are no values to set
         for name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):  # an option wants a plain truth
             stack.enter_context(replaced(torch.SymInt, name, _answered(getattr(torch.SymInt, name))))
         yield
