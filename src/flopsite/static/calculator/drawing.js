@@ -44,7 +44,8 @@ const drawing = (() => {
     const bottom = top + plotHeight;
     for (const value of x.ticks) {
       svg.append(make("line", { class: "grid", x1: x.place(value), x2: x.place(value), y1: top, y2: bottom }));
-      svg.append(make("text", { x: x.place(value), y: bottom + 16, "text-anchor": "middle" }, label(value, "")));
+      const anchor = x.place(value) > width - 40 ? "end" : "middle";
+      svg.append(make("text", { x: x.place(value), y: bottom + 16, "text-anchor": anchor }, label(value, "")));
     }
     for (const value of y.ticks) {
       svg.append(make("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y.place(value), y2: y.place(value) }));
