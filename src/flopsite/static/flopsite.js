@@ -1,6 +1,6 @@
 // Whatever scrolls sideways can be reached with the keyboard.
 (() => {
-  const scrolling = "pre, .table-wrapper, .math-wrapper, .katex-display, .cell_output, .text_html, .figure";
+  const scrolling = "pre, .table-wrapper, .math-wrapper, .katex-display, .cell_output, .text_html, .figure, .put-in";
   const update = () => {
     for (const box of document.querySelectorAll(scrolling)) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
