@@ -16,7 +16,7 @@ from flopbook.tracing.letters import Assumption, Fixes, in_words
 from flopbook.tracing.search import FormulaError, Point, Search
 
 #: How many operators a check may run that no letter asked for.
-_CHEAP = 2_000
+_CHEAP = 1_000
 
 
 class Check:

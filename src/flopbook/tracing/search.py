@@ -104,7 +104,7 @@ class Search:
     @property
     def way(self) -> str:
         """How the formulas were found, in words."""
-        stayed = [str(symbol) for symbol in self.examples if symbol not in self.sampled]
+        stayed = [name for name, meaning in self.meaning.items() if not meaning.free_symbols & self.sampled.keys()]
         told = [f"{', '.join(stayed)} stayed {'letters' if len(stayed) > 1 else 'a letter'}."] if stayed else []
         for symbol, place in self.sampled.items():
             values = ", ".join(map(str, self.nodes[symbol]))
