@@ -15,9 +15,10 @@ pytestmark = [
 
 WEIGHT_LIMIT = 450_000  # bytes
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-MATH = "[...document.querySelectorAll('.math')].map(m => m.querySelector('.katex')?.offsetHeight ?? 0)"
+MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
+  .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
 # What can be seen and operated, yet is no stop of the Tab key, or does not show that it has the focus.
-CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex], [contenteditable]"
+CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]:not([tabindex='-1']), [contenteditable]"
 UNFOCUSED = f"""[...document.querySelectorAll("{CONTROLS}")]
   .filter(control => control.checkVisibility({{ visibilityProperty: true }}) && !control.disabled)
   .filter(control => {{

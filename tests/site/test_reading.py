@@ -164,6 +164,6 @@ class TestInBrowser:
         page.goto("/lectures/01-matmul.html")
         link = page.locator(".sidebar-tree a").first
         assert not link.is_visible()
-        page.locator("#__navigation").press("Space")
+        page.get_by_role("button", name="All pages").press("Enter")
         assert link.is_visible()
         page.set_viewport_size({"width": 1280, "height": 800})

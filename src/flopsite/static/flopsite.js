@@ -16,3 +16,20 @@ addEventListener("DOMContentLoaded", () => {
   document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "All pages");
   document.querySelector(".toc-drawer")?.setAttribute("aria-label", "This page");
 });
+
+// The drawers of a narrow window open by keyboard too: the theme's labels, which work with a pointer alone, become buttons.
+addEventListener("DOMContentLoaded", () => {
+  const names = { __navigation: "All pages", __toc: "This page" };
+  for (const label of document.querySelectorAll(".nav-overlay-icon, .toc-overlay-icon")) {
+    const drawer = document.getElementById(label.htmlFor);
+    const button = document.createElement("button");
+    button.className = label.className;
+    button.setAttribute("aria-label", names[label.htmlFor]);
+    button.append(...label.childNodes);
+    const tell = () => button.setAttribute("aria-expanded", drawer.checked);
+    button.addEventListener("click", () => drawer.click());
+    drawer.addEventListener("change", tell);
+    tell();
+    label.replaceWith(button);
+  }
+});
