@@ -18,6 +18,7 @@ from flopbook.comparison import compare
 from flopbook.counting import FlopCount
 from flopbook.formula import boxed
 from flopbook.tracing import FormulaError, trace
+from flopbook.tracing.places import Place
 
 SIZES = dict(B=8, D=16, F=64)
 
@@ -328,3 +329,9 @@ def test_layers_are_letters_of_modules_too():
 
     assert trace(build, rows, dict(B=2, D=3, L=4)).by_module["0"].forward == 2 * B * D**2
     assert L in trace(build, rows, dict(B=2, D=3, L=4)).forward.free_symbols
+
+
+def test_a_place_is_named_as_the_reader_knows_it():
+    assert str(Place("/tmp/ipykernel_7/123.py", 5)) == "line 5 of a cell"
+    assert str(Place("/models/gpt.py", 5)) == "gpt.py:5"
+    assert str(Place("", 0)) == "PyTorch itself"

@@ -30,8 +30,11 @@ class Place(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self):
-        said = f": {self.text}" if self.text else ""
-        return f"{Path(self.file).name}:{self.line}{said}"
+        if not self.file:
+            return "PyTorch itself"
+        path, said = Path(self.file), f": {self.text}" if self.text else ""
+        in_cell = path.parent.name.startswith("ipykernel_")  # whose files are named by a digest
+        return (f"line {self.line} of a cell" if in_cell else f"{path.name}:{self.line}") + said
 
 
 def innermost(frame: FrameType | None) -> tuple[Place, bool]:
