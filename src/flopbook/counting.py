@@ -57,10 +57,8 @@ class _Mode(TorchDispatchMode):
         flops = contraction(out, *args, **kwargs) if contraction and elements(out) else 0  # of integers, none
         apart = pointwise(out, *args, **kwargs) if pointwise else 0
         node = _current_node()
-        if node is None and not self._count._optimizing:
-            phase, module = "forward", self._modules.path
-        else:
-            phase, module = self._count._place(node)
+        plainly = node is None and not self._count._optimizing
+        phase, module = ("forward", self._modules.path) if plainly else self._count._place(node)
         self._tally[phase, module, name, flops, apart] += 1
         if masked:
             self._masked[phase] += masked(out, *args, **kwargs)
@@ -138,8 +136,7 @@ class FlopCount(Views, Tally):
 
     def _reset(self):
         super().__init__()
-        self._fresh = True
-        self._active = ExitStack()
+        self._fresh, self._active = True, ExitStack()
         self._optimizing = 0  # optimizers that run now: one may step another
         self._kind: Hashable | None = None  # of the step that runs now
         self._resting = False  # while a step runs that is known already

@@ -14,17 +14,9 @@ from flopbook.axes import axis
 from flopbook.notation import Tensor
 
 __all__ = [
-    "FLOAT32",
-    "MIXED",
-    "OPTIMIZERS",
-    "Formats",
-    "State",
-    "TrainingMemory",
-    "bytes_held",
-    "elements",
-    "kept",
+    "FLOAT32", "MIXED", "OPTIMIZERS", "Formats", "State", "TrainingMemory", "bytes_held", "elements", "kept",
     "training_memory",
-]
+]  # fmt: skip
 
 
 class Formats(NamedTuple):
