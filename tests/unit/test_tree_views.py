@@ -82,7 +82,7 @@ def test_html_folds_without_a_script_and_without_colors(counted):
     assert html.count("<details") == html.count("<summary") == html.count("</details>") == 4
     assert not re.search(r"<script|<style|style=|color|onclick", html)
     assert "<strong>2 Linear</strong> · parameters 85 · MACs 640 · forward 1,280 (100.0%) · fused 40" in html
-    assert '<th scope="row">aten::relu</th><td>2</td>' in html
+    assert '<th scope="row">aten::relu</th><td class="number">2</td>' in html
 
 
 def test_html_escapes_names():
