@@ -134,7 +134,7 @@ class Exercise:
         ----------
         answer : str, number or sympy.Expr
             Such as ``"2BDK"``, ``"2*B*D*K"``, ``96``, ``"1.90"`` or ``"6.63 GFLOPs"``. A number with a
-            point or a prefix may be rounded.
+            point, an exponent or a prefix may be rounded.
 
         Returns
         -------

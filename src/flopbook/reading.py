@@ -1,8 +1,7 @@
 """Reading formulas as people write them: ``2BDK``, ``2*B*D*K``, ``2·B·D·K``, ``6,628,048,896``.
 
-A text is taken apart into numbers, letters and signs, and only these are put
-together again: nothing in it is ever run. The site reads in the same way, by
-``flopsite/static/exercises/reading.js``.
+A text is taken apart into numbers, letters and signs, and only these are put together again: nothing in it is
+ever run. The site reads in the same way, by ``flopsite/static/exercises/reading.js``.
 """
 
 import ast
@@ -63,8 +62,8 @@ class Reading:
     letters : frozenset of str
         The axes that it names.
     decimals : int or None
-        Where the text is one decimal number, its decimal places; they are
-        negative where it has a unit such as GFLOPs.
+        Where the text is one decimal number, its decimal places; they may
+        be negative where it has an exponent or a unit such as GFLOPs.
     """
 
     expression: sympy.Expr
@@ -100,15 +99,17 @@ def _plain(text: str) -> tuple[str, int]:
 
 
 def _decimals(text: str, power: int) -> int | None:
-    """Decimal places of a text that is one decimal number, or a whole one with a unit such as GFLOPs."""
-    number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(%?)", text.replace(" ", ""))
-    if not number or not (number[1] or power):
+    """Decimal places of a text that is one decimal number, or a whole one with an exponent or a unit such as GFLOPs."""
+    number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)", text.replace(" ", ""))
+    if not number or not (number[1] or number[2] or power):
         return None
-    return len(number[1] or "") + 2 * len(number[2]) - power
+    return len(number[1] or "") - int(number[2] or 0) + 2 * len(number[3]) - power
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
     """Kind and text of each number, run of letters and sign."""
+    if not text:
+        raise ReadingError("no formula or number is written")
     position = 0
     while position < len(text):
         if text[position] == " ":
@@ -244,5 +245,5 @@ def read(text: str, known: Collection[str] = ()) -> Reading:
     else:
         letters = frozenset(value.name for value in atoms.values() if value.is_Symbol)
         shown = f"({shown})*10^{power}" if power else shown
-        return Reading(expression * 10**power, shown, letters, _decimals(plain, power))
+        return Reading(expression * 10**power, shown, letters, None if letters else _decimals(plain, power))
     raise ReadingError(f"I cannot read {text!r}: {reason}. Write it like 2*B*D*K or 2BDK, or as a number")

@@ -57,8 +57,10 @@ def test_a_ratio_may_be_rounded(answer):
     assert RATIO.check(answer).right
 
 
-@pytest.mark.parametrize("answer", ["6.628 GFLOPs", "6.63GFLOPs", "6,628 MFLOPs", "6628 Mflop", "6.6 GFLOPs"])
-def test_a_count_with_a_prefix_may_be_rounded(answer):
+@pytest.mark.parametrize(
+    "answer", ["6.628 GFLOPs", "6.63GFLOPs", "6,628 MFLOPs", "6628 Mflop", "6.6 GFLOPs", "6.63e9", "66e8"]
+)
+def test_a_count_with_a_prefix_or_an_exponent_may_be_rounded(answer):
     assert repr(COUNT.check(answer)) == "Right. Exactly it is 6628048896."
 
 
@@ -82,8 +84,8 @@ def test_a_number_that_it_does_not_round_to_is_wrong(answer):
     assert not RATIO.check(answer).right
 
 
-@pytest.mark.parametrize("answer", ["6628048896.1", "6.63e9", 6_628_048_895])
-def test_a_count_may_not_be_rounded(answer):
+@pytest.mark.parametrize("answer", ["6628048896.1", "6.62e9", "7e9", 6_628_048_895])
+def test_a_count_may_not_be_rounded_to_one_digit_or_wrongly(answer):
     assert not COUNT.check(answer).right
 
 
@@ -123,7 +125,9 @@ WRITE = "Write it like 2*B*D*K or 2BDK, or as a number."
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ("", "a sign or a parenthesis is missing, or one too many"),
+        ("", "no formula or number is written"),
+        (" \n", "no formula or number is written"),
+        ("y =", "no formula or number is written"),
         ("2BD(K", "a sign or a parenthesis is missing, or one too many"),
         ("2 // B", "a sign or a parenthesis is missing, or one too many"),
         ("()", "it is not one formula"),

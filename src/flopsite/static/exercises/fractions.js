@@ -50,7 +50,7 @@
   function decimal(a) {
     const { above, below } = reduced(a);
     let places = 0;
-    while (places < 30 && 10n ** BigInt(places) % below) places += 1;
+    while (places < 400 && 10n ** BigInt(places) % below) places += 1;
     const digits = ((above < 0n ? -above : above) * 10n ** BigInt(places)) / below;
     if (places === 0 || 10n ** BigInt(places) % below || digits.toString().length > 15) return text(a);
     const padded = digits.toString().padStart(places + 1, "0");

@@ -112,14 +112,15 @@
     const [bare, unitPower] = book.plain(text);
     const [pieces, shown] = book.rewrite(bare, known);
     const tree = parse(pieces);
+    const letters = lettersOf(pieces);
     const unit = fraction(10n ** BigInt(unitPower));
     const values = (points) => build(tree, points).values.map((value) => multiply(value, unit));
     return {
       values: values(LARGE_POINTS),
       at: (sizes) => values([(name) => BigInt(sizes[name])])[0],
       text: unitPower ? `(${shown})*10^${unitPower}` : shown,
-      letters: lettersOf(pieces),
-      decimals: book.decimalPlaces(bare, unitPower),
+      letters,
+      decimals: letters.length ? null : book.decimalPlaces(bare, unitPower),
     };
   }
 

@@ -44,15 +44,16 @@
     return [strip(unit ? raised.slice(0, unit.index) : raised), unit ? (POWERS[unit[1]] ?? 0) : 0];
   }
 
-  // Decimal places of a text that is one decimal number, or a whole one with a unit such as GFLOPs.
+  // Decimal places of a text that is one decimal number, or a whole one with an exponent or a unit such as GFLOPs.
   function decimalPlaces(text, unitPower) {
-    const number = /^-?[\d,]*(?:\.(\d+))?(%?)$/.exec(text.replaceAll(" ", ""));
-    if (!number || !(number[1] || unitPower)) return null;
-    return (number[1] ?? "").length + 2 * number[2].length - unitPower;
+    const number = /^-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)$/.exec(text.replaceAll(" ", ""));
+    if (!number || !(number[1] || number[2] || unitPower)) return null;
+    return (number[1] ?? "").length - Number(number[2] ?? 0) + 2 * number[3].length - unitPower;
   }
 
   // Each number, run of letters and sign.
   function* tokens(text) {
+    if (!text) throw new ReadingError("no formula or number is written");
     for (let position = 0; position < text.length;) {
       if (text[position] === " ") {
         position += 1;
