@@ -137,6 +137,12 @@ class TestInBrowser:
         page.wait_for_selector("ul.search li a")
         assert page.locator("ul.search li a").first.get_attribute("href") == first
 
+    def test_an_excerpt_is_of_the_text(self, page):
+        page.goto("/search.html?q=backward")
+        page.wait_for_selector("ul.search p.context")
+        page.wait_for_load_state("networkidle")
+        assert not [text for text in page.locator("p.context").all_inner_texts() if "min to read" in text]
+
     @pytest.mark.parametrize("width", [1280, 390])
     def test_the_first_screen_shows_what_the_book_does(self, page, width):
         page.set_viewport_size({"width": width, "height": 800})
