@@ -234,7 +234,7 @@ def test_a_number_without_polynomial():
 
 
 def test_what_the_model_itself_refuses_stays_its_own_error():
-    with pytest.raises(RuntimeError, match="must match the size of tensor b"):
+    with pytest.raises(RuntimeError, match="a dimension of length 5"):
         traced_with(lambda layer, x: layer(x) + torch.ones(3, 5))
 
 
@@ -335,3 +335,43 @@ def test_a_place_is_named_as_the_reader_knows_it():
     assert str(Place("/tmp/ipykernel_7/123.py", 5)) == "line 5 of a cell"
     assert str(Place("/models/gpt.py", 5)) == "gpt.py:5"
     assert str(Place("", 0)) == "PyTorch itself"
+
+
+class Deep(nn.Module):
+    """Linear layers, of which no more than twenty run."""
+
+    def __init__(self, D, L):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(D, D) for _ in range(L))
+
+    def forward(self, x):
+        for layer in self.layers[:20]:
+            x = layer(x)
+        return x
+
+
+def test_a_formula_holds_at_the_examples_however_far_they_are_from_the_samples():
+    assert trace(Deep, rows, dict(B=2, D=3, L=15)).forward == 2 * B * D**2 * L
+    with pytest.raises(FormulaError, match=r"no formula of the letters: at .*L=30"):
+        trace(Deep, rows, dict(B=2, D=3, L=30))
+
+
+def test_a_branch_on_the_length_of_a_tensor_is_seen_at_the_examples():
+    def branching(layer, x):
+        return layer(layer(x)) if len(x) > 100 else layer(x)
+
+    assert traced_with(branching).forward == 2 * B * D**2
+    with pytest.raises(FormulaError, match="no formula of the letters"):
+        traced_with(branching, B=128)
+
+
+def test_what_the_examples_raise_is_told_as_it_is():
+    with pytest.raises(RuntimeError, match="must have same reduction dim"):
+        trace(lambda D, F: nn.Sequential(nn.Linear(D, F), nn.Linear(D, F)), rows, SIZES)
+
+
+def test_a_product_of_three_operands():
+    def contract(layer, x):
+        return torch.einsum("bi,bj,ij->b", x, x, layer.weight)
+
+    assert traced_with(contract).forward == 2 * B * D**2

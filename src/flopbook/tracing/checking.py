@@ -15,8 +15,8 @@ from flopbook.tracing.frames import Costs
 from flopbook.tracing.letters import Assumption, Fixes, in_words
 from flopbook.tracing.search import FormulaError, Point, Search
 
-#: How many operators a check may run that no letter asked for.
-_CHEAP = 1_000
+#: How many calls more than a sample the check of an example size may run.
+_CHEAP = 2_000
 
 
 class Check:
@@ -70,17 +70,25 @@ class Check:
         )
 
     def _further(self) -> Iterator[Point]:
-        """Sizes that were not used: far from the examples if the model takes them; the examples if that is cheap."""
+        """The examples, if they ran; sizes that were not used, sampled letters at their examples if that is cheap."""
         nodes = self._search.nodes
-        for further in (lambda n: 3 * n + 2, lambda n: n + 1, lambda n: max(1, n - 1)):
-            point = {s: nodes[s][-1] + 2 if s in nodes else further(n) for s, n in self._usual.items()}
-            if self.agrees(point) is not None:
-                yield point
-                break
-        examples = self._search.examples
-        longer = math.prod(max(1, examples[symbol] / self._usual[symbol]) for symbol in nodes)
-        if nodes and longer * self._search.run(self._usual).operators <= _CHEAP:
-            yield examples
+        if known := self._search.has_run(self._search.examples):
+            yield self._search.examples
+        beyond = {symbol: values[-1] + 2 for symbol, values in nodes.items()}
+        examples = {
+            s: max(self._search.examples[s], size) if not known and self._is_cheap(s) else size
+            for s, size in beyond.items()
+        }
+        for sampled in (examples, beyond):
+            for further in (lambda n: 3 * n + 2, lambda n: n + 1, lambda n: max(1, n - 1)):
+                point = {symbol: sampled.get(symbol, further(n)) for symbol, n in self._usual.items()}
+                if self.agrees(point) is not None:
+                    yield point
+                    return
+
+    def _is_cheap(self, symbol: sympy.Symbol) -> bool:
+        further = self._search.examples[symbol] - self._search.nodes[symbol][-1]
+        return self._search.growth[symbol] * further <= _CHEAP
 
     def _blame(self, point: Point) -> None:
         """Say why the formulas are wrong at some sizes, or sample what may be the reason."""

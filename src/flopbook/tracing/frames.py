@@ -41,8 +41,12 @@ class Frame:
         self.children: list[Frame] = []
         self.reached: set[int] = set()  # the results that a gradient came back for
         self.alone = True  # nothing but its result came out of the call
-        self.operators = 0
         self._costs: Costs | None = None
+
+    @property
+    def calls(self) -> int:
+        """The calls within it, and those that stand in for others."""
+        return sum(1 + child.calls for child in self.children)
 
     def costs(self) -> Costs:
         """What the call and all calls within it took."""

@@ -199,6 +199,8 @@ class Letters(ShapeEnv):
             divisor = self._plain(sympy.fraction(ratio)[1])
             for symbol in sorted(quotient.args[0].free_symbols, key=str):
                 letter = self._letters[symbol]
+                if divisor == 1 or letter in divisor.free_symbols:
+                    continue
                 multiple = divisor * sympy.Dummy(positive=True, integer=True)
-                if divisor != 1 and sympy.expand(difference.subs(letter, multiple)) == 0:
+                if sympy.expand(difference.subs(letter, multiple)) == 0:
                     self.divisors.append(Divisor(letter, divisor))

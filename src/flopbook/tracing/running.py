@@ -154,7 +154,7 @@ class Run:
             _backward(model(*arguments, **named))
         self.costs = self.frames.root.costs()
         self.uncounted = dict(counting.uncounted)
-        self.operators = counting.operators
+        self.calls = counting.operators + self.frames.root.calls
 
 
 def names(function: Callable) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class Search:
         The letters that the model takes for plain numbers, and where.
     nodes : dict of Symbol to list of int
         The sizes at which each of these was sampled.
+    growth : dict of Symbol to float
+        Calls that a run takes more for each further one of these.
     """
 
     def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, int]):
@@ -55,11 +57,13 @@ class Search:
         self.examples = {axis(name): size for name, size in sizes.items()}
         self.quotients: list[tuple[sympy.Symbol, sympy.Expr]] = []
         self.sampled: dict[sympy.Symbol, Place] = {}
+        self._plain: dict[frozenset, Run] = {}  # runs without letters: they stay true whatever is sampled
         self._start()
 
     def _start(self) -> None:
         self.letters = Letters(self.examples)
         self.nodes: dict[sympy.Symbol, list[int]] = {}
+        self.growth: dict[sympy.Symbol, float] = {}
         self._merged: set[str] = set()
         self._twins = Twins()
         self._runs: dict[frozenset, Run] = {}
@@ -68,10 +72,15 @@ class Search:
         """Run the model; letters that are not held stay letters."""
         key = frozenset(held.items())
         sizes = {name: self.letters.size(meaning.subs(held)) for name, meaning in self.meaning.items()}
-        while key not in self._runs:
+        runs = self._plain if self.examples.keys() <= held.keys() else self._runs
+        while key not in runs:
             with suppress(UnlikeError):
-                self._runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._twins)
-        return self._runs[key]
+                runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._twins)
+        return runs[key]
+
+    def has_run(self, held: Point) -> bool:
+        """Whether the model was run at these plain numbers before."""
+        return frozenset(held.items()) in self._plain
 
     def costs(self) -> Costs:
         """The formulas, in the letters that the search works with."""
@@ -114,7 +123,7 @@ class Search:
     @property
     def uncounted(self) -> dict[str, int]:
         """Calls of operators without a rule, in the first run."""
-        return next(iter(self._runs.values())).uncounted
+        return next(iter((self._runs | self._plain).values())).uncounted
 
     def idle(self, costs: Costs) -> list[str]:
         """The letters that nothing depends on: no formula has them, and nobody asked for a size with them."""
@@ -135,10 +144,8 @@ class Search:
         if isinstance(error, DATA):
             raise FormulaError(f"{place} depends on the data: its FLOPs are no formula of the sizes") from error
         rest = [symbol for symbol in self.examples if symbol not in self.sampled]
-        try:
-            point = self._runs_at(list(self.examples))
-        except Exception:
-            raise error from None  # it is no fault of the letters
+        self.run(self.examples)  # what the reader's own sizes raise is no fault of the letters
+        point = self._runs_at(list(self.examples))
         refused = {}
         for symbol in rest:
             try:
@@ -155,6 +162,8 @@ class Search:
             try:
                 self.run(point := dict.fromkeys(symbols, small))
             except Exception:  # sizes that the model refuses
+                if self.letters.divisors:
+                    raise  # first, a quotient has to be a letter
                 continue
             return point
         self.run(point := {symbol: self.examples[symbol] for symbol in symbols})
@@ -168,17 +177,20 @@ class Search:
         return symbols
 
     def _line(self, symbol: sympy.Symbol, base: Point) -> list[int]:
-        example, values, samples = self.examples[symbol], [], []
+        example, values, samples, calls = self.examples[symbol], [], [], []
         multiples = range(example, 5 * _HIGHEST * example, example)
         for value in dict.fromkeys((*range(2, 4 + 2 * _HIGHEST), *multiples)):
             try:
-                samples.append(self.run({**base, symbol: value}).costs)
+                run = self.run({**base, symbol: value})
             except Exception:  # a size that the model refuses
                 continue
             values.append(value)
+            samples.append(run.costs)
+            calls.append(run.calls)
             totals = [summed(sample) for sample in samples]
             degrees = [interpolate(symbol, values, [total.get(p, sympy.S.Zero) for total in totals])[1] for p in PHASES]
             if max(degrees) <= len(values) - 3:
+                self.growth[symbol] = (calls[-1] - calls[-2]) / (values[-1] - values[-2])
                 return values[: self._settle(symbol, values, samples) + 1]
             if len(values) == _HIGHEST + 3:
                 break
