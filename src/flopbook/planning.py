@@ -80,8 +80,9 @@ def training_plan(
     """What it takes to train a `model`.
 
     Beside the model's own letters the expressions have these: `devices`; `peak`, the dense peak of each in GFLOP/s;
-    `utilization`, the MFU in percent; `budget`, what is trained on altogether, in the unit of `samples`; and what an
-    optimizer and a precision stand for. Every device holds the whole model and its share of the batch.
+    `utilization`, the MFU of a busy device in percent; `budget`, what is trained on altogether, in the unit of
+    `samples`; and what an optimizer and a precision stand for. Every device holds the whole model and its share of the
+    batch. Bytes and time are those of the device with the largest share: a sequence is not split.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def training_plan(
     >>> from flopbook.models import mlp
     >>> plan = training_plan("mlp", "A perceptron", mlp(), samples=B)
     >>> plan.rows["Time of a step"]
-    ('s', B*H*(2*D + 3*H*L - 3*H + 3*K)/(5000000*devices*peak*utilization))
+    ('s', H*(2*D + 3*H*L - 3*H + 3*K)*ceiling(B/devices)/(5000000*peak*utilization))
     """
     # as in flopbook.update_rules.update_flops, with a letter for what the optimizer decides
     update = axis("update_flops") * model.parameters + axis("counters") * model.tensors
@@ -115,26 +116,30 @@ def training_plan(
         "Parameters": ("", model.parameters),
         **{title: ("FLOPs", expression) for title, expression in flops.items()},
         **{title: ("B", expression) for title, expression in _memory(model).items()},
-        **_duration(model.forward + model.backward, samples),
+        **_duration(_largest_share(model.forward + model.backward), samples),
     }
     choices = {"Model": presets, **_CHOICES} if presets else _CHOICES
     return Plan(name, title, rows, choices)
+
+
+def _largest_share(of_batch: Expr) -> Expr:
+    """What the device with the most samples of a batch has of something."""
+    return of_batch.subs(axis("B"), ceiling(axis("B") / axis("devices")))
 
 
 def _memory(model: Model) -> dict[str, Expr]:
     """Bytes on each device, which holds all parameters and the activations of its share of the batch."""
     state = State(*(axis(name) for name in State._fields))
     formats = Formats(*(axis(f"bytes_{kind}") for kind in Formats._fields))
-    share = model.activations.subs(axis("B"), ceiling(axis("B") / axis("devices")))
-    held = bytes_held(model.parameters, model.tensors, share, state, formats)
+    held = bytes_held(model.parameters, model.tensors, _largest_share(model.activations), state, formats)
     names = ("Bytes of parameters", "Bytes of gradients", "Bytes of optimizer state", "Bytes of activations")
     return {**dict(zip(names, held, strict=True)), "All bytes": held.total}
 
 
-def _duration(model_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:
-    """Time at a utilization: the definition of MFU, solved for the seconds."""
+def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:
+    """Time of one device at a utilization, for which the others wait: the definition of MFU, solved for the seconds."""
     devices, seconds = axis("devices"), axis("seconds")
-    utilization = mfu(model_flops, seconds, devices * axis("peak") * _GIGA)
+    utilization = mfu(share_flops, seconds, axis("peak") * _GIGA)
     (step_seconds,) = sympy.solve(utilization - axis("utilization") / 100, seconds)
     steps = ceiling(axis("budget") / samples)
     return {

@@ -133,7 +133,12 @@ def test_choices_stand_for_what_they_name(optimizer, precision, formats):
     )
     assert value("Bytes of activations") == formats.activations * evaluate(mlp().activations, SIZES | {"B": 22})
     assert value("One step") == value("Forward pass") + value("Backward pass") + value("Update")
-    model_flops = value("Forward pass") + value("Backward pass")
-    assert value("Time of a step") == model_flops / (3 * sympy.Integer(10**12)) / sympy.Rational(40, 100)
+    share_flops = evaluate(mlp().forward + mlp().backward, SIZES | {"B": 22})
+    assert value("Time of a step") == share_flops / sympy.Integer(10**12) / sympy.Rational(40, 100)
     assert value("Steps") == 16
     assert value("Devices × time") == 3 * value("Time of all steps") == 3 * 16 * value("Time of a step") / 3600
+
+
+def test_devices_without_a_sample_save_no_time():
+    time = training_plan("mlp", "An MLP", mlp(), samples=B).rows["Time of a step"][1]
+    assert time.subs({axis("devices"): 64, B: 64}) == time.subs({axis("devices"): 10**5, B: 64})
