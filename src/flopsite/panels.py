@@ -149,6 +149,8 @@ def _put_in(calculator: Calculator) -> Iterator[nodes.Node]:
         title = f"{escape(row.title)}: " if len(boxed) > 1 else ""
         yield _raw(f'<p class="put-in" data-text="{escape(str(row.expression))}">{title}')
         latex = sympy.latex(row.expression, symbol_names=names, mul_symbol="times")
+        if r"\frac" not in latex:  # KaTeX breaks no line between `left` and `right`
+            latex = latex.replace(r"\left(", "(").replace(r"\right)", ")")
         yield nodes.math("", rf"\displaystyle {latex}")
         yield _raw('<span class="unseen"></span></p>')
 
