@@ -20,13 +20,14 @@ _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
 
 @dataclass(frozen=True)
 class Size:
-    """What the reader sets; the slider goes from `low` to `high`."""
+    """What the reader sets; the slider goes from `low` to `high`, and with `only` no other number is taken."""
 
     name: str
     meaning: str
     low: int
     high: int
     start: int
+    only: bool = False
 
     @property
     def letter(self) -> str:
@@ -127,7 +128,8 @@ def _size(calculator: str, size: Size) -> Iterator[nodes.Node]:
     identity = f"calculator-{calculator}-{size.name}"
     spoken = f"{size.name if size.letter else ''} {size.meaning}".strip()
     yield _raw(
-        f'<div class="size" data-size="{size.name}" data-low="{size.low}" data-high="{size.high}">'
+        f'<div class="size" data-size="{size.name}" data-low="{size.low}" data-high="{size.high}"'
+        f"{' data-only' * size.only}>"
         f'<label for="{identity}">'
     )
     if size.letter:

@@ -14,7 +14,7 @@ from flopsite.panels import Calculator, Row, Size
 _NUMBER = r"\d[\d_]*"
 _LINE = re.compile(
     rf"(?P<name>\w+)(,\s*(?P<meaning>[^:]+))?"
-    rf"(:\s*((?P<low>{_NUMBER})\s+to\s+(?P<high>{_NUMBER}))?(,?\s*at\s+(?P<start>{_NUMBER}))?)?"
+    rf"(:\s*((?P<low>{_NUMBER})\s+to\s+(?P<high>{_NUMBER})(?P<only>\s+only)?)?(,?\s*at\s+(?P<start>{_NUMBER}))?)?"
 )
 _EXAMPLE = "write it like 'B, the batch: 1 to 65536, at 64'"
 _GIGA = 10**9
@@ -119,4 +119,4 @@ def _size(line: str, start: Mapping[str, int], meanings: Mapping[str, str]) -> S
     low, high = int(said["low"] or 1), int(said["high"] or 1 << max(16, at.bit_length() + 4))
     if not 1 <= low <= at <= high or low == high:
         raise CalculatorError(f"{name} starts at {at}, which is not between {low} and {high}: {_EXAMPLE}")
-    return Size(name, meaning.strip() or meanings.get(name, ""), low, high, at)
+    return Size(name, meaning.strip() or meanings.get(name, ""), low, high, at, bool(said["only"]))

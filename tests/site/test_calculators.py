@@ -109,8 +109,10 @@ def check(page: Page, name: str, draw: random.Random) -> set[int]:
         for largest in (2**4, 2**10, 2**16, 2**31, 2**40):
             for select in box.locator("select").all():
                 select.select_option(index=draw.randrange(select.locator("option").count() - 1))
-            for text in box.locator('.size input[type="text"]').all():
-                text.fill(str(draw.randint(1, largest)))
+            for size in box.locator(".size").all():
+                limit, only = size.get_attribute("data-high"), size.get_attribute("data-only") is not None
+                low = int(size.get_attribute("data-low")) if only else 1
+                size.locator('[type="text"]').fill(str(draw.randint(low, int(limit) if only else largest)))
             sizes = settings_of(box)
             own = known | formulas[box.get_attribute("data-name")]
             for row in box.locator(".results tbody tr").all():
@@ -180,6 +182,14 @@ def test_what_is_no_size_is_said_and_the_result_stays(address, page, text):
     field(box, "D").fill("33")
     expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()
     assert exactly(box) == f"{2 * 64 * 33 * 48:,}"
+
+
+def test_a_size_that_cannot_be_is_refused(address, page):
+    page.goto(f"{address}/{WHOLE}?decoder.tables=3")
+    box = calculator(page, "decoder")
+    expect(box.locator(".told")).to_contain_text("tables: “3” is out of range: write 1 to 2")
+    field(box, "utilization").fill("101")
+    expect(box.locator('[data-size="utilization"] .wrong')).to_have_text("“101” is out of range: write 1 to 100")
 
 
 def test_the_formula_takes_the_numbers(address, page):

@@ -124,10 +124,10 @@
         if (option) this.assign(choice.pick(option));
         else if (name !== null) wrong.push(`“${name}” is no ${choice.name}`);
       }
-      for (const name of this.fields.keys()) {
+      for (const [name, field] of this.fields) {
         const text = kept.get(`${this.name}.${name}`);
         if (text === null) continue;
-        const size = sizes.read(text);
+        const size = field.read(text);
         if (typeof size === "bigint") this.values.set(name, size);
         else wrong.push(`${name}: ${size}`);
       }
@@ -160,15 +160,23 @@
       [this.slider, this.text] = box.querySelectorAll("input");
       this.wrong = box.querySelector(".wrong");
       this.size = sizes.read(this.text.value);
-      this.stops = sizes.stops(BigInt(box.dataset.low), BigInt(box.dataset.high));
+      [this.low, this.high] = [BigInt(box.dataset.low), BigInt(box.dataset.high)];
+      this.only = "only" in box.dataset;
+      this.stops = sizes.stops(this.low, this.high);
       this.slider.max = this.stops.length - 1;
       this.slider.addEventListener("input", () => panel.set([[name, this.stops[this.slider.value]]]));
       this.text.addEventListener("input", () => {
-        const size = sizes.read(this.text.value);
+        const size = this.read(this.text.value);
         this.complain(typeof size === "string" ? size : "");
         if (typeof size === "bigint") panel.set([[name, size]]);
       });
       this.text.addEventListener("change", () => this.wrong.hidden && this.show(panel.values.get(name)));
+    }
+
+    read(text) {
+      const size = sizes.read(text);
+      const outside = typeof size === "bigint" && this.only && (size < this.low || size > this.high);
+      return outside ? `“${text}” is out of range: write ${this.low} to ${this.high}` : size;
     }
 
     complain(text) {
