@@ -1,7 +1,8 @@
 """What a formula costs: a trace of a Llama, beside a count of one size on the meta device.
 
 The trace knows the FLOPs at every size, FlopCounterMode at one. Both build the
-model and run it forward and backward.
+model and run it forward and backward. Where the number of layers is a letter,
+too, the trace knows them at every depth.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,11 @@ def llama(layers: int) -> Callable[..., nn.Module]:
     return build
 
 
+def llama_of_any_depth(L, V, T, D, G, R, E, F):  # noqa: PLR0913, PLR0917
+    """A Llama whose number of layers is a letter."""
+    return llama(L)(V, T, D, G, R, E, F)
+
+
 def tokens(T: int) -> torch.Tensor:
     """One sequence."""
     return torch.zeros(1, T, dtype=torch.long)
@@ -56,11 +62,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print the table."""
-    print("seconds to the FLOPs of a Llama: FlopCounterMode at one size, a trace at all of them")
-    for layers in (2, 32, 126):
-        counted = seconds(lambda layers=layers: count(layers))
-        traced = seconds(lambda layers=layers: trace(llama(layers), tokens, SIZES))
-        print(f"  {layers:3} layers: FlopCounterMode {counted:5.2f} s, trace {traced:5.2f} s", flush=True)
+    print("seconds to the FLOPs of a Llama: FlopCounterMode at one size, a trace at all, at any depth or at one")
+    for L in (2, 32, 80, 126):
+        counted = seconds(lambda L=L: count(L))
+        any_depth = seconds(lambda L=L: trace(llama_of_any_depth, tokens, {**SIZES, "L": L}))
+        one_depth = seconds(lambda L=L: trace(llama(L), tokens, SIZES))
+        row = f"FlopCounterMode {counted:.2f} s, trace at all depths {any_depth:.2f} s, at this one {one_depth:.2f} s"
+        print(f"  {L:3} layers: {row}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What is other than usual in PyTorch while a model is traced, and how it is set back."""
 
+import gc
 import logging
 import numbers
 import warnings
@@ -22,6 +23,7 @@ def surroundings() -> Iterator[None]:
     """A letter passes for a number, and whatever a model's code sets in PyTorch meanwhile is set back."""
     with ExitStack() as stack:
         stack.enter_context(_state_kept())
+        stack.enter_context(_collection_paused())
         stack.enter_context(warnings.catch_warnings(action="ignore"))  # they are about sizes that the reader never gave
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager_when_compiled())
@@ -74,6 +76,18 @@ def _state_kept() -> Iterator[None]:
             torch.set_default_dtype(dtype)
             if torch.utils._device.CURRENT_DEVICE is not device:
                 torch.set_default_device(device)
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """To search all objects of PyTorch and SymPy for garbage takes as long as a run."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _clone(tensor: FakeTensor, memo: dict) -> Tensor:
