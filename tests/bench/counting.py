@@ -97,7 +97,7 @@ def costs(step: Callable[[], None], runs: int) -> dict[str, float]:
 def main() -> None:
     """Print the table."""
     print("cost of one counted training step, relative to the plain step (medians of interleaved runs)")
-    for name, step, runs in (("MLP", mlp_step(), 200), ("GPT", gpt_step(), 20)):
+    for name, step, runs in (("MLP", mlp_step(), 200), ("GPT", gpt_step(), 60)):
         cells = (f"{counter} {cost:.2f}x" for counter, cost in costs(step, runs).items())
         print(f"  {name}: {', '.join(cells)}", flush=True)
 

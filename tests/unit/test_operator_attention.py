@@ -32,6 +32,14 @@ def test_the_causal_half_is_a_figure_apart(count, length):
     assert (counted.masked["forward"], counted.masked["backward"]) == (2 * product, 5 * product)
 
 
+@pytest.mark.parametrize(("queries", "keys"), [(3, 5), (5, 3)])
+def test_a_causal_query_sees_the_keys_up_to_its_own_place(count, queries, keys):
+    q, k = heads(queries), heads(keys)
+    counted = count(lambda: scaled_dot_product_attention(q, k, k, is_causal=True))
+    masked = sum(s > t for t in range(queries) for s in range(keys))
+    assert counted.masked["forward"] == 4 * B * H * E * masked
+
+
 def test_without_causality_nothing_is_masked(count):
     counted = count(lambda: scaled_dot_product_attention(heads(T), heads(T), heads(T)))
     assert sum(counted.masked.values()) == 0
