@@ -26,6 +26,7 @@ from flopbook.updates import kind_of_step, recall, remember
 from flopbook.views import Views
 
 _current_node = torch._C._current_autograd_node
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
 class _Mode(TorchDispatchMode):
@@ -67,11 +68,9 @@ class _Mode(TorchDispatchMode):
     def _without_rule(self, func, args, kwargs):
         """Count an operator that is made of others by its parts; note any other as uncounted."""
         schema = getattr(func, "_schema", None)
-        if schema:
+        if schema and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
             with self:
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+                return func._op_dk(_COMPOSITE, *args, **kwargs)  # as without a count; func.decompose may run another
         out = func(*args, **kwargs)
         written = (out, *args, *kwargs.values()) if schema and schema.is_mutable else out
         if elements(written):  # what gives no floating-point numbers does no arithmetic on them

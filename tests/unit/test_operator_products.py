@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import ones
+from torch import nn, ones
 from torch.nn import functional
 from torch.ops import aten
 
@@ -97,6 +97,35 @@ def test_operators_inside_an_operator_are_counted_once(count):
 def test_an_operator_is_taken_apart_in_inference_mode(count):
     with torch.inference_mode():
         assert count(lambda: functional.linear(ones(3, 4), ones(5, 4), ones(5))).total == 2 * 3 * 4 * 5
+
+
+SEQUENCE = ones(3, 2, 4)
+IN_INFERENCE_MODE = {
+    "attention": lambda: functional.scaled_dot_product_attention(SEQUENCE, SEQUENCE, SEQUENCE),
+    "LSTM": lambda: nn.LSTM(4, 5, 2, dropout=0.5)(SEQUENCE)[0],
+    "GRU": lambda: nn.GRU(4, 5, 2, dropout=0.5)(SEQUENCE)[0],
+    "RNN": lambda: nn.RNN(4, 5, 2, dropout=0.5)(SEQUENCE)[0],
+    "dropout": lambda: functional.dropout(SEQUENCE),
+}
+
+
+@pytest.mark.parametrize("run", IN_INFERENCE_MODE.values(), ids=IN_INFERENCE_MODE)
+def test_inference_mode_counts_and_computes_the_same(count, run):
+    """There PyTorch hands over the operator as a whole, and another decomposition of it than the one that it runs."""
+    results = []
+
+    def step():
+        torch.manual_seed(0)
+        results.append(run())
+
+    with torch.no_grad():
+        plain = count(step)
+    with torch.inference_mode():
+        step()
+        inferred = count(step)
+    assert (inferred.forward, inferred.pointwise) == (plain.forward, plain.pointwise)
+    assert plain.forward + plain.pointwise["forward"] > 0
+    assert torch.equal(results[1], results[2])
 
 
 def test_an_outer_product_sums_nothing_and_is_pointwise(count):

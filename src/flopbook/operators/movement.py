@@ -3,31 +3,35 @@
 import torch
 from torch._ops import OpOverload
 
-#: Operators that copy, look up, fill or select elements; views and random numbers are known by their tags.
+#: Operators that copy, look up, fill or select elements, or draw random numbers; views are known by their tags.
 MOVEMENT = set(
     """
-    _assert_async _coalesce _coalesced_ _copy_from _foreach_copy_ _foreach_zero_ _fw_primal _indices
+    _assert_async _coalesce _coalesced_ _copy_from _cudnn_init_dropout_state
+    _fill_mem_eff_dropout_mask_ _foreach_copy_ _foreach_zero_ _fused_sdp_choice _fw_primal _indices
     _local_scalar_dense _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned
     _pack_padded_sequence _pack_padded_sequence_backward _reshape_alias _reshape_copy
-    _reshape_from_tensor _resize_output_ _sparse_coo_tensor_with_dims_and_tensors _to_copy _to_dense
-    _to_sparse _unsafe_index _unsafe_index_put _unsafe_masked_index _unsafe_view
-    _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d _values alias_copy
-    arange as_strided_scatter cat channel_shuffle clone complex constant_pad_nd copy copy_ detach_
+    _reshape_from_tensor _resize_output_ _sample_dirichlet _sparse_coo_tensor_with_dims_and_tensors
+    _standard_gamma _to_copy _to_dense _to_sparse _unsafe_index _unsafe_index_put
+    _unsafe_masked_index _unsafe_view _upsample_nearest_exact1d _upsample_nearest_exact2d
+    _upsample_nearest_exact3d _values alias_copy arange as_strided_scatter bernoulli bernoulli_
+    binomial cat cauchy cauchy_ channel_shuffle clone complex constant_pad_nd copy copy_ detach_
     diag_embed diagonal_backward diagonal_scatter embedding empty empty_like empty_permuted
-    empty_strided equal eye fill fill_ flip full full_like gather im2col index index_copy
-    index_copy_ index_fill index_fill_ index_put index_put_ index_select is_same_size lift linspace
-    logspace masked_fill masked_fill_ masked_scatter masked_scatter_ masked_select
-    max_pool2d_with_indices_backward max_pool3d_with_indices_backward max_unpool2d max_unpool3d
-    narrow_copy new_empty new_empty_strided new_full new_ones new_zeros nonzero ones ones_like
-    pixel_shuffle pixel_unshuffle put_ record_stream reflection_pad1d reflection_pad2d
+    empty_strided equal exponential exponential_ eye fill fill_ flip full full_like gather geometric
+    geometric_ im2col index index_copy index_copy_ index_fill index_fill_ index_put index_put_
+    index_select is_same_size lift linspace log_normal log_normal_ logspace masked_fill masked_fill_
+    masked_scatter masked_scatter_ masked_select max_pool2d_with_indices_backward
+    max_pool3d_with_indices_backward max_unpool2d max_unpool3d multinomial narrow_copy new_empty
+    new_empty_strided new_full new_ones new_zeros nonzero normal normal_ normal_functional ones
+    ones_like pixel_shuffle pixel_unshuffle poisson put_ rand rand_like randint randint_like randn
+    randn_like random random_ randperm record_stream reflection_pad1d reflection_pad2d
     reflection_pad3d repeat repeat_interleave replication_pad1d replication_pad2d replication_pad3d
     resize_ roll rot90 scalar_tensor scatter scatter_ select_backward select_scatter set_
     slice_backward slice_scatter sort split_with_sizes_copy stack to_padded_tensor topk
-    trace_backward tril tril_indices triu triu_indices unfold_backward unfold_copy
+    trace_backward tril tril_indices triu triu_indices unfold_backward unfold_copy uniform uniform_
     unique_consecutive unique_dim unsafe_split unsafe_split_with_sizes upsample_nearest1d
     upsample_nearest2d upsample_nearest3d value_selecting_reduction_backward view_as_complex_copy
     view_as_real_copy where zero zero_ zeros zeros_like
-    """.split()  # noqa: SIM905  (a hundred names read better without quotes)
+    """.split()  # noqa: SIM905  (so many names read better without quotes)
 )
 
 
@@ -38,5 +42,4 @@ def moves(operator: OpOverload) -> bool:
         or operator.namespace in ("prim", "profiler")
         or operator._schema.name.removeprefix("aten::") in MOVEMENT
         or torch.Tag.inplace_view in operator.tags
-        or torch.Tag.nondeterministic_seeded in operator.tags
     )

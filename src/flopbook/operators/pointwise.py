@@ -80,7 +80,7 @@ def add_product(out, first, second, third, scale=1, *, value=1):
 
 per_element(3, *_both("lerp"))
 per_element(2, *_both("norm"), aten.linalg_vector_norm)
-per_element(2, aten.native_dropout)
+per_element(2, aten.native_dropout, aten._fused_dropout)
 per_element(3, aten.mse_loss)
 per_element(4, aten.var, aten.std, aten.var_mean, aten.std_mean)
 
@@ -124,7 +124,7 @@ pointwise_rule(
     aten.elu_backward, aten.softplus_backward, aten.hardswish_backward, aten.hardtanh_backward,
     aten.hardsigmoid_backward, aten.leaky_relu_backward, aten.mish_backward, aten.glu, aten.glu_backward,
     aten._prelu_kernel, aten._prelu_kernel_backward, aten.log_sigmoid_forward, aten.log_sigmoid_backward,
-    aten.rrelu_with_noise, aten.rrelu_with_noise_backward, aten.polar,
+    aten.rrelu_with_noise, aten.rrelu_with_noise_, aten.rrelu_with_noise_backward, aten.polar,
     aten.embedding_dense_backward, aten.avg_pool2d_backward, aten.avg_pool3d_backward,
     aten._adaptive_avg_pool2d_backward, aten._adaptive_avg_pool3d_backward,
     aten.adaptive_max_pool2d_backward, aten.smooth_l1_loss_backward, aten.huber_loss_backward,
