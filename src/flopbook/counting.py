@@ -233,7 +233,7 @@ class FlopCount(Views, Tally):
         if node is None:
             updates = self._optimizing and not torch.is_grad_enabled()  # a closure runs with gradients
             return "optimizer" if updates else "forward", self._modules.path
-        if torch.is_grad_enabled() and _recomputes(node):
+        if _recomputes(node):
             return "recomputed", self._modules.path
         return "backward", self._modules.made(node)
 
@@ -241,8 +241,10 @@ class FlopCount(Views, Tally):
 def _recomputes(node: torch.autograd.graph.Node) -> bool:
     """Whether the operator that runs now is a forward operator, run again by a checkpoint.
 
-    It runs with gradients on, under the checkpoint's own hooks on saved tensors, or in the checkpoint's node.
+    It runs in the checkpoint's node, or under the hooks on saved tensors by which a checkpoint recomputes; a
+    checkpoint inside another has its own hooks, under which a gradient may be taken without gradients of it.
     """
     hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)
-    by_hooks = hooks is not None and hooks[0].__module__ == "torch.utils.checkpoint"
-    return by_hooks or node.name() == "CheckpointFunctionBackward"
+    if hooks is None or hooks[0].__module__ != "torch.utils.checkpoint":
+        return node.name() == "CheckpointFunctionBackward"
+    return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")

@@ -107,6 +107,42 @@ def test_a_checkpoint_runs_its_block_again(count, model, x, reentrant, again):
     assert counted.recomputed == again
 
 
+class Product(torch.autograd.Function):
+    """A product whose author wrote its backward pass; its forward pass runs without gradients."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, w = ctx.saved_tensors
+        return gradient @ w.T, x.T @ gradient
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_checkpoint_runs_again_what_needs_no_gradients(count, x, reentrant):
+    w = torch.ones(D, D, requires_grad=True)
+
+    def block(x):
+        with torch.no_grad():
+            scale = (x @ w).amax()
+        return (Product.apply(x, w) * scale).relu()
+
+    product = 2 * B * D * D
+    counted = count(lambda: checkpoint(block, x.requires_grad_(), use_reentrant=reentrant).sum().backward())
+    assert (counted.forward, counted.backward, counted.recomputed) == (2 * product, 2 * product, 2 * product)
+
+
+def test_a_checkpoint_inside_a_checkpoint_runs_its_block_twice_more(count, model, x):
+    def outer(x):
+        return checkpoint(model, x, use_reentrant=True).relu()
+
+    counted = count(lambda: checkpoint(outer, x.requires_grad_(), use_reentrant=True).sum().backward())
+    assert counted.recomputed == 2 * counted.forward
+
+
 def test_an_update_is_a_phase_of_its_own(count, model, x):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     parameters = sum(parameter.numel() for parameter in model.parameters())
