@@ -43,6 +43,8 @@ OPERATIONS = {
     "dropout": (lambda: functional.dropout(X, 0.5), 2 * N),
     "layer norm": (lambda: functional.layer_norm(X, (6,)), 4 * N),
     "layer norm with weight": (lambda: functional.layer_norm(X, (6,), ones(6), ones(6)), 5 * N),
+    "fused rms norm": (torch.inference_mode()(lambda: functional.rms_norm(X, (6,))), 3 * N),
+    "fused rms norm with weight": (torch.inference_mode()(lambda: functional.rms_norm(X, (6,), ones(6))), 4 * N),
     "group norm with weight": (lambda: functional.group_norm(IMAGE, 3, ones(3), ones(3)), 5 * 96),
     "batch norm in training": (lambda: nn.BatchNorm1d(6)(X), 5 * N),
     "batch norm in evaluation": (lambda: nn.BatchNorm1d(6).eval()(X), 2 * N),

@@ -37,8 +37,13 @@ per_element(
     aten.native_batch_norm_backward,
     aten.cudnn_batch_norm_backward,
 )
-per_element(3, aten._fused_rms_norm)
 per_element(8, aten._fused_rms_norm_backward)
+
+
+@pointwise_rule(aten._fused_rms_norm)
+def rms_norm(out, first, shape, weight=None, *_, **__):
+    """Square and its mean, scaling: 3 for each element, 4 with a weight."""
+    return (3 if weight is None else 4) * elements(first)
 
 
 # norm 2, scale 1; backward, the gradients of both through the norm
