@@ -131,6 +131,21 @@ def by_hand(D, H):
     return Apply(attend, project=nn.Linear(D, 3 * D), join=nn.Linear(D, D))
 
 
+def shared_heads(D, H, G):
+    """Attention whose first question about its sizes is whether twice half of a head is a head."""
+    E = D // H
+
+    def attend(self, x):
+        B, T, _ = x.shape
+        q, k = (part(x).view(B, T, -1, E).transpose(1, 2) for part in (self.query, self.key))
+        angle = torch.outer(torch.arange(T), 10_000 ** (-torch.arange(0, E, 2) / E))
+        q, k = (part * torch.cat((angle, angle), dim=-1).cos() for part in (q, k))
+        scores = q @ k.repeat_interleave(H // G, dim=1).mT
+        return self.join((scores.softmax(-1) @ q).transpose(1, 2).reshape(B, T, D))
+
+    return Apply(attend, query=nn.Linear(D, D), key=nn.Linear(D, G * E), join=nn.Linear(D, D))
+
+
 def gpt(V, T, D, H, E, F):
     return GPT(V, T, D, H, E, F)
 
@@ -204,6 +219,10 @@ FAMILIES = {
     "decoder": (
         decoder, memory, dict(B=3, T=5, S=4, D=8, H=2, F=12),
         dict(B=1, T=1, S=1, D=3, H=3, F=1), dict(B=2, T=7, S=11, D=10, H=5, F=3),
+    ),
+    "shared heads": (
+        shared_heads, steps, dict(B=3, T=5, D=16, H=4, G=2),
+        dict(B=1, T=1, D=4, H=2, G=1), dict(B=2, T=7, D=36, H=6, G=3),
     ),
     "by hand": (by_hand, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)),
     "GPT": (

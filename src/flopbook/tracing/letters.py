@@ -1,7 +1,7 @@
 """Sizes that are letters: integers for PyTorch, expressions for the reader."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import sympy
@@ -193,14 +193,33 @@ class Letters(ShapeEnv):
 
     def _note_divisors(self, asked: sympy.Basic) -> None:
         """Two sizes that the example makes equal: note what has to divide what so that they always are."""
-        difference = self._plain(asked.lhs - asked.rhs)
-        for quotient in asked.atoms(functions.FloorDiv, functions.Mod, functions.PythonMod):
-            ratio = sympy.together(sympy.cancel(quotient.args[0] / quotient.args[1]))
-            divisor = self._plain(sympy.fraction(ratio)[1])
-            for symbol in sorted(quotient.args[0].free_symbols, key=str):
-                letter = self._letters[symbol]
-                if divisor == 1 or letter in divisor.free_symbols:
-                    continue
-                multiple = divisor * sympy.Dummy(positive=True, integer=True)
-                if sympy.expand(difference.subs(letter, multiple)) == 0:
-                    self.divisors.append(Divisor(letter, divisor))
+        sizes = {self._letters[symbol]: size for symbol, size in self._examples.items()}
+        found = _divisors(self._plain(asked.lhs - asked.rhs), sizes, sizes.keys())
+        self.divisors += sorted(found, key=lambda divisor: divisor.divisor.subs(sizes))[:1]  # the others ask for more
+
+
+def _divisors(
+    difference: sympy.Expr, sizes: Mapping[sympy.Symbol, int], candidates: Collection[sympy.Symbol]
+) -> Iterator[Divisor]:
+    """What has to divide which candidate so that a difference, which is zero at these sizes, always is.
+
+    >>> from flopbook.axes import D, H
+    >>> list(_divisors(D - H * sympy.floor(D / H), {D: 8, H: 2}, [D, H]))
+    [Divisor(symbol=D, divisor=H)]
+    >>> next(_divisors(sympy.floor(D / H) - 2 * sympy.floor(sympy.floor(D / H) / 2), {D: 8, H: 2}, [D, H]))
+    Divisor(symbol=D, divisor=2*H)
+    """
+    for rounded in sorted(difference.atoms(sympy.floor, sympy.Mod), key=sympy.default_sort_key):
+        ratio = sympy.together(sympy.cancel(sympy.Mul(rounded.args[0], *(1 / other for other in rounded.args[1:]))))
+        divisor = sympy.fraction(ratio)[1]
+        factor = divisor.subs(sizes)
+        for symbol in sorted({*candidates} & ratio.free_symbols - divisor.free_symbols, key=str):
+            if not factor.is_Integer or factor < 2 or sizes[symbol] % factor:
+                continue
+            quotient = sympy.Dummy(positive=True, integer=True)
+            rest = sympy.expand(difference.subs(symbol, divisor * quotient))
+            if rest == 0:
+                yield Divisor(symbol, divisor)
+            else:
+                further = _divisors(rest, {**sizes, quotient: sizes[symbol] // factor}, [quotient])
+                yield from (Divisor(symbol, divisor * inner.divisor) for inner in further)
