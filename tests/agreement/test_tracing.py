@@ -146,6 +146,24 @@ def shared_heads(D, H, G):
     return Apply(attend, query=nn.Linear(D, D), key=nn.Linear(D, G * E), join=nn.Linear(D, D))
 
 
+def turned(D, H):
+    """Attention by hand whose heads are turned by their positions: half of a head's width has to be whole."""
+
+    def turn(x, angle):
+        left, right = x.chunk(2, dim=-1)
+        return x * angle.cos() + torch.cat((-right, left), dim=-1) * angle.sin()
+
+    def attend(self, x):
+        B, T, _ = x.shape
+        E = D // H
+        q, k, v = self.project(x).view(B, T, 3, H, E).permute(2, 0, 3, 1, 4)
+        angle = torch.outer(torch.arange(T), 10_000 ** (-torch.arange(0, E, 2) / E)).repeat(1, 2)
+        scores = turn(q, angle) @ turn(k, angle).mT / math.sqrt(E)
+        return self.join((scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, D))
+
+    return Apply(attend, project=nn.Linear(D, 3 * D), join=nn.Linear(D, D))
+
+
 def gpt(V, T, D, H, E, F):
     return GPT(V, T, D, H, E, F)
 
@@ -225,6 +243,7 @@ FAMILIES = {
         dict(B=1, T=1, D=4, H=2, G=1), dict(B=2, T=7, D=36, H=6, G=3),
     ),
     "by hand": (by_hand, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)),
+    "turned": (turned, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=6, H=3), dict(B=2, T=7, D=20, H=5)),
     "GPT": (
         gpt, tokens, dict(B=2, T=7, V=50, D=16, H=2, E=8, F=40),
         dict(B=1, T=1, V=1, D=1, H=1, E=2, F=1), dict(B=3, T=5, V=11, D=7, H=3, E=4, F=13),

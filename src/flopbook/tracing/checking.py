@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import sympy
 
+from flopbook.axes import axis
 from flopbook.tracing.fitting import summed
 from flopbook.tracing.frames import Costs
 from flopbook.tracing.letters import Assumption, Fixes, in_words
@@ -51,7 +52,8 @@ class Check:
             if self.agrees(point) is False:
                 self._blame(point)
         asked = (self._other_way(asked) for asked in self._by_model())
-        needed = (meaning for quotient, meaning in self._search.quotients if not self._without_remainder(quotient))
+        quotients = self._search.quotients.items()
+        needed = (meaning for quotient, meaning in quotients if not self._without_remainder(quotient))
         return (
             *(sympy.Eq(sympy.Mod(*sympy.fraction(meaning)), 0) for meaning in needed),
             *(condition for condition in asked if condition is not None),
@@ -133,7 +135,8 @@ class Check:
 
     def _without_remainder(self, quotient: sympy.Symbol) -> bool:
         """Whether the formulas hold where a quotient leaves a remainder, too."""
-        divisor = sympy.fraction(dict(self._search.quotients)[quotient].subs(self._usual))[1]
+        letters = {axis(name): meaning.subs(self._usual) for name, meaning in self._search.meaning.items()}
+        divisor = sympy.fraction(self._search.quotients[quotient])[1].subs(letters)
         return bool(self.agrees({**self._usual, quotient: self._usual[quotient] + sympy.S.One / divisor}))
 
     def _at_one(self) -> list[sympy.Basic]:

@@ -45,6 +45,8 @@ class Search:
         one letter has to divide another one, the quotient is a letter.
     sampled : dict of Symbol to Place
         The letters that the model takes for plain numbers, and where.
+    quotients : dict of Symbol to Expr
+        The letters that are quotients, in the reader's own letters.
     nodes : dict of Symbol to list of int
         The sizes at which each of these was sampled.
     growth : dict of Symbol to float
@@ -55,7 +57,7 @@ class Search:
         self._build, self._inputs = build, inputs
         self.meaning: dict[str, sympy.Expr] = {name: axis(name) for name in sizes}
         self.examples = {axis(name): size for name, size in sizes.items()}
-        self.quotients: list[tuple[sympy.Symbol, sympy.Expr]] = []
+        self.quotients: dict[sympy.Symbol, sympy.Expr] = {}
         self.sampled: dict[sympy.Symbol, Place] = {}
         self._plain: dict[frozenset, Run] = {}  # runs without letters: they stay true whatever is sampled
         self._start()
@@ -103,10 +105,11 @@ class Search:
         self._start()
 
     def _divide(self, found: Divisor) -> None:
-        quotient = sympy.Symbol(f"{found.symbol}/{found.divisor}", positive=True, integer=True)
-        size = self.examples.pop(found.symbol) // int(found.divisor.subs(self.examples))
-        self.examples[quotient] = size
-        self.quotients.append((quotient, found.symbol / found.divisor))
+        meaning = self.quotients.pop(found.symbol, found.symbol) / self.in_letters(found.divisor)
+        quotient = sympy.Symbol(str(meaning), positive=True, integer=True)
+        self.quotients[quotient] = meaning
+        size = int(found.divisor.subs(self.examples))
+        self.examples[quotient] = self.examples.pop(found.symbol) // size
         self.meaning = {n: m.subs(found.symbol, found.divisor * quotient) for n, m in self.meaning.items()}
         self._start()
 
@@ -134,9 +137,7 @@ class Search:
 
     def in_letters(self, expression: sympy.Basic) -> sympy.Basic:
         """An expression in the reader's own letters."""
-        for quotient, meaning in reversed(self.quotients):
-            expression = expression.xreplace({quotient: meaning})
-        return expression
+        return expression.xreplace(self.quotients)
 
     def _refused(self, error: Exception) -> dict[sympy.Symbol, Place]:
         """The letters that the model refuses to run with, while it runs with plain numbers."""
