@@ -94,6 +94,13 @@ def patches(D, P):
     return Apply(lambda self, x: self.mix(self.cut(x).flatten(2).mT), cut=nn.Conv2d(3, D, P, P), mix=nn.Linear(D, D))
 
 
+def mixed(X, P, D, F):
+    """Patches of a square image, mixed with each other."""
+    N = (X // P) ** 2
+    layers = nn.Linear(N, F), nn.ReLU(), nn.Linear(F, N)
+    return nn.Sequential(nn.Conv2d(3, D, P, P), nn.Flatten(2), *layers)
+
+
 def lstm(D, H):
     return nn.LSTM(D, H, batch_first=True, bidirectional=True)
 
@@ -164,6 +171,17 @@ def turned(D, H):
     return Apply(attend, project=nn.Linear(D, 3 * D), join=nn.Linear(D, D))
 
 
+def paired(D, H):
+    """The width of a head as pairs of numbers, without a word on how many."""
+
+    def pair(self, x):
+        B, T, _ = x.shape
+        pairs = torch.view_as_complex(self.split(x).view(B, T, H, D // H).reshape(B, T, H, -1, 2))
+        return self.join(torch.view_as_real(pairs).flatten(2))
+
+    return Apply(pair, split=nn.Linear(D, D // H * H), join=nn.Linear(D // H * H, D))
+
+
 def gpt(V, T, D, H, E, F):
     return GPT(V, T, D, H, E, F)
 
@@ -226,6 +244,10 @@ FAMILIES = {
         patches, lambda B, X, Y: torch.randn(B, 3, X, Y), dict(B=2, D=6, P=4, X=16, Y=12),
         dict(B=1, D=1, P=1, X=1, Y=1), dict(B=1, D=5, P=3, X=11, Y=13),
     ),
+    "mixed": (
+        mixed, lambda B, X: torch.randn(B, 3, X, X), dict(B=2, D=6, P=4, X=16, F=5),
+        dict(B=1, D=1, P=1, X=1, F=1), dict(B=3, D=5, P=3, X=11, F=7),
+    ),
     "LSTM": (lstm, steps, dict(B=3, T=5, D=4, H=6), dict(B=1, T=1, D=1, H=1), dict(B=2, T=7, D=3, H=5)),
     "GRU": (gru, steps, dict(B=3, T=5, D=4, H=6), dict(B=1, T=1, D=1, H=1), dict(B=2, T=7, D=3, H=5)),
     "RNN": (rnn, steps, dict(B=3, T=5, D=4, H=6), dict(B=1, T=1, D=1, H=1), dict(B=2, T=7, D=3, H=5)),
@@ -244,6 +266,7 @@ FAMILIES = {
     ),
     "by hand": (by_hand, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)),
     "turned": (turned, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=6, H=3), dict(B=2, T=7, D=20, H=5)),
+    "paired": (paired, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=6, H=3), dict(B=2, T=7, D=20, H=5)),
     "GPT": (
         gpt, tokens, dict(B=2, T=7, V=50, D=16, H=2, E=8, F=40),
         dict(B=1, T=1, V=1, D=1, H=1, E=2, F=1), dict(B=3, T=5, V=11, D=7, H=3, E=4, F=13),
@@ -403,6 +426,12 @@ def test_random_networks(kinds, numbers, needs_gradient):
     sizes = dict(zip(letters, numbers[:5], strict=False))
     traced = trace(built, inputs, sizes)
     assert_agrees(traced, built, inputs, dict(zip(letters, numbers[5:], strict=False)))
+
+
+@pytest.mark.parametrize("family", ["mixed", "paired", "turned"])
+def test_sizes_of_sizes_stay_letters(family):
+    build, inputs, sizes, *_ = FAMILIES[family]
+    assert trace(build, inputs, sizes).way.endswith("stayed letters.")
 
 
 def test_a_forgotten_product_shows():

@@ -119,6 +119,27 @@ def test_a_size_as_a_float_stays_a_letter():
     assert (traced.forward, traced.way) == (2 * B * D**2, "B, D stayed letters.")
 
 
+def padded(layer, x):
+    return layer(F_.pad(x, (0, 0, 3, 0)))
+
+
+def padded_by_a_size(layer, x):
+    return layer(F_.pad(x, (0, 0, x.shape[0] // 2, 0)))
+
+
+def turned(layer, x):
+    return layer(torch.polar(torch.ones_like(x), x).real)
+
+
+@pytest.mark.parametrize(
+    ("function", "rows"), [(padded, B + 3), (padded_by_a_size, B + sympy.floor(B / 2)), (turned, B)]
+)
+def test_operators_whose_kernels_want_plain_numbers_leave_the_letters(function, rows):
+    traced = traced_with(function)
+    assert sympy.expand(traced.forward - 2 * rows * D**2) == 0
+    assert traced.way == "B, D stayed letters."
+
+
 def test_a_formula_can_be_confirmed_by_a_trace():
     traced = trace(mlp, rows, SIZES)
     at = evaluate(traced.total, SIZES)

@@ -119,10 +119,7 @@ class Letters(ShapeEnv):
         """The expression that a size stands for."""
         if not isinstance(size, torch.SymInt):
             return sympy.Integer(size)
-        expression = size.node.expr
-        for theirs, ours in _PLAIN.items():
-            expression = expression.replace(theirs, ours)
-        return expression.xreplace(self._letters)
+        return self._plain(size.node.expr)
 
     @property
     def asked(self) -> set[sympy.Symbol]:
@@ -154,22 +151,28 @@ class Letters(ShapeEnv):
             return sympy.sympify(asked)
         if isinstance(hint, float):
             return self._round(asked, hint)
-        if not _is_question(asked):
-            return self._constant(asked)
+        return self._decide(asked, hint) if _is_question(asked) else self._constant(asked)
+
+    def _decide(self, asked: sympy.Basic, hint) -> sympy.Basic:
         if isinstance(asked, sympy.logic.boolalg.BooleanFunction):
             return asked.func(*map(self.evaluate_expr, asked.args))
+        plain = self._plain(asked)
+        if plain in (sympy.true, sympy.false):
+            return plain
         example = bool(asked.xreplace(self._examples)) if hint is None else bool(hint)
         if isinstance(asked, (sympy.Eq, sympy.Ne)):
             wants = isinstance(asked, sympy.Eq)
-            equal = sympy.expand((asked.lhs - asked.rhs).replace(functions.Max, _without_one)) == 0
-            if not equal and example == wants:
+            difference = (asked.lhs - asked.rhs).replace(functions.Max, _without_one)
+            if sympy.expand(self._plain(difference)) == 0:
+                return sympy.sympify(wants)
+            if example == wants:
                 self._note_divisors(asked)
-            return self._assume(asked, equal == wants) if not equal else sympy.sympify(wants)
-        return self._assume(asked, example)
+            return self._assume(plain, not wants)
+        return self._assume(plain, example)
 
-    def _assume(self, asked, holds: bool) -> sympy.Basic:
+    def _assume(self, condition: sympy.Basic, holds: bool) -> sympy.Basic:
         place, directly = innermost(sys._getframe())
-        self.assumptions.append(Assumption(self._plain(asked), holds, place, directly))
+        self.assumptions.append(Assumption(condition, holds, place, directly))
         return sympy.true if holds else sympy.false
 
     def _plain(self, expression: sympy.Basic) -> sympy.Basic:

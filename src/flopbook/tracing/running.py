@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,7 +19,7 @@ from flopbook.counting import _recomputes
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.table import FOUND, MOVES
 from flopbook.tracing.frames import Cell, Frame, Frames
-from flopbook.tracing.letters import Letters
+from flopbook.tracing.letters import Fixes, Letters
 from flopbook.tracing.likeness import described
 from flopbook.tracing.replacing import surroundings
 from flopbook.tracing.twins import Twins
@@ -46,7 +47,7 @@ class _Making(TorchDispatchMode):
         key = func, described(args), described(kwargs)
         if key in self._made:
             return FakeTensor(self._fake, self._made[key], _CPU)
-        out = func(*args, **kwargs)
+        out = _run(func, args, kwargs)
         if type(out) is FakeTensor and out.fake_device == _CPU and out.constant is None:
             with no_dispatch():
                 self._made[key] = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
@@ -72,7 +73,7 @@ class _Counting(TorchDispatchMode):
         if rule is None:
             return self._without_rule(func, args, kwargs)
         self.operators += 1
-        out = func(*args, **kwargs)
+        out = _run(func, args, kwargs)
         if rule is not MOVES and rule.contraction and _has_numbers(out):
             kwargs.pop("out", None)
             phase, frame = self._place()
@@ -99,6 +100,17 @@ class _Counting(TorchDispatchMode):
         if torch.is_grad_enabled() and _recomputes(node):
             return "recomputed", self._frames.top
         return "backward", self._frames.made(node)
+
+
+def _run(func, args, kwargs):
+    """Run an operator; where its kernel in C++ wants plain numbers, the one in Python."""
+    try:
+        return func(*args, **kwargs)
+    except (Fixes, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "SymInt" not in str(error):
+            raise
+        with enable_python_dispatcher():
+            return func(*args, **kwargs)
 
 
 def _has_numbers(out) -> bool:
