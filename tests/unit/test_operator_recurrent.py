@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.ops import aten
+
+from flopbook.operators import POINTWISE
 
 
 def unfused(x, state, memory, weights):
@@ -65,3 +68,12 @@ def test_each_gate_multiplies_data_and_state(count, kind, gates):
 def test_a_cell_is_one_step(count, kind, gates):
     B, D, H = 2, 4, 5
     assert count(lambda: kind(D, H)(torch.ones(B, D))).forward == 2 * B * gates * H * (D + H)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fused"), [(nn.LSTMCell, aten._thnn_fused_lstm_cell), (nn.GRUCell, aten._thnn_fused_gru_cell)]
+)
+def test_the_fused_cell_of_an_accelerator_does_the_pointwise_arithmetic_of_the_unfused_one(count, kind, fused):
+    cell = kind(4, 5)
+    unfused = count(lambda: cell(torch.ones(2, 4)))
+    assert POINTWISE[fused](None, None, None, torch.ones(2, 5)) == unfused.pointwise["forward"]

@@ -13,6 +13,8 @@ from flopbook.operators.table import aten, flop_rule, pointwise_rule
 #: Pointwise operations of an LSTM cell for each unit and step, forward and again backward:
 #: biases and the sum of both halves 12, activations 5, and 4 to combine the states.
 _LSTM_CELL = 21
+#: As many of a GRU cell: biases and the sum of two gates' halves 8, activations 3, and 5 to combine the states.
+_GRU_CELL = 16
 
 
 def _needed(position: int) -> bool:
@@ -41,6 +43,24 @@ def lstm_layer_backward(out, data, weight_data, weight_state, *_, **__):
 def lstm_cells(out, data, weight_data, weight_state, *_, **__):
     """Biases, activations and the new state: 21 for each unit and step."""
     return _LSTM_CELL * data.shape[0] * data.shape[1] * weight_state.shape[1]
+
+
+@pointwise_rule(aten._thnn_fused_lstm_cell, aten._thnn_fused_lstm_cell_backward_impl)
+def lstm_cell(out, first, second, memory, *_, **__):
+    """All but the products of one step: 21 for each unit."""
+    return _LSTM_CELL * memory.numel()
+
+
+@pointwise_rule(aten._thnn_fused_gru_cell)
+def gru_cell(out, from_data, from_state, state, *_, **__):
+    """All but the products of one step: 16 for each unit."""
+    return _GRU_CELL * state.numel()
+
+
+@pointwise_rule(aten._thnn_fused_gru_cell_backward)
+def gru_cell_backward(out, grad, *_, **__):
+    """The same."""
+    return _GRU_CELL * grad.numel()
 
 
 def _cudnn_parts(weights, per_layer: int, projected: bool):
