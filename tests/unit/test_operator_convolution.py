@@ -76,6 +76,14 @@ def test_each_gradient_costs_what_the_forward_pass_did(count, layer, groups, ima
     assert counted.backward == (image_needs + weight_needs) * counted.forward
 
 
+def test_a_convolution_with_time_first(count):
+    T, B, C, K, taps = 7, 2, 3, 4, 3
+    x, w = torch.ones(T, B, C, requires_grad=True), torch.ones(taps, C, K, requires_grad=True)
+    counted = count(lambda: torch.conv_tbc(x, w, torch.ones(K)).sum().backward())
+    assert counted.forward == 2 * (T - taps + 1) * B * K * C * taps
+    assert counted.backward == 2 * counted.forward
+
+
 def test_a_kernel_of_one_is_a_matrix_product(count):
     x, w = torch.ones(2, 4, 7), torch.ones(6, 4, 1)
     convolved = count(lambda: functional.conv1d(x, w))

@@ -60,6 +60,10 @@ PRODUCTS = {
     "matmul that broadcasts": (lambda: ones(5, 1, 2, 4) @ ones(3, 4, 7), 2 * 5 * 3 * 2 * 4 * 7),
     "einsum": (lambda: torch.einsum("bhte,bhse->bhts", ones(2, 3, 4, 5), ones(2, 3, 6, 5)), 2 * 2 * 3 * 4 * 5 * 6),
     "tensordot": (lambda: torch.tensordot(ones(3, 4, 5), ones(4, 5, 6), 2), 2 * 3 * 4 * 5 * 6),
+    "points of an affine grid": (
+        lambda: functional.affine_grid(ones(3, 2, 3), (3, 1, 4, 5), align_corners=True),
+        2 * 3 * 4 * 5 * 2 * 3,
+    ),
     "bilinear": (lambda: functional.bilinear(ones(2, 3), ones(2, 4), ones(5, 3, 4)), 2 * 2 * 3 * 4 * 5),
 }
 
@@ -70,7 +74,6 @@ def test_two_flops_for_each_combination_of_sizes(count, product, flops):
     assert (counted.forward, counted.total) == (flops, flops)
 
 
-@pytest.mark.filterwarnings("ignore:no rule for aten..to_mkldnn")
 def test_the_processors_own_linear_layer(count):
     x = ones(3, 4).to_mkldnn()
     assert count(lambda: aten.mkldnn_linear(x, ones(5, 4), ones(5))).total == 2 * 3 * 4 * 5
@@ -131,6 +134,16 @@ def test_inference_mode_counts_and_computes_the_same(count, run):
 def test_an_outer_product_sums_nothing_and_is_pointwise(count):
     counted = count(lambda: torch.outer(ones(3), ones(4)))
     assert (counted.total, counted.pointwise["forward"]) == (0, 12)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize(
+    ("layout", "block", "stored"), [("", (), 3), ("_csr", (), 3), ("_csc", (), 3), ("_bsr", ((2, 2),), 12)]
+)
+def test_of_a_sparse_matrix_what_it_stores_is_multiplied(count, layout, block, stored):
+    dense = torch.zeros(4, 4).index_put((torch.tensor([0, 1, 3]), torch.tensor([1, 2, 3])), ones(3))
+    sparse = getattr(dense, f"to_sparse{layout}")(*block)
+    assert count(lambda: sparse @ ones(4, 5)).forward == 2 * stored * 5
 
 
 @pytest.mark.parametrize("product", [torch.mm, torch._int_mm])

@@ -19,6 +19,13 @@ def convolution(out, image, weight, bias, stride, padding, dilation, transposed,
     return _taps(image, weight, out, transposed)
 
 
+@flop_rule(aten.conv_tbc)
+def convolution_of_sequences(out, sequence, weight, *_, **__):
+    """The same, with time and batch first; its gradients run as matrix products."""
+    taps, channels, _ = weight.shape
+    return 2 * out.numel() * taps * channels
+
+
 @flop_rule(aten.convolution_backward)
 def convolution_backward(
     out, grad, image, weight, bias, stride, padding, dilation, transposed, extra, groups, needed, **__

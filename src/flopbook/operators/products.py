@@ -7,6 +7,13 @@ import torch
 
 from flopbook.operators.table import aten, flop_rule
 
+_SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
+
+
+def _stored(matrix) -> int:
+    """Elements that a sparse matrix stores, those of a block all."""
+    return (matrix._values() if matrix.is_sparse else matrix.values()).numel()
+
 
 @flop_rule(aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten._int_mm, aten._scaled_mm, aten.mkldnn_linear)
 def product(out, left, right, *_, **__):
@@ -14,10 +21,10 @@ def product(out, left, right, *_, **__):
 
     Of a sparse operand only the elements that are stored are multiplied.
     """
-    if left.is_sparse or left.is_sparse_csr:
-        return 2 * left._nnz() * right.numel() // right.shape[0]
-    if right.is_sparse or right.is_sparse_csr:
-        return 2 * right._nnz() * left.numel() // left.shape[-1]
+    if left.layout in _SPARSE:
+        return 2 * _stored(left) * right.numel() // right.shape[0]
+    if right.layout in _SPARSE:
+        return 2 * _stored(right) * left.numel() // left.shape[-1]
     return 2 * out.numel() * left.shape[-1]
 
 
@@ -60,3 +67,9 @@ def trilinear(out, first, second, third, expand1, expand2, expand3, *_, **__):
 def distances(out, first, second):
     """One product: the coordinates, with two columns more for the squares."""
     return 2 * out.numel() * (first.shape[-1] + 2)
+
+
+@flop_rule(aten.affine_grid_generator)
+def affine_grid(out, matrix, *_, **__):
+    """Every point of the grid, with a 1 added to its coordinates, times the matrix."""
+    return 2 * out.numel() * matrix.shape[-1]
