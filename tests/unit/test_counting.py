@@ -97,6 +97,13 @@ def test_gradients_by_function_transforms(count):
     assert (counted.forward, counted.backward) == (2 * B * D * K, 2 * B * D * K)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_derivative_forward_runs_three_products(count, x):
+    """That of the data, and two of the derivatives: the one of the weight is zero, but PyTorch multiplies by it."""
+    layer = nn.Linear(D, K)
+    assert count(lambda: torch.func.jvp(layer, (x,), (x,))).forward == 3 * 2 * B * D * K
+
+
 @pytest.mark.parametrize(("reentrant", "again"), [(True, FIRST + SECOND), (False, FIRST)])
 def test_a_checkpoint_runs_its_block_again(count, model, x, reentrant, again):
     """Not reentrant, it stops before the last product, whose result nobody needs."""

@@ -9,6 +9,8 @@ X = torch.linspace(-1, 1, 24).reshape(4, 6)
 N = X.numel()
 IMAGE = torch.linspace(0, 1, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
 TARGETS = torch.tensor([0, 1, 2, 3])
+ROWS = TARGETS[:, None].expand(4, 6)
+POINTS = torch.zeros(2, 1, 5, 2)
 
 OPERATIONS = {
     "add": (lambda: X + X, N),
@@ -52,7 +54,22 @@ OPERATIONS = {
     "largest of a window": (lambda: functional.max_pool2d(IMAGE, 2), 96),
     "bias of a convolution": (lambda: functional.conv2d(IMAGE, ones(5, 3, 3, 3), ones(5)), 2 * 5 * 2 * 2),
     "distances": (lambda: torch.cdist(X, X), 3 * 4 * 4 * 6),
+    "distances within a set": (lambda: functional.pdist(X), 3 * 6 * 6),
+    "distance": (lambda: torch.dist(X, X), 3 * N),
+    "renormalize": (lambda: X.renorm(2, 0, 1.0), 3 * N),
+    "trace": (X.trace, 4),
+    "cross product": (lambda: torch.linalg.cross(X[:, :3], X[:, 3:]), 3 * 12),
+    "divide and round": (lambda: X // 2, N),
+    "largest of a window at random": (lambda: functional.fractional_max_pool2d(IMAGE, 2, 3), 2 * 3 * 9 * 4),
+    "interpolate at points": (lambda: functional.grid_sample(IMAGE, POINTS, align_corners=True), 2 * 3 * 5 * 7),
+    "nearest at points": (lambda: functional.grid_sample(IMAGE, POINTS, "nearest", align_corners=True), 0),
+    "interpolate in three dimensions": (
+        lambda: functional.grid_sample(IMAGE[None], torch.zeros(1, 1, 2, 5, 3), align_corners=True),
+        2 * 10 * 15,
+    ),
     "scattered sum": (lambda: torch.zeros(4, 6).index_add(0, TARGETS, X), N),
+    "scatter and multiply": (lambda: torch.zeros(4, 6).scatter(0, ROWS, 2.0, reduce="multiply"), N),
+    "put and add flat": (lambda: torch.zeros(4, 6).put_(TARGETS, ones(4), accumulate=True), 4),
     "put and add": (lambda: torch.zeros(4, 6).index_put((TARGETS,), X, accumulate=True), N),
     "all elements of a list": (lambda: torch._foreach_mul([X, X], 2.0), 2 * N),
     "all elements of a list, in place": (lambda: torch._foreach_mul_([X.clone(), X.clone()], 2.0), 2 * N),
@@ -70,6 +87,10 @@ MOVEMENT = {
     "gather": lambda: X[TARGETS],
     "look up": lambda: functional.embedding(TARGETS, X),
     "put": lambda: torch.zeros(4, 6).index_put((TARGETS,), X),
+    "put flat": lambda: torch.zeros(4, 6).put_(TARGETS, ones(4)),
+    "take": lambda: X.take(TARGETS),
+    "scatter": lambda: torch.zeros(4, 6).scatter(0, ROWS, X),
+    "blocks": lambda: torch.block_diag(X, X),
     "pad": lambda: functional.pad(X, (1, 1)),
     "mask": lambda: X.masked_fill(X > 0, 0),
     "triangle": X.tril,
@@ -90,6 +111,34 @@ NO_FLOATING_POINT = {
 @pytest.mark.parametrize(("step", "operations"), OPERATIONS.values(), ids=OPERATIONS)
 def test_operations(count, step, operations):
     assert count(step).pointwise["forward"] == operations
+
+
+def needing(tensor):
+    return tensor.clone().requires_grad_()
+
+
+BACKWARD = {
+    "look up": (lambda: functional.embedding(TARGETS[:3], needing(X)), 3 * 6),
+    "overlapping windows": (lambda: needing(X).unfold(1, 2, 1), 4 * 5 * 2),
+    "interpolate at points": (lambda: functional.grid_sample(needing(IMAGE), POINTS, align_corners=True), 30 * 8),
+    "interpolate at points that move": (
+        lambda: functional.grid_sample(needing(IMAGE), needing(POINTS), align_corners=True),
+        30 * (8 + 16),
+    ),
+    "nearest at points": (lambda: functional.grid_sample(needing(IMAGE), POINTS, "nearest", align_corners=True), 30),
+}
+
+
+@pytest.mark.parametrize(("step", "operations"), BACKWARD.values(), ids=BACKWARD)
+def test_operations_backward(count, step, operations):
+    assert count(lambda: step().sum().backward()).pointwise["backward"] == operations
+
+
+def test_cross_entropy_of_an_image(count):
+    """A softmax and its gradient, and one operation for each place; the mean of them takes no pass of its own."""
+    labels = torch.zeros(2, 4, 4, dtype=torch.int64)
+    counted = count(lambda: functional.cross_entropy(needing(IMAGE), labels).backward())
+    assert (counted.pointwise["forward"], counted.pointwise["backward"]) == (5 * 96 + 32, 4 * 96 + 32)
 
 
 @pytest.mark.parametrize("step", MOVEMENT.values(), ids=MOVEMENT)

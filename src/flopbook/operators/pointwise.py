@@ -112,7 +112,7 @@ def convolution_bias_backward(out, grad, *arguments, **__):
     return elements(grad) if arguments[-1][2] else 0
 
 
-@pointwise_rule(aten.nll_loss_forward, aten.nll_loss_backward, aten.nll_loss2d_forward)
+@pointwise_rule(aten.nll_loss_forward, aten.nll_loss_backward, aten.nll_loss2d_forward, aten.nll_loss2d_backward)
 def nll_loss(out, *tensors, **__):
     """One operation for each target; the other elements are only looked up or left zero."""
     return next(t.numel() for t in tensors if not t.is_floating_point())
@@ -125,29 +125,32 @@ pointwise_rule(
     aten.hardsigmoid_backward, aten.leaky_relu_backward, aten.mish_backward, aten.glu, aten.glu_backward,
     aten._prelu_kernel, aten._prelu_kernel_backward, aten.log_sigmoid_forward, aten.log_sigmoid_backward,
     aten.rrelu_with_noise, aten.rrelu_with_noise_, aten.rrelu_with_noise_backward, aten.polar,
-    aten.embedding_dense_backward, aten.avg_pool2d_backward, aten.avg_pool3d_backward,
+    aten.floor_divide, aten.floor_divide_, aten.avg_pool2d_backward, aten.avg_pool3d_backward,
     aten._adaptive_avg_pool2d_backward, aten._adaptive_avg_pool3d_backward,
-    aten.adaptive_max_pool2d_backward, aten.smooth_l1_loss_backward, aten.huber_loss_backward,
+    aten.adaptive_max_pool2d_backward, aten.adaptive_max_pool3d_backward,
+    aten.smooth_l1_loss_backward, aten.huber_loss_backward,
     aten.binary_cross_entropy_backward, aten.hardshrink_backward, aten.softshrink_backward,
 )(of_result)  # fmt: skip
 pointwise_rule(
     aten.cumsum, aten.cumsum_, aten.cumprod, aten.logcumsumexp, aten.cummax, aten.cummin, aten.max, aten.min,
     aten._adaptive_avg_pool2d, aten._adaptive_avg_pool3d, aten.adaptive_max_pool2d, aten.adaptive_max_pool3d,
     aten.median, aten.nanmedian, aten.mode, aten.kthvalue, aten.histc, aten.col2im,
+    aten.unfold_backward, aten.embedding_dense_backward, aten._amp_foreach_non_finite_check_and_unscale_,
+    aten._amp_update_scale_,
 )(of_input)  # fmt: skip
-per_element(3, aten.smooth_l1_loss, aten.huber_loss, aten.logsumexp)
+per_element(3, aten.smooth_l1_loss, aten.huber_loss, aten.logsumexp, aten.dist, aten.renorm)
 per_element(5, aten.binary_cross_entropy, aten.binary_cross_entropy_with_logits)
 per_element(5, aten.soft_margin_loss, aten.multi_margin_loss)
 per_result(3, aten.soft_margin_loss_backward, aten.multi_margin_loss_backward)
 
 
-@pointwise_rule(aten._cdist_forward)
-def distances(out, first, second, *_, **__):
+@pointwise_rule(aten._cdist_forward, aten._pdist_forward)
+def distances(out, first, *_, **__):
     """Difference, its power and the sum: 3 for each pair and coordinate."""
     return 3 * elements(out) * first.shape[-1]
 
 
-@pointwise_rule(aten._cdist_backward)
+@pointwise_rule(aten._cdist_backward, aten._pdist_backward)
 def distances_backward(out, grad, first, *_, **__):
     """Difference, its share of the distance and the sum: 3 for each pair and coordinate."""
     return 3 * elements(grad) * first.shape[-1]
@@ -155,3 +158,11 @@ def distances_backward(out, grad, first, *_, **__):
 
 # the difference and twice it over the number of elements; an outer product and a sum
 per_result(2, aten.mse_loss_backward, aten.addr)
+# two products and their difference
+per_result(3, aten.linalg_cross)
+
+
+@pointwise_rule(aten.trace)
+def trace(out, matrix):
+    """One addition for each element of the diagonal."""
+    return min(matrix.shape) if elements(out) else 0

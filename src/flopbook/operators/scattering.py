@@ -13,10 +13,18 @@ def scattered_sum(out, target, axis, index, source, *_, **__):
     return elements(source)
 
 
-@pointwise_rule(aten.index_put, aten.index_put_, aten._index_put_impl_)
+@pointwise_rule(
+    aten.index_put, aten.index_put_, aten._index_put_impl_, aten._unsafe_index_put, aten.put, aten.put_,
+)  # fmt: skip
 def scattered_put(out, target, indices, source, accumulate=False, *_, **__):
     """One addition for each element, where elements are added up."""
     return elements(source) if accumulate else 0
+
+
+@pointwise_rule(aten.scatter, aten.scatter_)
+def scatter(out, target, axis, index, source, *, reduce=None):
+    """One operation for each element, where elements are added or multiplied."""
+    return index.numel() if reduce and elements(out) else 0
 
 
 @pointwise_rule(aten.embedding_renorm_)

@@ -12,7 +12,9 @@ def average_pool(out, image, kernel, *_, **__):
     return elements(out) * math.prod(kernel)
 
 
-@pointwise_rule(aten.max_pool2d_with_indices, aten.max_pool3d_with_indices)
+@pointwise_rule(
+    aten.max_pool2d_with_indices, aten.max_pool3d_with_indices, aten.fractional_max_pool2d, aten.fractional_max_pool3d,
+)  # fmt: skip
 def max_pool(out, image, kernel, *_, **__):
     """A comparison for each element of a window."""
     return elements(out[0]) * math.prod(kernel)
@@ -35,3 +37,22 @@ per_element(
     aten.reflection_pad3d_backward, aten.replication_pad1d_backward, aten.replication_pad2d_backward,
     aten.replication_pad3d_backward,
 )  # fmt: skip
+
+
+def _neighbors(grid, mode: int) -> int:
+    """Neighbors that a point is made of; only the nearest one in mode 1."""
+    return (2, 1, 4)[mode] ** grid.shape[-1]
+
+
+@pointwise_rule(aten.grid_sampler_2d, aten.grid_sampler_3d)
+def grid_sample(out, image, grid, mode, *_, **__):
+    """As interpolation, at the points of a grid; the nearest neighbor is only looked up."""
+    return elements(out) * (2 * _neighbors(grid, mode) - 1) if mode != 1 else 0
+
+
+@pointwise_rule(aten.grid_sampler_2d_backward, aten.grid_sampler_3d_backward)
+def grid_sample_backward(out, grad, image, grid, mode, padding, align_corners, needed):
+    """As interpolation; for the grid, a multiplication and an addition for each neighbor and coordinate."""
+    if mode == 1:
+        return needed[0] * elements(grad)
+    return 2 * _neighbors(grid, mode) * (needed[0] + needed[1] * grid.shape[-1]) * elements(grad)
