@@ -1,6 +1,6 @@
 """FLOPs and FLOP/s of a training loop as it goes, at the cost of a clock."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -62,14 +62,19 @@ class FlopMeter:
         self._seconds = 0.0
 
     @contextmanager
-    def __call__(self, *inputs: torch.Tensor | Hashable) -> Iterator[None]:
+    def __call__(self, *inputs: object) -> Iterator[None]:
         """Meter the step in the block.
 
         Parameters
         ----------
-        *inputs : Tensor or hashable
+        *inputs : Tensor, hashable, or list or dict of them
             What the FLOPs of the step depend on: its tensors, and anything
             else, such as whether a layer is frozen by now.
+
+        Raises
+        ------
+        TypeError
+            If an input is none of these.
         """
         key = tuple(_shape(value) for value in inputs)
         if key not in self._counts:
@@ -85,6 +90,11 @@ class FlopMeter:
         self.count, flops, _ = self._counts[key]
         self.steps += 1
         self.flops += flops
+
+    def __enter__(self):
+        raise TypeError("a meter tells steps apart by their inputs: write with meter(x): ...")
+
+    __exit__ = None  # without it, Python would complain before
 
     @property
     def flop_per_s(self) -> float | None:
@@ -102,5 +112,14 @@ class FlopMeter:
         return f"<{self.steps} steps, {si(self.flops, 'FLOPs')}{rate}{utilization}>"
 
 
-def _shape(value: torch.Tensor | Hashable) -> Hashable:
-    return (value.shape, value.dtype, value.device) if isinstance(value, torch.Tensor) else value
+def _shape(value: object) -> Hashable:
+    """What two inputs share that are metered alike."""
+    if isinstance(value, torch.Tensor):
+        return value.shape, value.dtype, value.device
+    if isinstance(value, Mapping):
+        return tuple((name, _shape(item)) for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_shape, value))
+    if not isinstance(value, Hashable):
+        raise TypeError(f"{value!r} is no input to know a step by: give tensors, numbers or text")
+    return value

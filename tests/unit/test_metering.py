@@ -83,3 +83,30 @@ def test_a_peak_is_positive(peak):
     with pytest.raises(ValueError) as error:
         FlopMeter(peak)
     assert str(error.value) == f"peak_flop_per_s={peak!r} is no peak: write a positive number of FLOP/s"
+
+
+def test_inputs_may_come_in_lists_and_dictionaries(train):
+    meter = FlopMeter()
+    for length in (B, B, 2 * B):
+        batch = {"x": torch.ones(length, D), "others": [torch.ones(length), None]}
+        with meter(batch):
+            train(batch["x"])
+    assert (meter.steps, meter.flops) == (3, 4 * STEP)
+    with meter({"y": torch.ones(B, D)}):
+        pass
+    assert meter.flops == 4 * STEP
+
+
+@pytest.mark.parametrize("wrong", [{1, 2}, bytearray(b"x")])
+def test_an_input_that_tells_nothing(wrong):
+    meter = FlopMeter()
+    with pytest.raises(TypeError) as error, meter([wrong]):
+        pass
+    assert str(error.value) == f"{wrong!r} is no input to know a step by: give tensors, numbers or text"
+    assert meter.steps == 0
+
+
+def test_a_meter_without_inputs():
+    with pytest.raises(TypeError) as error, FlopMeter():
+        pass
+    assert str(error.value) == "a meter tells steps apart by their inputs: write with meter(x): ..."
