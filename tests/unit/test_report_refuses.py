@@ -23,6 +23,23 @@ def test_a_step_that_cannot_be_called(model, step):
     assert str(error.value) == f"{step!r} cannot be called: write Report.measure(lambda: ..., model=model)"
 
 
+def test_a_step_that_wants_arguments(model):
+    for step, wanted in (model, "Regression wants input"), (lambda x, y=2, *z: model(x), "<lambda> wants x"):
+        with pytest.raises(TypeError) as error:
+            Report.measure(step, model)
+        assert str(error.value) == f"{wanted}, but a step takes nothing: write lambda: step(...) instead"
+
+
+def test_a_step_without_a_signature_may_be_measured(model):
+    class Step:
+        __signature__ = "unknown"
+
+        def __call__(self):
+            model(torch.ones(7, 6))
+
+    assert Report.measure(Step(), model).samples == 7
+
+
 @pytest.mark.parametrize("wrong", [None, "Regression", len])
 def test_a_model_that_is_no_module(wrong):
     with pytest.raises(TypeError) as error:
@@ -41,6 +58,12 @@ def test_samples_that_are_no_number_of_samples(model, samples):
     with pytest.raises(ValueError) as error:
         Report.measure(lambda: model(torch.ones(7, 6)), model=model, samples=samples)
     assert str(error.value) == f"samples={samples!r}: give how many samples a step takes, 1 or more"
+
+
+def test_a_batch_of_no_samples(model):
+    with pytest.raises(ValueError) as error:
+        Report.measure(lambda: model(torch.ones(0, 6)), model)
+    assert str(error.value) == "Regression was called with float32[0, 6]: give it a sample"
 
 
 def test_samples_that_cannot_be_seen():
@@ -74,3 +97,12 @@ def test_something_to_restore_that_holds_nothing(model):
     with pytest.raises(TypeError) as error:
         Report.measure(lambda: model(torch.ones(7, 6)), model=model, restore=[3])
     assert str(error.value) == "restore: 3 has no attributes to bring back: give objects such as a scheduler"
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, nn.Linear(1, 1), (layer for layer in ())], ids=["None", "a module", "a generator"]
+)
+def test_things_to_restore_that_are_no_list(model, wrong):
+    with pytest.raises(TypeError) as error:
+        Report.measure(lambda: model(torch.ones(7, 6)), model, restore=wrong)
+    assert str(error.value) == f"restore={wrong!r} is no list: write restore=[...]"

@@ -93,8 +93,8 @@ class Report:
     def measure(
         cls,
         step: Callable[[], object],
-        *,
         model: nn.Module,
+        *,
         samples: int | None = None,
         restore: Collection[object] = (),
     ) -> "Report":
@@ -123,8 +123,8 @@ class Report:
         Raises
         ------
         TypeError
-            If `step` cannot be called, `model` is no module, or something to
-            restore holds nothing.
+            If `step` cannot be called or wants arguments, `model` is no
+            module, or something to restore holds nothing.
         ValueError
             If the step never calls the model, `samples` is not positive or
             cannot be seen, or the model has lazy parameters.

@@ -1,8 +1,9 @@
 """What can be seen of a step while it runs: the model's first call, and the optimizers."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import Parameter, signature
 from threading import get_ident
 from typing import Any
 
@@ -118,19 +119,36 @@ def batch(model: nn.Module, seen: Seen, samples: int | None) -> int:
     tensors = [tensor for tensor in seen.inputs if tensor.dim()]
     if not (samples or tensors):
         raise ValueError(f"{name} was called without a tensor that has axes: give samples=...")
-    return samples or tensors[0].shape[0]
+    if not (samples or len(tensors[0])):
+        raise ValueError(f"{name} was called with {_dtype(tensors[0])}{list(tensors[0].shape)}: give it a sample")
+    return samples or len(tensors[0])
 
 
-def check(step: object, model: object, samples: object, restore: Iterable[object]) -> None:
+def _wanted(step: Callable) -> str:
+    """Arguments that a step cannot be called without; none of one that has no signature to ask."""
+    try:
+        parameters = signature(step.forward if isinstance(step, nn.Module) else step).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    optional = Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD
+    return ", ".join(p.name for p in parameters if p.default is Parameter.empty and p.kind not in optional)
+
+
+def check(step: object, model: object, samples: object, restore: object) -> None:
     """Refuse what cannot be measured, and say what to give instead."""
-    if not callable(step):
-        raise TypeError(f"{step!r} cannot be called: write Report.measure(lambda: ..., model=model)")
     if not isinstance(model, nn.Module):
         raise TypeError(f"model={model!r} is no torch.nn.Module: give the model that the step calls")
+    if not callable(step):
+        raise TypeError(f"{step!r} cannot be called: write Report.measure(lambda: ..., model=model)")
+    if wanted := _wanted(step):
+        name = getattr(step, "__name__", type(step).__name__)
+        raise TypeError(f"{name} wants {wanted}, but a step takes nothing: write lambda: step(...) instead")
     if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
         raise ValueError(f"samples={samples!r}: give how many samples a step takes, 1 or more")
     if any(map(is_lazy, model.parameters())):
         raise ValueError(f"{type(model).__name__} has parameters without a size yet: call it once before")
+    if not isinstance(restore, Collection):
+        raise TypeError(f"restore={restore!r} is no list: write restore=[...]")
     for thing in restore:
         if not hasattr(thing, "__dict__"):
             raise TypeError(f"restore: {thing!r} has no attributes to bring back: give objects such as a scheduler")
