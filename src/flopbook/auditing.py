@@ -80,7 +80,7 @@ def judge(
     >>> judge("FLOPs of 100 epochs", "66 TFLOPs", needs="the size of the data set").verdict
     'not decidable'
     """
-    match = _PRINTED.fullmatch(printed)
+    match = isinstance(printed, str) and _PRINTED.fullmatch(printed)
     if not match:
         raise ValueError(
             f"{printed!r} is not a number as reports print it: write '9,904', '~34 KB', '< 80 MB' or '2 to 3'"

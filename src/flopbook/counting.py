@@ -129,7 +129,9 @@ class FlopCount(Views, Tally):
 
     witness = "counted"
 
-    def __init__(self):
+    def __init__(self, *nothing: object):
+        if nothing:
+            raise TypeError(f"FlopCount({type(nothing[0]).__name__}) takes nothing: write with FlopCount() as counted: ...")
         self._counting = False
         self._reset()
 
@@ -239,12 +241,9 @@ class FlopCount(Views, Tally):
 
 
 def _recomputes(node: torch.autograd.graph.Node) -> bool:
-    """Whether the operator that runs now is a forward operator, run again by a checkpoint.
-
-    It runs in the checkpoint's node, or under the hooks on saved tensors by which a checkpoint recomputes; a
-    checkpoint inside another has its own hooks, under which a gradient may be taken without gradients of it.
-    """
+    """Whether a checkpoint runs a forward operator again: in its node, or under its hooks on saved tensors."""
     hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)
     if hooks is None or hooks[0].__module__ != "torch.utils.checkpoint":
         return node.name() == "CheckpointFunctionBackward"
+    # a checkpoint runs forward under other hooks, also within a checkpoint; there a gradient is taken without gradients
     return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")

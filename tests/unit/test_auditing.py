@@ -32,7 +32,7 @@ def test_a_number_is_judged_by_the_digits_it_has(printed, computed, unit, verdic
     assert judge("it", printed, computed, unit=unit).verdict == verdict
 
 
-@pytest.mark.parametrize("printed", ["", "many", "1.", "K 17", "-3"])
+@pytest.mark.parametrize("printed", ["", "many", "1.", "K 17", "-3", 17])
 def test_a_text_without_a_number_is_quoted(printed):
     with pytest.raises(ValueError, match="is not a number as reports print it") as error:
         judge("it", printed, 3)

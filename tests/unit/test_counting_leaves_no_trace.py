@@ -164,6 +164,12 @@ def test_a_count_cannot_be_entered_twice_at_a_time():
     assert str(error.value) == "this FlopCount counts already: use another one inside its with block"
 
 
+def test_a_count_takes_no_model(model):
+    with pytest.raises(TypeError) as error:
+        FlopCount(model)
+    assert str(error.value) == "FlopCount(Sequential) takes nothing: write with FlopCount() as counted: ..."
+
+
 def test_the_refusal_does_not_end_the_count():
     with FlopCount() as counted:
         with pytest.raises(RuntimeError):

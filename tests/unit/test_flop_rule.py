@@ -112,3 +112,9 @@ def test_what_is_no_operator_is_quoted(thing):
     with pytest.raises(TypeError) as error:
         flop_rule(thing)
     assert str(error.value) == f"{thing!r} is no operator: give one such as torch.ops.aten.mm, without overload"
+
+
+def test_a_rule_for_no_operator():
+    with pytest.raises(TypeError) as error:
+        flop_rule()
+    assert str(error.value) == "no operator is named: give one such as torch.ops.aten.mm"

@@ -57,7 +57,7 @@ def flop_rule(*operators: Operator) -> Callable:
     Raises
     ------
     TypeError
-        If something other than an operator is given.
+        If something other than an operator is given, or nothing.
 
     Examples
     --------
@@ -84,6 +84,8 @@ def masked_rule(*operators: Operator) -> Callable:
 
 
 def _register(table: dict, operators: tuple) -> Callable:
+    if not operators:
+        raise TypeError("no operator is named: give one such as torch.ops.aten.mm")
     for operator in operators:
         if not isinstance(operator, (OpOverloadPacket, HigherOrderOperator)):
             raise TypeError(f"{operator!r} is no operator: give one such as torch.ops.aten.mm, without overload")
