@@ -131,7 +131,7 @@ class FlopCount(Views, Tally):
 
     def __init__(self, *nothing: object):
         if nothing:
-            raise TypeError(f"FlopCount({type(nothing[0]).__name__}) takes nothing: write with FlopCount() as counted: ...")
+            raise TypeError(f"FlopCount({type(nothing[0]).__name__}) takes nothing: write with FlopCount() as count:")
         self._counting = False
         self._reset()
 

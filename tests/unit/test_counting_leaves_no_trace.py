@@ -167,7 +167,7 @@ def test_a_count_cannot_be_entered_twice_at_a_time():
 def test_a_count_takes_no_model(model):
     with pytest.raises(TypeError) as error:
         FlopCount(model)
-    assert str(error.value) == "FlopCount(Sequential) takes nothing: write with FlopCount() as counted: ..."
+    assert str(error.value) == "FlopCount(Sequential) takes nothing: write with FlopCount() as count:"
 
 
 def test_the_refusal_does_not_end_the_count():
