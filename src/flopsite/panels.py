@@ -12,7 +12,7 @@ from docutils import nodes
 from sympy import Expr
 
 from flopbook.axes import axis
-from flopbook.units import si
+from flopbook.units import scientific, si
 
 #: Units that take a prefix; `static/calculator/exact.js` has the same.
 _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
@@ -177,18 +177,27 @@ def _breakable(number: str) -> str:
 
 
 def short(value: Fraction, unit: str) -> str:
-    """Three digits with a prefix, or without one where the unit takes none.
+    """Three digits with a prefix; where the unit takes none, with a power of ten if they are far from 1.
 
     >>> short(Fraction(196_608), "FLOPs"), short(Fraction(4, 3), ""), short(Fraction(2469, 2), "hours")
     ('197 kFLOPs', '1.33', '1,234 hours')
+    >>> short(Fraction(8_030_261_248), ""), short(Fraction(1, 300_000), "")
+    ('8.03e9', '3.33e-6')
     """
     if unit in _WITH_PREFIX:
         text = si(int(value) if value.denominator == 1 else float(value), unit)
-    elif value.denominator == 1 or (decimals := 2 - floor(log10(abs(float(f"{float(value):.3g}"))))) <= 0:
-        text = f"{round(value):,} {unit}".strip()
     else:
-        text = f"{float(value):.{decimals}f} {unit}".strip()
+        text = f"{_without_prefix(value)} {unit}".strip()
     return f"−{text[1:]}" if value < 0 else text
+
+
+def _without_prefix(value: Fraction) -> str:
+    if value.denominator == 1 and abs(value) < 1000:
+        return str(value)
+    power = floor(log10(abs(float(f"{float(value):.3g}"))))
+    if not -4 <= power < 6:
+        return scientific(float(value))
+    return f"{round(value):,}" if power >= 2 else f"{float(value):.{2 - power}f}"
 
 
 def long(value: Fraction) -> str:

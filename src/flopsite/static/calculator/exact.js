@@ -39,22 +39,27 @@ const exact = (() => {
     return `${thousands(padded.slice(0, power))}.${padded.slice(power)}`;
   };
 
+  const scientific = (digits, power) => `${decimal(digits, -2)}e${power + 2}`;
+
   const prefixes = { "-3": "n", "-2": "µ", "-1": "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y" };
   const withPrefix = new Set(["FLOPs", "FLOP/s", "B", "s"]);
 
-  // Three digits with an SI prefix, or without one where the unit takes none.
+  // Three digits with an SI prefix; with a power of ten where there is no prefix, and where the unit takes none and they
+  // are far from 1. flopbook.units and flopsite.panels write the same.
   const short = ([n, d], unit) => {
     const positive = [absolute(n), d];
     const sign = n < 0n ? "−" : "";
     if (d === 1n && positive[0] < 1000n) return `${sign}${positive[0]} ${unit}`.trim();
     const [digits, power] = threeDigits(positive);
-    if (!withPrefix.has(unit)) return `${sign}${power < 0 ? decimal(digits, power) : thousands(rounded(...positive))} ${unit}`.trim();
-    const si = Math.min(Math.max(Math.floor((power + 2) / 3), -3), 8);
-    return `${sign}${decimal(digits, power - 3 * si)} ${prefixes[si]}${unit}`;
+    const si = Math.floor((power + 2) / 3);
+    if (withPrefix.has(unit) && si in prefixes) return `${sign}${decimal(digits, power - 3 * si)} ${prefixes[si]}${unit}`;
+    const plain = !withPrefix.has(unit) && power >= -6 && power < 4;
+    const written = !plain ? scientific(digits, power) : power < 0 ? decimal(digits, power) : thousands(rounded(...positive));
+    return `${sign}${written} ${unit}`.trim();
   };
 
   // To the last digit; what is no whole number as a fraction, unless that is long.
   const long = ([n, d]) => (d < 1000000n ? (n < 0n ? "−" : "") + thousands(absolute(n)) + (d > 1n ? `/${thousands(d)}` : "") : "");
 
-  return { floor, ceiling, max, min, value, short, long, thousands };
+  return { floor, ceiling, max, min, value, short, long, thousands, divisor };
 })();
