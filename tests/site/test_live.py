@@ -133,6 +133,29 @@ def test_a_loop_without_end_is_stopped_and_the_next_run_works(page, cell):
     assert run(cell, "6 * 7").inner_text().strip() == "42"
 
 
+def test_stop_says_which_cells_it_cancels(page, cell):
+    first, second, third = (page.locator(f"#{id}") for id in page.evaluate(CELLS)[:3])
+    run(first, "while True: pass", "Running")
+    for waiting in (second, third):
+        waiting.get_by_role("button", name="Run").click()
+        expect(status(waiting)).to_have_text("Waiting")
+    names = [each.get_by_role("group").get_attribute("aria-label").lower() for each in (first, second, third)]
+    second.get_by_role("button", name="Stop").click()
+    expect(status(first)).to_contain_text(f"Cancelled before they ran: {names[1]}, {names[2]}.")
+    for waiting in (second, third):
+        expect(status(waiting)).to_have_text(f"Cancelled before it ran, when {names[0]} was stopped.")
+        expect(waiting.get_by_role("button", name="Run")).to_be_visible()
+    assert status(first).locator("a").evaluate_all("all => all.map(link => document.querySelector(link.hash).id)") == [
+        waiting.get_attribute("id") for waiting in (second, third)
+    ]
+
+
+def test_a_question_to_the_reader_is_refused_in_words(cell):
+    output = run(cell, "size = input('How many? ')", "Stopped by an error").inner_text().strip()
+    assert "RuntimeError: input('How many? ') cannot ask in the page: write the answer into the cell" in output
+    assert 'File "this cell", line 1' in output
+
+
 def test_reset_brings_back_what_the_build_made(cell):
     code, output = cell.locator("pre").first.inner_html(), cell.locator(".cell_output").inner_html()
     run(cell, "1 / 0", "Stopped by an error")

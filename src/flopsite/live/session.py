@@ -67,7 +67,7 @@ class Session:
     def _run(self, page: Mapping[str, str], cell: str, beneath: tuple[Run, ...]) -> bool:
         self.tell("running", cell)
         self.scope.clear()
-        self.scope |= {"__name__": "__main__", "display": self._display}
+        self.scope |= {"__name__": "__main__", "display": self._display, "input": _ask_in_vain}
         for above in page:
             if above == cell:
                 break
@@ -167,6 +167,13 @@ def bundle(value: Any) -> dict[str, str]:
     if hasattr(value, "_repr_mimebundle_"):
         shown |= {kind: content for kind, content in value._repr_mimebundle_().items() if isinstance(content, str)}
     return shown
+
+
+def _ask_in_vain(prompt: object = "") -> str:
+    question = repr(prompt) if prompt else ""
+    raise RuntimeError(
+        f"input({question}) cannot ask in the page: write the answer into the cell, such as answer = '12'"
+    )
 
 
 class _Stream(io.TextIOBase):

@@ -7,6 +7,7 @@
     // The runner runs cells, stops them, and knows which are running or wait.
     constructor(id, number, runner) {
       this.id = id;
+      this.number = number;
       this.runner = runner;
       this.box = document.getElementById(id);
       this.input = this.box.querySelector(".cell_input");
@@ -14,13 +15,13 @@
       this.built = { code: [...this.pre.childNodes], output: this.box.querySelector(".cell_output") };
       this.source = this.original = this.pre.textContent.trimEnd();
       this.output = this.built.output;
-      this.addTools(number);
+      this.addTools();
       this.pre.addEventListener("click", () => {
         if (getSelection().isCollapsed) this.edit(this.clicked());
       });
     }
 
-    addTools(number) {
+    addTools() {
       const button = (label, act) => {
         const made = element("button", "", label);
         made.type = "button";
@@ -37,7 +38,7 @@
       const buttons = [this.runButton, this.editButton, this.resetButton];
       const tools = element("div", "cell-tools", ...buttons, this.status, this.progress);
       tools.setAttribute("role", "group");
-      tools.setAttribute("aria-label", `Live cell ${number}`);
+      tools.setAttribute("aria-label", `Live cell ${this.number}`);
       this.input.append(tools);
     }
 
@@ -102,9 +103,15 @@
       this.resetButton.hidden = true;
     }
 
-    say(words, progress = "") {
-      this.status.textContent = words;
-      this.progress.textContent = progress;
+    link() {
+      const made = element("a", "", `live cell ${this.number}`);
+      made.href = `#${this.id}`;
+      return made;
+    }
+
+    say(...words) {
+      this.status.replaceChildren(...words);
+      this.progress.textContent = "";
       this.runButton.textContent = this.runner.has(this) ? "Stop" : "Run";
     }
 

@@ -45,7 +45,14 @@
     for (const cell of stopped) cell.say(words);
   }
 
-  const stop = () => end("Stopped. All names are gone; the next run makes those it needs anew.");
+  function stop() {
+    const [running, ...waiting] = queue;
+    const words = "Stopped. All names are gone; the next run makes those it needs anew.";
+    end(words);
+    if (!waiting.length) return;
+    running.say(`${words} Cancelled before they ran: `, ...waiting.flatMap((cell, i) => [i ? ", " : "", cell.link()]), ".");
+    for (const cell of waiting) cell.say("Cancelled before it ran, when ", running.link(), " was stopped.");
+  }
 
   let katexLoaded = null;
   const loadKatex = () =>
