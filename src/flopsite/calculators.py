@@ -9,8 +9,9 @@
     ```
 
 Several names make several rows. A line in the body gives a size its meaning, its range and its start; `1 to 100 only`
-keeps what is typed to the range. What is left out comes from the book: the meaning from the page's letters, the start
-from the box. The JavaScript is printed from the very expression that the box shows, and lies in one file for each page.
+keeps what is typed to the range, and `1 to 128, a divisor of H` asks for one. What is left out comes from the book: the
+meaning from the page's letters, the start from the box. The JavaScript is printed from the very expression that the box
+shows, and lies in one file for each page.
 """
 
 from pathlib import Path

@@ -20,7 +20,11 @@ _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
 
 @dataclass(frozen=True)
 class Size:
-    """What the reader sets; the slider goes from `low` to `high`, and with `only` no other number is taken."""
+    """What the reader sets.
+
+    The slider goes from `low` to `high`, and with `only` no other number is taken. What has to divide another size, as
+    heads that are shared have to, names it in `divides`.
+    """
 
     name: str
     meaning: str
@@ -28,6 +32,7 @@ class Size:
     high: int
     start: int
     only: bool = False
+    divides: str = ""
 
     @property
     def letter(self) -> str:
@@ -126,16 +131,18 @@ def _choice(label: str, options: Mapping[str, Mapping[str, int]]) -> str:
 
 def _size(calculator: str, size: Size) -> Iterator[nodes.Node]:
     identity = f"calculator-{calculator}-{size.name}"
-    spoken = f"{size.name if size.letter else ''} {size.meaning}".strip()
+    whole = f' data-divides="{size.divides}"' if size.divides else ""
+    meaning = f"{size.meaning}, a divisor of {size.divides}" if size.divides else size.meaning
+    spoken = f"{size.name if size.letter else ''} {meaning}".strip()
     yield _raw(
         f'<div class="size" data-size="{size.name}" data-low="{size.low}" data-high="{size.high}"'
-        f"{' data-only' * size.only}>"
+        f"{' data-only' * size.only}{whole}>"
         f'<label for="{identity}">'
     )
     if size.letter:
         yield nodes.math("", size.letter)
     yield _raw(
-        f' {escape(size.meaning)}</label><input type="range" min="0" max="1" aria-label="Slider: {escape(spoken)}">'
+        f' {escape(meaning)}</label><input type="range" min="0" max="1" aria-label="Slider: {escape(spoken)}">'
         f'<input type="text" inputmode="numeric" autocomplete="off" id="{identity}" value="{size.start:,}" '
         f'aria-describedby="{identity}-wrong"><p class="wrong" id="{identity}-wrong" hidden></p></div>'
     )

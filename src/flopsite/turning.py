@@ -14,7 +14,8 @@ from flopsite.panels import Calculator, Row, Size
 _NUMBER = r"\d[\d_]*"
 _LINE = re.compile(
     rf"(?P<name>\w+)(,\s*(?P<meaning>[^:]+))?"
-    rf"(:\s*((?P<low>{_NUMBER})\s+to\s+(?P<high>{_NUMBER})(?P<only>\s+only)?)?(,?\s*at\s+(?P<start>{_NUMBER}))?)?"
+    rf"(:\s*((?P<low>{_NUMBER})\s+to\s+(?P<high>{_NUMBER})(?P<only>\s+only)?)?(,?\s*at\s+(?P<start>{_NUMBER}))?"
+    r"(,?\s*a divisor of\s+(?P<divides>\w+))?)?"
 )
 _EXAMPLE = "write it like 'B, the batch: 1 to 65536, at 64'"
 _GIGA = 10**9
@@ -54,7 +55,9 @@ def read(
     if curve and curve not in (turned := [size.name for size in sizes]):
         raise CalculatorError(f":curve: {curve!r} is no size that is turned here: those are {', '.join(turned)}")
     name, box = next(iter(boxes.items()))
-    return Calculator(name, box["title"], rows, sizes, choices, curve, "bars" in options)
+    calculator = Calculator(name, box["title"], rows, sizes, choices, curve, "bars" in options)
+    _check_divisors(calculator)
+    return calculator
 
 
 def _letters(rows: Sequence[Row]) -> set[str]:
@@ -119,4 +122,18 @@ def _size(line: str, start: Mapping[str, int], meanings: Mapping[str, str]) -> S
     low, high = int(said["low"] or 1), int(said["high"] or 1 << max(16, at.bit_length() + 4))
     if not 1 <= low <= at <= high or low == high:
         raise CalculatorError(f"{name} starts at {at}, which is not between {low} and {high}: {_EXAMPLE}")
-    return Size(name, meaning.strip() or meanings.get(name, ""), low, high, at, bool(said["only"]))
+    return Size(
+        name, meaning.strip() or meanings.get(name, ""), low, high, at, bool(said["only"]), said["divides"] or ""
+    )
+
+
+def _check_divisors(calculator: Calculator) -> None:
+    start = calculator.start
+    for size in calculator.sizes:
+        if size.divides and size.divides not in start:
+            raise CalculatorError(
+                f"{size.divides!r}, which {size.name} should divide, is no size here: those are {', '.join(start)}"
+            )
+        if size.divides and start[size.divides] % start[size.name]:
+            whole = f"{size.divides} = {start[size.divides]}"
+            raise CalculatorError(f"{size.name} starts at {start[size.name]}, which does not divide {whole}")

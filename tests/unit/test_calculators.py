@@ -41,6 +41,7 @@ def test_a_box_is_enough():
         ("B: 1 to 128", Size("B", "", 1, 128, 4)),
         ("B: 2 to 1_024, at 64", Size("B", "", 2, 1024, 64)),
         ("B: 2 to 8 only, at 4", Size("B", "", 2, 8, 4, only=True)),
+        ("B: 2 to 8, at 3, a divisor of D", Size("B", "", 2, 8, 3, divides="D")),
         ("B, sequences: at 8", Size("B", "sequences", 1, 65536, 8)),
         ("B, sequences of a step", Size("B", "sequences of a step", 1, 65536, 4)),
         ("B: 1 to 10_000_000, at 5_000_000", Size("B", "", 1, 10_000_000, 5_000_000)),
@@ -82,6 +83,18 @@ def test_a_line_that_is_no_size_is_quoted(line, said):
     with pytest.raises(CalculatorError, match=re.escape(said)) as error:
         calculator("D: 1 to 64", "", line)
     assert error.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("B: at 4, a divisor of D", "B starts at 4, which does not divide D = 3"),
+        ("B: at 4, a divisor of Q", "'Q', which B should divide, is no size here: those are B, D, K"),
+    ],
+)
+def test_a_divisor_that_cannot_be_is_told(line, said):
+    with pytest.raises(CalculatorError, match=re.escape(said)):
+        calculator(line)
 
 
 @pytest.mark.parametrize(

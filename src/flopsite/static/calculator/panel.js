@@ -47,7 +47,9 @@
     }
 
     show() {
-      for (const [name, field] of this.fields) field.show(this.values.get(name));
+      const fields = [...this.fields.values()];
+      for (const field of fields) field.show(this.values);
+      this.misfits = fields.map((field) => field.misfit(this.values)).filter((words) => words);
       for (const choice of this.choices) choice.show(this.values);
       this.results = [...this.box.querySelectorAll(".results tbody tr")].map((row, number) => this.showRow(row, number));
       for (const row of this.results) row.drawBar(this.results);
@@ -57,8 +59,9 @@
 
     showRow(row, number) {
       const { unit } = row.dataset;
-      const value = this.value(number);
-      row.querySelector(".short").textContent = value ? exact.short(value, unit) : "undefined: it divides by 0";
+      const value = this.misfits.length ? null : this.value(number);
+      const none = this.misfits.length ? "–" : "undefined: it divides by 0";
+      row.querySelector(".short").textContent = value ? exact.short(value, unit) : none;
       row.querySelector(".long").innerHTML = value ? exact.long(value).replaceAll(",", ",<wbr>") : "";
       const title = row.querySelector("th").textContent;
       const size = value ? Math.abs(Number(value[0]) / Number(value[1])) : 0;
@@ -83,6 +86,7 @@
     draw() {
       const box = this.box.querySelector(".curve");
       if (!box) return;
+      if (this.misfits.length) return box.replaceChildren();
       const letter = box.dataset.over;
       const { unit } = this.results[0];
       const { stops } = this.fields.get(letter);
@@ -92,7 +96,8 @@
     }
 
     say() {
-      this.box.querySelector(".said").textContent = `${this.results.map((row) => row.text).join("; ")}.`;
+      const told = this.misfits.length ? this.misfits : this.results.map((row) => row.text);
+      this.box.querySelector(".said").textContent = `${told.join("; ")}.`;
     }
 
     // The address holds what differs from the start: a choice by the name of its option, a size by its number.
@@ -156,7 +161,8 @@
 
   class Field {
     constructor(box, panel) {
-      const name = box.dataset.size;
+      const name = (this.name = box.dataset.size);
+      this.divides = box.dataset.divides;
       [this.slider, this.text] = box.querySelectorAll("input");
       this.wrong = box.querySelector(".wrong");
       this.size = sizes.read(this.text.value);
@@ -170,13 +176,21 @@
         this.complain(typeof size === "string" ? size : "");
         if (typeof size === "bigint") panel.set([[name, size]]);
       });
-      this.text.addEventListener("change", () => this.wrong.hidden && this.show(panel.values.get(name)));
+      this.text.addEventListener("change", () => this.wrong.hidden && this.show(panel.values));
     }
 
     read(text) {
       const size = sizes.read(text);
       const outside = typeof size === "bigint" && this.only && (size < this.low || size > this.high);
       return outside ? `“${text}” is out of range: write ${this.low} to ${this.high}` : size;
+    }
+
+    // What is wrong with the size beside the others: there is no such model, and no result.
+    misfit(values) {
+      const [size, whole] = [values.get(this.name), values.get(this.divides)];
+      if (!whole || whole % size === 0n) return "";
+      const divisors = [...new Set([exact.divisor(size, whole), whole])].join(" or ");
+      return `${this.name} = ${size} does not divide ${this.divides} = ${whole}: write a divisor, such as ${divisors}`;
     }
 
     complain(text) {
@@ -186,10 +200,11 @@
     }
 
     // What the reader is writing is left as it is.
-    show(size) {
+    show(values) {
+      const size = values.get(this.name);
       const typing = document.activeElement === this.text && sizes.read(this.text.value) === size;
       if (!typing) this.text.value = exact.thousands(size);
-      this.complain("");
+      this.complain(this.misfit(values));
       this.slider.value = sizes.nearest(this.stops, size);
       this.slider.setAttribute("aria-valuetext", exact.thousands(size));
     }

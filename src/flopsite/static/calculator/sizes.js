@@ -19,12 +19,19 @@ const sizes = (() => {
     return above > 0 && size - all[above - 1] < all[above] - size ? above - 1 : above;
   };
 
-  // A BigInt, or a text that says what is wrong.
+  const powers = { M: 6, B: 9, T: 12 };
+
+  // A BigInt of 1,000,000, 1e6, 1.5e9 or 7B, or a text that says what is wrong.
   const read = (text) => {
-    const digits = text.replace(/(?<=\d)[\s,_](?=\d)/g, "").trim();
-    if (!/^\d+$/.test(digits)) return `“${text}” is no size: write a whole number, such as 4096`;
-    if (digits.length > 30) return `“${text}” is too long: write up to 30 digits`;
-    return BigInt(digits) || `“${text}” is no size: write at least 1`;
+    if (/\dk$/i.test(text.trim())) return `“${text}” is not clear, 1000 or 1024 times: write all digits`;
+    const grouped = /^[\d\s,_]+$/.test(text) ? text.replace(/(?<=\d)[\s,_](?=\d)/g, "") : text;
+    const parts = /^(\d+)(?:\.(\d*?)0*)?(?:e\+?(\d+)| ?([MBT]))?$/i.exec(grouped.trim());
+    if (!parts) return `“${text}” is no size: write a whole number, such as 4096, 1e6 or 7B`;
+    const [, whole, decimals = "", power = 0, letter] = parts;
+    const zeros = (letter ? powers[letter.toUpperCase()] : Number(power)) - decimals.length;
+    if (zeros < 0) return `“${text}” is no whole number: write one, such as 4096`;
+    if (whole.length + decimals.length + zeros > 30) return `“${text}” is too long: write up to 30 digits`;
+    return BigInt(whole + decimals + "0".repeat(zeros)) || `“${text}” is no size: write at least 1`;
   };
 
   return { stops, nearest, read };
