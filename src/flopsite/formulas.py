@@ -121,7 +121,7 @@ class FillIndex(SphinxPostTransform):
         lecture = nodes.reference("", self.env.titles[docname].astext(), internal=True, refuri=page)
         return [
             [box],
-            [nodes.math("", formula["latex"])],
+            [nodes.math("", rf"\displaystyle {formula['latex']}")],
             [nodes.Text(formula["when"])],
             [lecture],
             [nodes.Text(", ".join(_witnesses(formula)))],

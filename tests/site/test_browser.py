@@ -28,6 +28,17 @@ UNFOCUSED = f"""[...document.querySelectorAll("{CONTROLS}")]
     return control.tabIndex < 0 || document.activeElement !== control || !shown;
   }})
   .map(control => control.outerHTML.slice(0, 120))"""
+# Formulas that their numbers cover, at the width of the window.
+OVERLAPS = """[...document.querySelectorAll(".math > .eqno")].filter((number) => {
+  const formula = number.parentElement.querySelector(".katex-display").getBoundingClientRect();
+  return formula.width && formula.right > number.getBoundingClientRect().left;
+}).map((number) => number.textContent)"""
+# What scrolls sideways without a shadow on the edge behind which there is more.
+UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .katex-display, .figure, .put-in")]
+  .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+  .filter((box) => getComputedStyle(box).overflowX === "auto")
+  .filter((box) => !getComputedStyle(box).backgroundImage.includes("gradient"))
+  .map((box) => `${box.className || box.tagName} ${box.textContent.trim().slice(0, 60)}`)"""
 BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(font => font.family)"
 
 
@@ -43,6 +54,8 @@ class Visit:
     broken_fonts: list[str] = field(default_factory=list)
     unfocused: list[str] = field(default_factory=list)
     violations: dict[str, list[str]] = field(default_factory=dict)
+    overlaps: list[str] = field(default_factory=list)
+    unhinted: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +90,8 @@ def visit(page: Page, address: str) -> Visit:
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 800})
         seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
+        seen.overlaps += page.evaluate(OVERLAPS)
+        seen.unhinted += page.evaluate(UNHINTED)
     return seen
 
 
@@ -102,6 +117,15 @@ def test_everything_comes_from_the_site(visits):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_page_scrolls_sideways(visits, width):
     assert {name: visit.width[width] for name, visit in visits.items() if visit.width[width] > width} == {}
+
+
+def test_no_formula_lies_under_its_number(visits):
+    overlaps = {name: visit.overlaps for name, visit in visits.items() if visit.overlaps}
+    assert overlaps == {}
+
+
+def test_what_scrolls_shows_that_it_does(visits):
+    assert {name: visit.unhinted for name, visit in visits.items() if visit.unhinted} == {}
 
 
 def test_math_is_set(visits):

@@ -113,6 +113,9 @@ def check(page: Page, name: str, draw: random.Random) -> set[int]:
                 limit, only = size.get_attribute("data-high"), size.get_attribute("data-only") is not None
                 low = int(size.get_attribute("data-low")) if only else 1
                 size.locator('[type="text"]').fill(str(draw.randint(low, int(limit) if only else largest)))
+            for size in box.locator("[data-divides]").all():
+                part = int(size.locator('[type="text"]').input_value().replace(",", ""))
+                field(box, size.get_attribute("data-divides")).fill(str(part * draw.randint(1, 64)))
             sizes = settings_of(box)
             own = known | formulas[box.get_attribute("data-name")]
             for row in box.locator(".results tbody tr").all():
@@ -171,7 +174,33 @@ def test_the_keyboard_is_enough(address, page):
     assert (field(box, "B").input_value(), exactly(box)) == ("64", "196,608")
 
 
-@pytest.mark.parametrize("text", ["4k", "-1", "1.5", "0", "", "9" * 31])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1,000,000", 10**6),
+        ("1_000_000", 10**6),
+        ("1 000 000", 10**6),
+        ("1e6", 10**6),
+        ("1.25E+6", 1_250_000),
+        ("7B", 7 * 10**9),
+        ("1.5 t", 15 * 10**11),
+        ("0.5M", 500_000),
+        ("12.0", 12),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(address, page, text, size):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    field(box, "D").fill(text)
+    expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()
+    assert exactly(box) == f"{2 * 64 * size * 48:,}"
+    field(box, "D").blur()
+    assert field(box, "D").input_value() == f"{size:,}"
+
+
+@pytest.mark.parametrize(
+    "text", ["4k", "-1", "1.5", "1.55e1", "1,5e3", "1e", "7X", "0", "0e5", "", "9" * 31, "1e31", "1e999999999"]
+)
 def test_what_is_no_size_is_said_and_the_result_stays(address, page, text):
     page.goto(f"{address}/{MATMUL}")
     box = calculator(page, "matmul")
@@ -190,6 +219,78 @@ def test_a_size_that_cannot_be_is_refused(address, page):
     expect(box.locator(".told")).to_contain_text("tables: “3” is out of range: write 1 to 2")
     field(box, "utilization").fill("101")
     expect(box.locator('[data-size="utilization"] .wrong')).to_have_text("“101” is out of range: write 1 to 100")
+
+
+def test_heads_that_cannot_be_shared_are_told_live(address, page):
+    page.goto(f"{address}/{WHOLE}")
+    box = calculator(page, "decoder")
+    wrong, results = box.locator('[data-size="G"] .wrong'), box.locator(".results tbody")
+    before = results.inner_text()
+    field(box, "H").fill("12")
+    expect(wrong).to_have_text("G = 8 does not divide H = 12: write a divisor, such as 4 or 12")
+    assert field(box, "G").get_attribute("aria-invalid") == "true"
+    assert set(box.locator(".results .short").all_inner_texts()) == {"–"}
+    assert set(box.locator(".results .long").all_inner_texts()) == {""}
+    expect(box.locator(".said")).to_have_text("G = 8 does not divide H = 12: write a divisor, such as 4 or 12.")
+    field(box, "G").fill("4")
+    expect(wrong).to_be_hidden()
+    assert (results.inner_text() != before) and "–" not in results.inner_text()
+    box.locator(".reset").click()
+    assert results.inner_text() == before
+
+
+def test_results_are_readable_at_any_size(address, page):
+    page.goto(f"{address}/{WHOLE}")
+    box = calculator(page, "decoder")
+    field(box, "budget").fill("1e29")
+    field(box, "B").fill("1e29")
+    row = {row.locator("th").inner_text(): row for row in box.locator(".results tbody tr").all()}
+    assert row["One step"].locator(".short").inner_text() == "4.74e43 FLOPs"
+    assert row["Parameters"].locator(".short").inner_text() == "8.03e9"
+    assert row["Parameters"].locator(".long").inner_text() == "8,030,261,248"
+    digits = [len(re.findall(r"\d", text)) for text in box.locator(".results .short").all_inner_texts()]
+    assert max(digits) <= 6
+
+
+@pytest.fixture
+def phone(browser) -> Iterator[Page]:
+    with browser.new_page(viewport={"width": 390, "height": 800}) as page:
+        yield page
+
+
+INSIDE = "box => box.scrollWidth <= box.clientWidth && document.documentElement.scrollWidth <= innerWidth"
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_a_long_formula_goes_on_in_the_next_line(address, phone, media):
+    phone.goto(f"{address}/lectures/09-transformer.html")
+    box = calculator(phone, "decoder-step")
+    line = box.locator(".put-in")
+    height = line.bounding_box()["height"]
+    for name in "BDEFHLTV":
+        field(box, name).fill("123456789")
+    phone.emulate_media(media=media)
+    assert line.evaluate(INSIDE)
+    assert line.bounding_box()["height"] > height
+    whole = line.bounding_box()
+    for number in line.locator("[data-put]").all():
+        place = number.bounding_box()
+        assert whole["x"] <= place["x"] and place["x"] + place["width"] <= whole["x"] + whole["width"]
+
+
+def test_long_results_have_a_line_of_their_own_on_a_phone(address, phone):
+    phone.goto(f"{address}/{WHOLE}")
+    row = calculator(phone, "decoder").locator(".results tbody tr", has_text="One step")
+    about, exact = row.locator(".short").bounding_box(), row.locator(".long").bounding_box()
+    assert exact["y"] >= about["y"] + about["height"] > exact["y"] - 5
+    assert exact["height"] < 30
+
+
+def test_the_lines_of_a_curve_are_named_in_full_on_a_phone(address, phone):
+    phone.goto(f"{address}/lectures/06-memory.html")
+    names = phone.locator(".curve li")
+    assert [name[-12:] for name in names.all_inner_texts()] == ["rs with SiLU", "ReLU or tanh"]
+    assert all(name.evaluate(INSIDE) for name in names.all())
 
 
 def test_the_formula_takes_the_numbers(address, page):
@@ -243,7 +344,7 @@ def test_what_the_address_cannot_mean_is_said(address, page):
     box = calculator(page, "matmul")
     assert exactly(box) == f"{2 * 64 * 32 * 49:,}"
     told = box.locator(".told").inner_text()
-    assert "“abacus” is no device" in told and "B: “4k” is no size" in told
+    assert "“abacus” is no device" in told and "B: “4k” is not clear" in told
 
 
 def test_the_link_is_copied(address, browser):

@@ -2,7 +2,6 @@
 const drawing = (() => {
   const margin = { left: 64, right: 14, top: 26, bottom: 40 };
   const plotHeight = 200;
-  const legendHeight = 18;
   const dashes = ["none", "7 4", "2 3", "9 3 2 3"];
   const number = ([n, d]) => Number(n) / Number(d);
 
@@ -36,8 +35,8 @@ const drawing = (() => {
   const label = (value, unit) => {
     const scale = 10n ** 12n;
     const fraction = Math.abs(value) < 1e6 ? [BigInt(Math.round(value * 1e12)), scale] : [BigInt(Math.round(value)), 1n];
-    const [, digits, prefix] = /^(.*?)( \D?)?$/.exec(exact.short(exact.value(fraction), unit).slice(0, -unit.length || undefined));
-    return digits.replace(/\.0+$|(?<=\.\d+)0+$/, "") + (prefix ?? "").trimEnd();
+    const text = exact.short(exact.value(fraction), unit).slice(0, -unit.length || undefined).trimEnd();
+    return text.replace(/\.0+(?!\d)|(?<=\.\d+)0+(?!\d)/, "");
   };
 
   const grid = (svg, x, y, width, top, unit) => {
@@ -53,11 +52,18 @@ const drawing = (() => {
     }
   };
 
-  const legend = (svg, titles) => titles.forEach((title, line) => {
-    const y = legendHeight * (line + 0.5);
-    svg.append(make("line", { class: "line", x1: margin.left, x2: margin.left + 30, y1: y, y2: y, "stroke-dasharray": dashes[line % 4] }));
-    svg.append(make("text", { x: margin.left + 38, y: y + 4 }, title));
-  });
+  // Words of the page, so that a long title goes on in the next line.
+  const legend = (titles) => {
+    const list = document.createElement("ul");
+    list.append(...titles.map((title, line) => {
+      const item = document.createElement("li");
+      const sample = make("svg", { width: 30, height: 8, "aria-hidden": true });
+      sample.append(make("line", { class: "line", x1: 0, x2: 30, y1: 4, y2: 4, "stroke-dasharray": dashes[line % 4] }));
+      item.append(sample, title);
+      return item;
+    }));
+    return list;
+  };
 
   const tell = (letter, stops, lines, unit) => {
     const told = lines.map(([title, values]) => {
@@ -70,12 +76,12 @@ const drawing = (() => {
   // `lines` are [title, [value, ...]] with a value for each of `stops`; `now` is the size that is set.
   const curve = (box, letter, stops, lines, now, unit) => {
     const width = Math.max(box.clientWidth, 240);
-    const top = margin.top + (lines.length > 1 ? legendHeight * lines.length : 0);
+    const { top } = margin;
     const bottom = top + plotHeight;
     const sizes = stops.map(Number);
     const x = axis(sizes, margin.left, width - margin.right);
     const y = axis(lines.flatMap(([, values]) => values.filter((value) => value).map(number)), bottom, top);
-    const svg = make("svg", { width, height: bottom + margin.bottom, role: "img" });
+    const svg = make("svg", { width, viewBox: `0 0 ${width} ${bottom + margin.bottom}`, role: "img" }); // paper may be narrower
     svg.setAttribute("aria-label", tell(letter, stops, lines, unit));
     grid(svg, x, y, width, top, unit);
     lines.forEach(([, values], line) => {
@@ -86,8 +92,7 @@ const drawing = (() => {
     svg.append(make("line", { class: "now", x1: at, x2: at, y1: top, y2: bottom }));
     svg.append(make("text", { class: "over", x: (margin.left + width) / 2, y: bottom + 34, "text-anchor": "middle" }, letter));
     svg.append(make("text", { x: margin.left - 6, y: top - 12, "text-anchor": "end" }, unit));
-    if (lines.length > 1) legend(svg, lines.map(([title]) => title));
-    box.replaceChildren(svg);
+    box.replaceChildren(...(lines.length > 1 ? [legend(lines.map(([title]) => title))] : []), svg);
   };
 
   return { curve };
