@@ -229,7 +229,12 @@ def test_an_update_by_hand(net):
     assert same(net.state_dict(), before)
 
 
-@pytest.mark.filterwarnings("ignore:no rule for")
+def test_the_meta_device():
+    model = nn.Linear(6, 2, device="meta")
+    Report.measure(lambda: model(torch.ones(7, 6, device="meta")).sum().backward(), model)
+    assert model.weight.grad is None
+
+
 def test_sparse_gradients():
     model = nn.Embedding(5, 3, sparse=True)
 

@@ -65,13 +65,12 @@ class State:
         return lambda: value
 
     def _tensor(self, tensor: Tensor) -> Callable[[], Tensor]:
-        if tensor.is_meta:
-            return lambda: tensor
-        data = _elements(tensor).detach().to("cpu", copy=True)
+        data = None if tensor.is_meta else _elements(tensor).detach().to("cpu", copy=True)
         gradient = self._remember(tensor.grad) if tensor.is_leaf else None
 
         def restore() -> Tensor:
-            _elements(tensor).copy_(data)
+            if data is not None:
+                _elements(tensor).copy_(data)
             if gradient:
                 tensor.grad = gradient()
             return tensor
