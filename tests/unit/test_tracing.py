@@ -131,8 +131,23 @@ def turned(layer, x):
     return layer(torch.polar(torch.ones_like(x), x).real)
 
 
+def stretched(layer, x):
+    return layer(F_.interpolate(x.mT[None], scale_factor=2, mode="linear")[0].mT)
+
+
+def halved(layer, x):
+    return layer(x[: math.ceil(x.shape[0] / 2)])
+
+
 @pytest.mark.parametrize(
-    ("function", "rows"), [(padded, B + 3), (padded_by_a_size, B + sympy.floor(B / 2)), (turned, B)]
+    ("function", "rows"),
+    [
+        (padded, B + 3),
+        (padded_by_a_size, B + sympy.floor(B / 2)),
+        (turned, B),
+        (stretched, 2 * B),
+        (halved, sympy.ceiling(B / 2)),
+    ],
 )
 def test_operators_whose_kernels_want_plain_numbers_leave_the_letters(function, rows):
     traced = traced_with(function)
@@ -356,6 +371,17 @@ def test_a_place_is_named_as_the_reader_knows_it():
     assert str(Place("/tmp/ipykernel_7/123.py", 5)) == "line 5 of a cell"
     assert str(Place("/models/gpt.py", 5)) == "gpt.py:5"
     assert str(Place("", 0)) == "PyTorch itself"
+
+
+def test_operators_that_take_turns_count_as_one():
+    """The first piece of two rows is all of them, and its product is another operator than that of more rows."""
+
+    def first(layer, x):
+        return layer(x.split(2, dim=1)[0])
+
+    traced = trace(lambda D: Apply(first, D), lambda B, T, D: torch.empty(B, T, D), dict(B=3, T=4, D=5))
+    assert traced.forward == traced.forward_of("layer") == 4 * B * D**2
+    assert traced.by_operator == {"aten::addmm or aten::mm": traced.total}
 
 
 class Deep(nn.Module):

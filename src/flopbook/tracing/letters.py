@@ -24,6 +24,9 @@ _PLAIN = {
     functions.PowByNatural: sympy.Pow,
     functions.Max: sympy.Max,
     functions.Min: sympy.Min,
+    functions.IntTrueDiv: lambda a, b: a / b,
+    functions.FloorToInt: sympy.floor,
+    functions.CeilToInt: sympy.ceiling,
 }
 
 

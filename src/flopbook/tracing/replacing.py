@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.modules import normalization
@@ -34,6 +35,7 @@ def surroundings() -> Iterator[None]:
             (torch.SymInt, "__float__", lambda size: float(torch.sym_float(size))),  # else math.sqrt takes an integer
             (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
             (FakeTensor, "__deepcopy__", _clone),
+            (nn.functional, "interpolate", _in_python(nn.functional.interpolate)),  # C++ would want plain sizes
             (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
         ):
             stack.enter_context(replaced(owner, name, value))
@@ -50,6 +52,14 @@ def _answered(compare: Callable) -> Callable:
         return answer if answer is NotImplemented else bool(answer)
 
     return compared
+
+
+def _in_python(function: Callable) -> Callable:
+    def dispatched(*arguments, **named):
+        with enable_python_dispatcher():
+            return function(*arguments, **named)
+
+    return dispatched
 
 
 @contextmanager

@@ -198,13 +198,17 @@ class Search:
         raise self._no_polynomial(symbol, values, samples)
 
     def _settle(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> int:
-        """Merge the modules that are no polynomial for themselves, as the last of all layers; the highest degree."""
-        while True:
-            degrees = fit(symbol, values, samples, self._merged)[1]
-            unsettled = {cell.module for cell, degree in degrees.items() if degree > len(values) - 3}
-            if not unsettled:
-                return max(degrees.values(), default=0)
-            self._merged |= unsettled
+        """Merge what is no polynomial for itself, as the last of all layers; the highest degree."""
+        degrees, highest = fit(symbol, values, samples, self._merged)[1], len(values) - 3
+        while unsettled := [cell for cell, degree in degrees.items() if degree > highest]:
+            operators = self._merged | {cell.operator for cell in unsettled}
+            degrees = fit(symbol, values, samples, operators)[1]
+            if max(degrees.values()) <= highest:
+                self._merged = operators
+            else:
+                self._merged |= {cell.module for cell in unsettled}
+                degrees = fit(symbol, values, samples, self._merged)[1]
+        return max(degrees.values(), default=0)
 
     def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> FormulaError:
         totals = [sympy.Add(*sample.values()).subs(self.examples) for sample in samples]
