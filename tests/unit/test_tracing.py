@@ -82,6 +82,14 @@ def test_a_number_of_layers_is_a_letter():
     assert "L was sampled, at 2, 3 and others, since test_tracing.py" in traced.way
 
 
+def test_a_layer_may_read_its_rate_of_dropout_from_a_series():
+    def build(D, L):
+        rates = [rate.item() for rate in torch.linspace(0, 0.1, L)] + (torch.arange(2) / 10).tolist()
+        return nn.Sequential(*(nn.Sequential(nn.Linear(D, D), nn.Dropout(rate)) for rate in rates))
+
+    assert trace(build, rows, dict(B=2, D=3, L=4)).forward == 2 * B * D**2 * (L + 2)
+
+
 def test_what_a_model_is_called_with():
     def build(D):
         return nn.Bilinear(D, D, D)
@@ -379,7 +387,10 @@ def test_operators_that_take_turns_count_as_one():
     def first(layer, x):
         return layer(x.split(2, dim=1)[0])
 
-    traced = trace(lambda D: Apply(first, D), lambda B, T, D: torch.empty(B, T, D), dict(B=3, T=4, D=5))
+    def steps(B, T, D):
+        return torch.empty(B, T, D)
+
+    traced = trace(lambda D: Apply(first, D), steps, dict(B=3, T=4, D=5))
     assert traced.forward == traced.forward_of("layer") == 4 * B * D**2
     assert traced.by_operator == {"aten::addmm or aten::mm": traced.total}
 

@@ -18,6 +18,9 @@ from torch.nn.modules import normalization
 
 from flopbook.compiling import eager_when_compiled
 
+#: How many numbers of a series keep their values.
+SHORT = 256
+
 
 @contextmanager
 def surroundings() -> Iterator[None]:
@@ -36,6 +39,7 @@ def surroundings() -> Iterator[None]:
             (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
             (FakeTensor, "__deepcopy__", _clone),
             (nn.functional, "interpolate", _in_python(nn.functional.interpolate)),  # C++ would want plain sizes
+            (fake_tensor, "CONSTANT_NUMEL_LIMIT", SHORT),
             (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
         ):
             stack.enter_context(replaced(owner, name, value))

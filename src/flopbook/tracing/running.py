@@ -21,18 +21,21 @@ from flopbook.operators.table import FOUND, MOVES
 from flopbook.tracing.frames import Cell, Frame, Frames
 from flopbook.tracing.letters import Fixes, Letters
 from flopbook.tracing.likeness import described
-from flopbook.tracing.replacing import surroundings
+from flopbook.tracing.replacing import SHORT, surroundings
 from flopbook.tracing.twins import Twins
 
 _current_node = torch._C._current_autograd_node
 _CPU = torch.device("cpu")
 _DEVICE = torch.ops.prim.device.default
 
+#: What makes a series of numbers, whose values a model may read: the rates of dropout of its layers.
+_SERIES = torch.ops.aten.linspace.default, torch.ops.aten.arange.default, torch.ops.aten.arange.start_step
+
 
 class _Making(TorchDispatchMode):
     """Makes a model quickly: what an operator gives, it gives to the same sizes again without being asked.
 
-    Random numbers are not drawn: parameters have no values.
+    Random numbers are not drawn: parameters have no values. A short series of plain numbers has.
     """
 
     def __init__(self, fake: FakeTensorMode, made: dict[Hashable, Tensor]):
@@ -48,6 +51,10 @@ class _Making(TorchDispatchMode):
         if key in self._made:
             return FakeTensor(self._fake, self._made[key], _CPU)
         out = _run(func, args, kwargs)
+        if func in _SERIES and all(isinstance(n, (int, float)) for n in args) and out.numel() <= SHORT:
+            with no_dispatch():
+                values = func(*args, **kwargs)
+            return self._fake.fake_tensor_converter.from_real_tensor(self._fake, values, make_constant=True)
         if type(out) is FakeTensor and out.fake_device == _CPU and out.constant is None:
             with no_dispatch():
                 self._made[key] = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
