@@ -13,7 +13,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
-from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _get_current_dispatch_mode_stack
 
 from flopbook.compiling import eager_when_compiled
 from flopbook.modules import ModuleTracker
@@ -67,8 +67,11 @@ class _Mode(TorchDispatchMode):
 
     def _without_rule(self, func, args, kwargs):
         """Count an operator that is made of others by its parts; note any other as uncounted."""
+        nested = {tensor.layout for tensor in args if isinstance(tensor, torch.Tensor) and tensor.is_nested}
+        if torch.jagged in nested:
+            return NotImplemented  # then it runs the operator on the tensor that it is made of
         schema = getattr(func, "_schema", None)
-        if schema and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
+        if schema and not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
             with self:
                 return func._op_dk(_COMPOSITE, *args, **kwargs)  # as without a count; func.decompose may run another
         out = func(*args, **kwargs)
@@ -196,10 +199,7 @@ class FlopCount(Views, Tally):
 
     def _is_here(self) -> bool:
         """Whether this count's mode is on in the thread that asks."""
-        if get_ident() == self._thread:
-            return True
-        stack = torch.utils._python_dispatch._get_current_dispatch_mode_stack()
-        return any(mode is self._mode for mode in stack)
+        return get_ident() == self._thread or self._mode in _get_current_dispatch_mode_stack()
 
     def _start_optimizer(self, optimizer, arguments, options):
         if not self._is_here():  # other threads have optimizers of their own

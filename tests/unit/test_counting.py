@@ -261,6 +261,24 @@ def test_it_prints_its_phases(count, model, x):
     assert repr(FlopCount()) == "<counted: no contraction>"
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("inference", [False, True])
+def test_sequences_of_unequal_length_count_their_tokens(count, inference):
+    sequences = [torch.ones(length, D) for length in (2, 5)]
+    with torch.inference_mode(inference):
+        layer, x = nn.Linear(D, K), torch.nested.nested_tensor(sequences, layout=torch.jagged)
+        counted = count(lambda: layer(x) if inference else layer(x).values().sum().backward())
+    assert (counted.forward, counted.backward) == (2 * 7 * D * K, 0 if inference else 2 * 7 * D * K)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_the_older_nested_tensors_have_no_rule():
+    x = torch.nested.nested_tensor([torch.ones(2, D), torch.ones(5, D)])
+    with pytest.warns(UserWarning, match="no rule for aten::matmul"), FlopCount() as counted:
+        torch.matmul(x, torch.nested.nested_tensor([torch.ones(D, K)] * 2))
+    assert counted.total == 0
+
+
 def test_a_compiled_function_is_counted_uncompiled(count, model, x):
     plain = count(lambda: train(model, x))
     compiled = torch.compile(model, backend="eager")
