@@ -82,6 +82,21 @@ def test_a_number_of_layers_is_a_letter():
     assert "L was sampled, at 2, 3 and others, since test_tracing.py" in traced.way
 
 
+@pytest.mark.parametrize(("kind", "gates"), [(nn.RNN, 1), (nn.GRU, 3)])
+def test_only_the_steps_of_a_recurrent_layer_are_sampled(kind, gates):
+    H, T = sympy.symbols("H T", positive=True, integer=True)
+
+    def steps(B, T, D):
+        return torch.empty(T, B, D)
+
+    def build(D, H):
+        return kind(D, H)
+
+    traced = trace(build, steps, dict(B=3, T=5, D=4, H=6))
+    assert sympy.expand(traced.forward - 2 * gates * B * T * (D * H + H**2)) == 0
+    assert "B, D, H stayed letters." in traced.way and "T was sampled" in traced.way
+
+
 def test_a_layer_may_read_its_rate_of_dropout_from_a_series():
     def build(D, L):
         rates = [rate.item() for rate in torch.linspace(0, 0.1, L)] + (torch.arange(2) / 10).tolist()

@@ -5,7 +5,7 @@ import logging
 import numbers
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.nn.modules import normalization
+from torch.nn.modules import normalization, rnn
+from torch.utils._pytree import tree_leaves
 
 from flopbook.compiling import eager_when_compiled
 
 #: How many numbers of a series keep their values.
 SHORT = 256
+
+_RECURRENT = "lstm", "gru", "rnn_tanh", "rnn_relu"
 
 
 @contextmanager
@@ -38,11 +41,13 @@ def surroundings() -> Iterator[None]:
             (torch.SymInt, "__float__", lambda size: float(torch.sym_float(size))),  # else math.sqrt takes an integer
             (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
             (FakeTensor, "__deepcopy__", _clone),
-            (nn.functional, "interpolate", _in_python(nn.functional.interpolate)),  # C++ would want plain sizes
+            (rnn, "int", (int, torch.SymInt)),
             (fake_tensor, "CONSTANT_NUMEL_LIMIT", SHORT),
             (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
         ):
             stack.enter_context(replaced(owner, name, value))
+        for owner, name in ((nn.functional, "interpolate"), *((torch._VF, name) for name in _RECURRENT)):
+            stack.enter_context(replaced(owner, name, _in_python(getattr(owner, name))))
         for name in [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]:
             stack.enter_context(replaced(nn.init, name, lambda tensor, *_, **__: tensor))  # there are no values to set
         for name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):  # an option wants a plain truth
@@ -59,8 +64,12 @@ def _answered(compare: Callable) -> Callable:
 
 
 def _in_python(function: Callable) -> Callable:
+    """What reads sizes in C++, and wants plain ones, reads letters in Python."""
+
     def dispatched(*arguments, **named):
-        with enable_python_dispatcher():
+        given = [leaf for leaf in tree_leaves((arguments, named)) if isinstance(leaf, Tensor)]
+        in_letters = any(tensor._has_symbolic_sizes_strides for tensor in given)
+        with enable_python_dispatcher() if in_letters else nullcontext():
             return function(*arguments, **named)
 
     return dispatched
