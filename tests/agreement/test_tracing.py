@@ -182,6 +182,30 @@ def paired(D, H):
     return Apply(pair, split=nn.Linear(D, D // H * H), join=nn.Linear(D // H * H, D))
 
 
+def separate_heads(D, H):
+    """Every head is a module, and as wide as what remains of a division."""
+
+    def attend(self, x):
+        return self.join(torch.cat([head(x).softmax(-1) for head in self.heads], dim=-1))
+
+    heads = nn.ModuleList(nn.Linear(D, D // H) for _ in range(H))
+    return Apply(attend, heads=heads, join=nn.Linear(H * (D // H), D))
+
+
+def every_second(D, F, L):
+    return nn.Sequential(*(mlp(D, F, D) if layer % 2 else nn.Linear(D, D) for layer in range(L)))
+
+
+def rounded(D):
+    F = 4 * int(8 * D / 3 / 4)
+    return nn.Sequential(nn.Linear(D, F), nn.SiLU(), nn.Linear(F, D))
+
+
+def down_and_up(C):
+    layers = nn.Conv2d(C, 2 * C, 3, padding=1), nn.MaxPool2d(2), nn.Upsample(scale_factor=2), nn.Conv2d(2 * C, C, 1)
+    return nn.Sequential(*layers)
+
+
 def gpt(V, T, D, H, E, F):
     return GPT(V, T, D, H, E, F)
 
@@ -263,6 +287,15 @@ FAMILIES = {
     "shared heads": (
         shared_heads, steps, dict(B=3, T=5, D=16, H=4, G=2),
         dict(B=1, T=1, D=4, H=2, G=1), dict(B=2, T=7, D=36, H=6, G=3),
+    ),
+    "separate heads": (
+        separate_heads, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)
+    ),
+    "every second": (every_second, rows, dict(B=3, D=5, F=7, L=6), dict(B=1, D=1, F=1, L=2), dict(B=2, D=3, F=4, L=10)),
+    "rounded": (rounded, rows, dict(B=3, D=24), dict(B=1, D=3), dict(B=2, D=33)),
+    "down and up": (
+        down_and_up, images, dict(B=3, C=4, X=8, Y=12),
+        dict(B=1, C=1, X=2, Y=2), dict(B=2, C=3, X=10, Y=6),
     ),
     "by hand": (by_hand, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)),
     "turned": (turned, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=6, H=3), dict(B=2, T=7, D=20, H=5)),

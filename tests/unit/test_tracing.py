@@ -277,16 +277,16 @@ def test_a_size_that_the_model_goes_by(function, question, size):
     assert str(error.value).endswith(f" asks whether {question}, and the FLOPs depend on the answer")
 
 
-def every_other(layer, x):
+def at_powers_of_two(layer, x):
     for number in range(x.shape[0]):
-        x = layer(x) if number % 2 else x
+        x = x if number & (number - 1) else layer(x)
     return x
 
 
 def test_a_number_without_polynomial():
     with pytest.raises(FormulaError) as error:
-        traced_with(every_other)
-    line = every_other.__code__.co_firstlineno + 1
+        traced_with(at_powers_of_two)
+    line = at_powers_of_two.__code__.co_firstlineno + 1
     expected = f"no polynomial in B gives the FLOPs: test_tracing.py:{line}: for number in range(x.shape[0]): takes B"
     assert str(error.value).startswith(expected)
     assert "at 2, " in str(error.value)

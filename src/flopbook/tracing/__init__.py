@@ -6,14 +6,19 @@ is counted by the rule that `FlopCount` counts it by, and their sum is a formula
 
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
+
+import sympy
 
 from flopbook.tally import times
 from flopbook.tracing.checking import Check
+from flopbook.tracing.errors import FormulaError, NoPolynomialError
+from flopbook.tracing.frames import Costs
 from flopbook.tracing.letters import Fixes
 from flopbook.tracing.result import Traced
 from flopbook.tracing.running import names
-from flopbook.tracing.search import FormulaError, Search
+from flopbook.tracing.search import Search
 
 __all__ = ["FormulaError", "Traced", "trace"]
 
@@ -52,8 +57,9 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     The backward pass is that of the sum of all results. Sizes stay letters
     wherever the model lets them. A letter that it takes for a plain number,
     such as the number of layers, is sampled: the model runs with a few small
-    sizes of it, and the polynomial through them is checked at others. Modules
-    that are alike run once.
+    sizes of it, and the polynomial through them is checked at others. What the
+    model rounds, such as half of the layers, is a polynomial only where nothing
+    is left over; then a condition says so. Modules that are alike run once.
 
     The formulas are those of a run on the CPU. They are held against the model
     at other sizes, also where those are 1; `conditions` says where they hold.
@@ -74,15 +80,7 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     2               2*B*D*F   4*B*D*F
     B, D, F stayed letters.
     """
-    search = Search(build, inputs, _checked(sizes, (*names(build), *names(inputs))))
-    while True:
-        costs = search.costs()
-        try:
-            conditions = Check(search, costs).conditions()
-        except Fixes as found:
-            search.sample({found.symbol: found.place})
-        else:
-            break
+    search, costs, conditions = _solved(Search(build, inputs, _checked(sizes, (*names(build), *names(inputs)))))
     if idle := search.idle(costs):
         raise ValueError(f"nothing in the model depends on {', '.join(idle)}: leave it out of build, inputs and sizes")
     _warn(search.uncounted)
@@ -93,6 +91,28 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
         way=search.way,
         uncounted=search.uncounted,
     )
+
+
+def _solved(search: Search, settled: Set[sympy.Symbol] = frozenset()) -> tuple[Search, Costs, tuple]:
+    """The formulas and where they hold, with the search that found them."""
+    try:
+        return search, *_confirmed(search)
+    except NoPolynomialError as error:
+        for symbol in [symbol for symbol in error.symbols if symbol not in settled]:
+            for other in search.with_quotients(symbol):
+                with suppress(FormulaError):
+                    return _solved(other, settled | {symbol} | other.quotients.keys())
+        raise
+
+
+def _confirmed(search: Search) -> tuple[Costs, tuple]:
+    """The formulas that a search finds and a check confirms, and where they hold."""
+    while True:
+        costs = search.costs()
+        try:
+            return costs, Check(search, costs).conditions()
+        except Fixes as found:
+            search.sample({found.symbol: found.place})
 
 
 def _checked(sizes: Mapping[str, int], letters: tuple[str, ...]) -> dict[str, int]:

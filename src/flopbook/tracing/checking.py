@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import sympy
 
 from flopbook.axes import axis
+from flopbook.tracing.errors import FormulaError, NoPolynomialError
 from flopbook.tracing.fitting import summed
 from flopbook.tracing.frames import Costs
 from flopbook.tracing.letters import Assumption, Fixes, in_words
-from flopbook.tracing.search import FormulaError, Point, Search
+from flopbook.tracing.search import Point, Search
 
 #: How many calls more than a sample the check of an example size may run.
 _CHEAP = 2_000
@@ -52,10 +53,8 @@ class Check:
             if self.agrees(point) is False:
                 self._blame(point)
         asked = (self._other_way(asked) for asked in self._by_model())
-        quotients = self._search.quotients.items()
-        needed = (meaning for quotient, meaning in quotients if not self._without_remainder(quotient))
         return (
-            *(sympy.Eq(sympy.Mod(*sympy.fraction(meaning)), 0) for meaning in needed),
+            *(sympy.Eq(sympy.Mod(*sympy.fraction(meaning)), 0) for meaning in self._multiples()),
             *(condition for condition in asked if condition is not None),
             *self._at_one(),
         )
@@ -101,7 +100,8 @@ class Check:
             if symbol not in self._search.sampled:
                 raise Fixes(symbol, symbol, place)
         sizes = ", ".join(f"{name}={self._search.meaning[name].subs(point)}" for name in self._search.meaning)
-        raise FormulaError(f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives")
+        message = f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives"
+        raise NoPolynomialError(message, list(self._search.sampled))
 
     def _by_model(self) -> list[Assumption]:
         return [asked for asked in self._asked if asked.by_model]
@@ -132,6 +132,17 @@ class Check:
             near = {max(1, math.floor(side) + step) for side in meet for step in (-1, 0, 1)}
             for size in (1, *sorted(near), 16 * self._usual[symbol], 1024 * self._usual[symbol]):
                 yield {**self._usual, symbol: size}
+
+    def _multiples(self) -> Iterator[sympy.Expr]:
+        """The quotients that have to be whole: a guessed one has only been seen to be."""
+        for quotient, meaning in self._search.quotients.items():
+            guessed = quotient in self._search.guessed
+            if guessed and sympy.fraction(meaning)[1].is_number and self._ones([quotient]) is False:
+                raise FormulaError(
+                    f"the FLOPs are no formula of {meaning}: where it is 1, they are others than it gives"
+                )
+            if guessed or not self._without_remainder(quotient):
+                yield meaning
 
     def _without_remainder(self, quotient: sympy.Symbol) -> bool:
         """Whether the formulas hold where a quotient leaves a remainder, too."""

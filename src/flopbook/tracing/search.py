@@ -1,18 +1,21 @@
 """Finding the formula: which letters stay letters, and which have to be sampled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
+from itertools import permutations
 
 import sympy
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from flopbook.axes import axis
+from flopbook.tracing.errors import FormulaError, NoPolynomialError
 from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.frames import PHASES, Costs
 from flopbook.tracing.letters import Divisor, Fixes, Letters
 from flopbook.tracing.places import Place, raised
-from flopbook.tracing.running import Run
+from flopbook.tracing.running import Run, names
 from flopbook.tracing.twins import Twins, UnlikeError
 
 #: What PyTorch raises where it would need a tensor's values.
@@ -21,11 +24,10 @@ DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDep
 #: The highest degree that a polynomial is looked for in one letter.
 _HIGHEST = 6
 
+#: The largest number that a letter is tried to be a multiple of.
+_LARGEST = 16
+
 Point = Mapping[sympy.Symbol, int]
-
-
-class FormulaError(ValueError):
-    """A model whose FLOPs are no formula of the letters; the message names the line and says why."""
 
 
 class Search:
@@ -47,6 +49,8 @@ class Search:
         The letters that the model takes for plain numbers, and where.
     quotients : dict of Symbol to Expr
         The letters that are quotients, in the reader's own letters.
+    guessed : frozenset of Symbol
+        The quotients that no question of the model led to.
     nodes : dict of Symbol to list of int
         The sizes at which each of these was sampled.
     growth : dict of Symbol to float
@@ -58,6 +62,7 @@ class Search:
         self.meaning: dict[str, sympy.Expr] = {name: axis(name) for name in sizes}
         self.examples = {axis(name): size for name, size in sizes.items()}
         self.quotients: dict[sympy.Symbol, sympy.Expr] = {}
+        self.guessed: frozenset[sympy.Symbol] = frozenset()
         self.sampled: dict[sympy.Symbol, Place] = {}
         self._plain: dict[frozenset, Run] = {}  # runs without letters: they stay true whatever is sampled
         self._start()
@@ -104,14 +109,33 @@ class Search:
         self.sampled |= places
         self._start()
 
-    def _divide(self, found: Divisor) -> None:
+    def with_quotients(self, symbol: sympy.Symbol) -> Iterator["Search"]:
+        """Searches for formulas that hold where a letter is a multiple, or another one is a multiple of it.
+
+        What a model rounds, such as half of a size, is no polynomial of the size, but one of its half.
+        """
+        whole = [axis(name) for name in names(self._build) if self.meaning[name] == axis(name)]
+        pairs = [pair for pair in permutations(whole, 2) if symbol in pair]
+        numbers = [(symbol, sympy.Integer(number)) for number in range(2, _LARGEST + 1)]
+        for dividend, divisor in (*pairs, *numbers):
+            size = divisor.subs(self.examples)
+            if size > 1 and self.examples[dividend] % size == 0:
+                other = copy(self)
+                other.examples, other.quotients, other.sampled = {**self.examples}, {**self.quotients}, {}
+                other.guessed = self.guessed | {other._divide(Divisor(dividend, divisor))}
+                yield other
+
+    def _divide(self, found: Divisor) -> sympy.Symbol:
         meaning = self.quotients.pop(found.symbol, found.symbol) / self.in_letters(found.divisor)
         quotient = sympy.Symbol(str(meaning), positive=True, integer=True)
         self.quotients[quotient] = meaning
         size = int(found.divisor.subs(self.examples))
         self.examples[quotient] = self.examples.pop(found.symbol) // size
         self.meaning = {n: m.subs(found.symbol, found.divisor * quotient) for n, m in self.meaning.items()}
+        if found.symbol in self.guessed:
+            self.guessed |= {quotient}
         self._start()
+        return quotient
 
     @property
     def way(self) -> str:
@@ -210,12 +234,13 @@ class Search:
                 degrees = fit(symbol, values, samples, self._merged)[1]
         return max(degrees.values(), default=0)
 
-    def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> FormulaError:
+    def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> NoPolynomialError:
         totals = [sympy.Add(*sample.values()).subs(self.examples) for sample in samples]
         listed = ", ".join(f"{total} at {value}" for value, total in zip(values, totals, strict=True))
-        return FormulaError(
+        return NoPolynomialError(
             f"no polynomial in {symbol} gives the FLOPs: {self.sampled[symbol]} takes {symbol} for a plain number, "
-            f"and they are {listed}"
+            f"and they are {listed}",
+            [symbol],
         )
 
     def _grid(self, held: Point, rest: list[sympy.Symbol]) -> Costs:
