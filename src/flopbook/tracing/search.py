@@ -45,12 +45,12 @@ class Search:
     examples : dict of Symbol to int
         The letters that the search works with, and their example sizes: where
         one letter has to divide another one, the quotient is a letter.
-    sampled : dict of Symbol to Place
-        The letters that the model takes for plain numbers, and where.
     quotients : dict of Symbol to Expr
         The letters that are quotients, in the reader's own letters.
     guessed : frozenset of Symbol
         The quotients that no question of the model led to.
+    sampled : dict of Symbol to Place
+        The letters that the model takes for plain numbers, and where.
     nodes : dict of Symbol to list of int
         The sizes at which each of these was sampled.
     growth : dict of Symbol to float
@@ -129,11 +129,9 @@ class Search:
         meaning = self.quotients.pop(found.symbol, found.symbol) / self.in_letters(found.divisor)
         quotient = sympy.Symbol(str(meaning), positive=True, integer=True)
         self.quotients[quotient] = meaning
-        size = int(found.divisor.subs(self.examples))
-        self.examples[quotient] = self.examples.pop(found.symbol) // size
+        self.examples[quotient] = self.examples.pop(found.symbol) // int(found.divisor.subs(self.examples))
         self.meaning = {n: m.subs(found.symbol, found.divisor * quotient) for n, m in self.meaning.items()}
-        if found.symbol in self.guessed:
-            self.guessed |= {quotient}
+        self.guessed |= {quotient for symbol in self.guessed if symbol == found.symbol}
         self._start()
         return quotient
 
