@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.utils.checkpoint import checkpoint
 
 from flopbook import updates
@@ -277,6 +277,15 @@ def test_the_older_nested_tensors_have_no_rule():
     with pytest.warns(UserWarning, match="no rule for aten::matmul"), FlopCount() as counted:
         torch.matmul(x, torch.nested.nested_tensor([torch.ones(D, K)] * 2))
     assert counted.total == 0
+
+
+def test_what_processes_send_each_other_takes_no_flops(count, model, x):
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        counted = count(lambda: train(nn.parallel.DistributedDataParallel(model), x))
+    finally:
+        distributed.destroy_process_group()
+    assert (counted.forward, counted.backward) == (FIRST + SECOND, FIRST + 2 * SECOND)
 
 
 def test_a_compiled_function_is_counted_uncompiled(count, model, x):

@@ -10,9 +10,9 @@ MOVEMENT = set(
     _fill_mem_eff_dropout_mask_ _foreach_copy_ _foreach_zero_ _fused_sdp_choice _fw_primal _indices
     _jagged_to_padded_dense_forward _local_scalar_dense _nested_from_padded
     _nested_from_padded_tensor _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned
-    _nested_tensor_from_tensor_list _pack_padded_sequence _pack_padded_sequence_backward
-    _padded_dense_to_jagged_forward _reshape_alias _reshape_copy _reshape_from_tensor
-    _resize_output_ _sample_dirichlet _sparse_coo_tensor_with_dims_and_tensors
+    _nested_tensor_from_tensor_list _new_zeros_with_same_feature_meta _pack_padded_sequence
+    _pack_padded_sequence_backward _padded_dense_to_jagged_forward _reshape_alias _reshape_copy
+    _reshape_from_tensor _resize_output_ _sample_dirichlet _sparse_coo_tensor_with_dims_and_tensors
     _sparse_mask_projection _standard_gamma _to_copy _to_dense _to_sparse _to_sparse_bsc
     _to_sparse_bsr _to_sparse_csc _to_sparse_csr _unsafe_index _unsafe_masked_index _unsafe_view
     _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d _values alias_copy
@@ -37,12 +37,15 @@ MOVEMENT = set(
     """.split()  # noqa: SIM905  (so many names read better without quotes)
 )
 
+#: Where all operators move: what processes send each other, also in sums, and prims, which tell a result's shape only.
+_NAMESPACES = {"_c10d_functional", "c10d", "fsdp", "prim", "prims", "profiler"}
+
 
 def moves(operator: OpOverload) -> bool:
     """Whether an operator only moves or makes data."""
     return (
         operator.is_view
-        or operator.namespace in ("prim", "prims", "profiler")  # prims tell of a result what shape it will have
+        or operator.namespace in _NAMESPACES
         or operator._schema.name.removeprefix("aten::") in MOVEMENT
         or torch.Tag.inplace_view in operator.tags
     )
