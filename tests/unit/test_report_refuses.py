@@ -106,3 +106,9 @@ def test_things_to_restore_that_are_no_list(model, wrong):
     with pytest.raises(TypeError) as error:
         Report.measure(lambda: model(torch.ones(7, 6)), model, restore=wrong)
     assert str(error.value) == f"restore={wrong!r} is no list: write restore=[...]"
+
+
+def test_a_profiler_that_runs_already(model):
+    with torch.profiler.profile(), pytest.raises(RuntimeError) as error:
+        Report.measure(lambda: model(torch.ones(7, 6)), model)
+    assert str(error.value) == "torch.profiler runs already: call Report.measure outside of its with block"

@@ -128,6 +128,8 @@ class Report:
         ValueError
             If the step never calls the model, `samples` is not positive or
             cannot be seen, or the model has lazy parameters.
+        RuntimeError
+            If torch.profiler runs already.
 
         Notes
         -----

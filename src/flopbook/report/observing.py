@@ -136,6 +136,8 @@ def _wanted(step: Callable) -> str:
 
 def check(step: object, model: object, samples: object, restore: object) -> None:
     """Refuse what cannot be measured, and say what to give instead."""
+    if torch.autograd._profiler_enabled():  # a second profiler ends the process
+        raise RuntimeError("torch.profiler runs already: call Report.measure outside of its with block")
     if not isinstance(model, nn.Module):
         raise TypeError(f"model={model!r} is no torch.nn.Module: give the model that the step calls")
     if not callable(step):
