@@ -4,6 +4,7 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import sympy
 import torch
@@ -13,7 +14,7 @@ from torch.nn.modules import module as nn_module
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from flopbook.accounting import evaluate, matmul, training_step
-from flopbook.axes import B, D, F, L
+from flopbook.axes import B, D, F, L, axis
 from flopbook.comparison import compare
 from flopbook.counting import FlopCount
 from flopbook.formula import boxed
@@ -212,6 +213,63 @@ def test_sizes_that_do_not_fit(sizes, message):
     with pytest.raises(ValueError) as error:
         trace(mlp, rows, sizes)
     assert str(error.value) == message
+
+
+NO_INPUTS = "let it return a tensor, a tuple of arguments, or a dictionary of named ones"
+
+
+@pytest.mark.parametrize(
+    ("build", "inputs", "message"),
+    [
+        (nn.Linear(16, 64), rows, "build is no function but a Linear: write build=lambda D, F: nn.Linear(D, F)"),
+        (mlp, torch.ones(2), "inputs is no function but a Tensor: write inputs=lambda B, D: torch.empty(B, D)"),
+        (lambda D, F: None, rows, "build returns None: let it return a model"),
+        (mlp, lambda B, D: None, f"inputs returns None: {NO_INPUTS}"),
+        (mlp, lambda B, D: np.ones(3), f"inputs returns a ndarray: {NO_INPUTS}"),
+    ],
+    ids=["a model", "a tensor", "nothing built", "nothing put in", "an array"],
+)
+def test_what_is_no_model_or_no_input(build, inputs, message):
+    with pytest.raises(TypeError) as error:
+        trace(build, inputs, SIZES)
+    assert str(error.value).startswith(message)
+
+
+def test_a_default_is_kept_where_no_size_is_given():
+    def build(D, F, bias=False, depth=2):
+        return nn.Sequential(*(mlp(D, F) for _ in range(depth)), nn.Linear(D, D, bias))
+
+    assert sympy.expand(trace(build, rows, SIZES).forward) == 8 * B * D * F + 2 * B * D**2
+    assert sympy.expand(trace(build, rows, SIZES | dict(depth=5)).forward).coeff(B * D * F) == 4 * axis("depth")
+
+
+@pytest.mark.parametrize("dtype", [torch.long, torch.float64])
+def test_factors_of_unlike_types_are_refused_as_pytorch_refuses_them(dtype):
+    with pytest.raises(RuntimeError) as refused:
+        mlp(16, 64)(torch.zeros(8, 16, dtype=dtype))
+    with pytest.raises(RuntimeError) as error:
+        trace(mlp, lambda B, D: torch.zeros(B, D, dtype=dtype), SIZES)
+    assert str(error.value) == str(refused.value)
+
+
+def test_a_letter_that_only_the_input_has():
+    def first(layer, x):
+        return layer(x[:1])
+
+    assert traced_with(first).forward == 2 * D**2
+
+
+@pytest.mark.parametrize("shape", [(8, 16), (8, -1)])
+def test_a_number_in_place_of_a_letter(shape):
+    def view(layer, x):
+        return layer(x.view(*shape))
+
+    with pytest.raises(FormulaError) as error:
+        traced_with(view)
+    line = view.__code__.co_firstlineno + 1
+    assert str(error.value) == (
+        f"test_tracing.py:{line}: return layer(x.view(*shape)) runs with no other B than 8: write 8, and leave B out"
+    )
 
 
 def test_a_letter_that_never_occurs():

@@ -17,7 +17,7 @@ from flopbook.tracing.errors import FormulaError, NoPolynomialError
 from flopbook.tracing.frames import Costs
 from flopbook.tracing.letters import Fixes
 from flopbook.tracing.result import Traced
-from flopbook.tracing.running import names
+from flopbook.tracing.running import letters_of
 from flopbook.tracing.search import Search
 
 __all__ = ["FormulaError", "Traced", "trace"]
@@ -29,7 +29,8 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     Parameters
     ----------
     build : callable
-        Makes the model. Its parameters are letters.
+        Makes the model. Its parameters are letters; one that has a default
+        and no size keeps it.
     inputs : callable
         Makes what the model is called with: a tensor, a tuple of arguments,
         or a dictionary of named ones. Its parameters are letters, too.
@@ -63,6 +64,8 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
 
     The formulas are those of a run on the CPU. They are held against the model
     at other sizes, also where those are 1; `conditions` says where they hold.
+    What a model does with a sampled letter only beyond the samples and the
+    example goes unseen; `way` names the letters that were sampled.
 
     Examples
     --------
@@ -80,7 +83,8 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     2               2*B*D*F   4*B*D*F
     B, D, F stayed letters.
     """
-    search, costs, conditions = _solved(Search(build, inputs, _checked(sizes, (*names(build), *names(inputs)))))
+    letters = letters_of(build, "build"), letters_of(inputs, "inputs")
+    search, costs, conditions = _solved(Search(build, inputs, _checked(sizes, *letters)))
     if idle := search.idle(costs):
         raise ValueError(f"nothing in the model depends on {', '.join(idle)}: leave it out of build, inputs and sizes")
     _warn(search.uncounted)
@@ -115,9 +119,11 @@ def _confirmed(search: Search) -> tuple[Costs, tuple]:
             search.sample({found.symbol: found.place})
 
 
-def _checked(sizes: Mapping[str, int], letters: tuple[str, ...]) -> dict[str, int]:
-    """The sizes, if there is one for each letter."""
-    wanted = ", ".join(f"{name}=..." for name in dict.fromkeys(letters))
+def _checked(sizes: Mapping[str, int], *taken: Mapping[str, bool]) -> dict[str, int]:
+    """The sizes, if there is one for each letter that needs one."""
+    letters = dict.fromkeys(name for function in taken for name in function)
+    needed = [name for name in letters if any(function.get(name) for function in taken)]
+    wanted = ", ".join(f"{name}=..." for name in needed)
     if not isinstance(sizes, Mapping):
         raise TypeError(f"{sizes!r} are no sizes: write sizes=dict({wanted})")
     for name, size in sizes.items():
@@ -125,7 +131,7 @@ def _checked(sizes: Mapping[str, int], letters: tuple[str, ...]) -> dict[str, in
             raise ValueError(f"{name}={size!r} is not a size: write a whole number of at least 1")
         if name not in letters:
             raise ValueError(f"neither build nor inputs takes {name}: write sizes=dict({wanted})")
-    if missing := [name for name in dict.fromkeys(letters) if name not in sizes]:
+    if missing := [name for name in needed if name not in sizes]:
         raise ValueError(f"an example size is missing for {', '.join(missing)}: write sizes=dict({wanted})")
     return {name: operator.index(size) for name, size in sizes.items()}
 

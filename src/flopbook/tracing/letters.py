@@ -124,6 +124,10 @@ class Letters(ShapeEnv):
             return sympy.Integer(size)
         return self._plain(size.node.expr)
 
+    def in_shape(self, tensor: torch.Tensor) -> set[sympy.Symbol]:
+        """The letters in the sizes of a tensor."""
+        return {symbol for size in tensor.shape for symbol in self.read(size).free_symbols}
+
     @property
     def asked(self) -> set[sympy.Symbol]:
         """The letters that any question was about."""

@@ -32,6 +32,17 @@ _DEVICE = torch.ops.prim.device.default
 _SERIES = torch.ops.aten.linspace.default, torch.ops.aten.arange.default, torch.ops.aten.arange.start_step
 
 
+#: Products whose factors must be of one type.
+_OF_ONE_TYPE = {getattr(torch.ops.aten, name).default for name in ("mm", "addmm", "bmm", "baddbmm")}
+
+#: How to write what `trace` takes, and what it has to return.
+_HINTS = {
+    "build": "D, F: nn.Linear(D, F), or lambda: model for one that was made before",
+    "inputs": "B, D: torch.empty(B, D)",
+}
+_GIVES = {"build": "a model", "inputs": "a tensor, a tuple of arguments, or a dictionary of named ones"}
+
+
 class _Making(TorchDispatchMode):
     """Makes a model quickly: what an operator gives, it gives to the same sizes again without being asked.
 
@@ -80,6 +91,8 @@ class _Counting(TorchDispatchMode):
         if rule is None:
             return self._without_rule(func, args, kwargs)
         self.operators += 1
+        if func in _OF_ONE_TYPE:
+            _refuse_mixed(func, args)
         out = _run(func, args, kwargs)
         if rule is not MOVES and rule.contraction and _has_numbers(out):
             kwargs.pop("out", None)
@@ -118,6 +131,13 @@ def _run(func, args, kwargs):
             raise
         with enable_python_dispatcher():
             return func(*args, **kwargs)
+
+
+def _refuse_mixed(func, args) -> None:
+    """Let PyTorch refuse factors of unlike types; without data it doesn't look at them."""
+    if len({factor.dtype for factor in args if isinstance(factor, Tensor)}) > 1:
+        with no_dispatch():
+            func(*(torch.ones([1] * n.ndim, dtype=n.dtype) if isinstance(n, Tensor) else n for n in args))
 
 
 def _has_numbers(out) -> bool:
@@ -163,8 +183,9 @@ class Run:
             fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
             stack.enter_context(fake)
             with _Making(fake, twins.made):
-                model = _call(build, sizes)
-                arguments, named = _arguments(_call(inputs, sizes))
+                model = _call(build, "build", sizes)
+                arguments, named = _arguments(_call(inputs, "inputs", sizes))
+            self.given = {size for tensor in tensors((arguments, named)) for size in letters.in_shape(tensor)}
             if isinstance(model, nn.Module):
                 model = _without_data(model, fake)
                 self.frames.name(model)
@@ -176,21 +197,31 @@ class Run:
         self.calls = counting.operators + self.frames.root.calls
 
 
-def names(function: Callable) -> tuple[str, ...]:
-    """The letters that a function takes.
+def letters_of(function: Callable, role: str) -> dict[str, bool]:
+    """The letters that a function takes, and which of them need a size; those with a default can do without.
 
-    >>> names(lambda B, D: None)
-    ('B', 'D')
+    >>> letters_of(lambda B, D, bias=True: None, "build")
+    {'B': True, 'D': True, 'bias': False}
     """
+    if not callable(function) or isinstance(function, nn.Module):
+        raise TypeError(f"{role} is no function but a {type(function).__name__}: write {role}=lambda {_HINTS[role]}")
     parameters = inspect.signature(function).parameters
     for parameter in parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"{parameter} of {function} is no letter: write a parameter for each letter, such as B, D")
-    return tuple(parameters)
+            raise TypeError(f"{parameter} of {role} is no letter: write a parameter for each letter, such as B, D")
+    return {name: parameter.default is parameter.empty for name, parameter in parameters.items()}
 
 
-def _call(function: Callable, sizes: Mapping[str, Any]) -> Any:
-    return function(**{name: sizes[name] for name in names(function)})
+def _call(function: Callable, role: str, sizes: Mapping[str, Any]) -> Any:
+    made = function(**{name: sizes[name] for name in letters_of(function, role) if name in sizes})
+    is_array = hasattr(made, "__array__") and not isinstance(made, Tensor)
+    if made is None or is_array or (role == "build" and not callable(made)):
+        raise TypeError(f"{role} returns {_named(made)}: let it return {_GIVES[role]}")
+    return made
+
+
+def _named(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _without_data(model: nn.Module, fake: FakeTensorMode) -> nn.Module:

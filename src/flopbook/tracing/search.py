@@ -15,7 +15,7 @@ from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.frames import PHASES, Costs
 from flopbook.tracing.letters import Divisor, Fixes, Letters
 from flopbook.tracing.places import Place, raised
-from flopbook.tracing.running import Run, names
+from flopbook.tracing.running import Run, letters_of
 from flopbook.tracing.twins import Twins, UnlikeError
 
 #: What PyTorch raises where it would need a tensor's values.
@@ -114,7 +114,7 @@ class Search:
 
         What a model rounds, such as half of a size, is no polynomial of the size, but one of its half.
         """
-        whole = [axis(name) for name in names(self._build) if self.meaning[name] == axis(name)]
+        whole = [axis(name) for name in letters_of(self._build, "build") if self.meaning.get(name) == axis(name)]
         pairs = [pair for pair in permutations(whole, 2) if symbol in pair]
         numbers = [(symbol, sympy.Integer(number)) for number in range(2, _LARGEST + 1)]
         for dividend, divisor in (*pairs, *numbers):
@@ -151,10 +151,9 @@ class Search:
         return next(iter((self._runs | self._plain).values())).uncounted
 
     def idle(self, costs: Costs) -> list[str]:
-        """The letters that nothing depends on: no formula has them, and nobody asked for a size with them."""
-        used = (
-            {symbol for cost in costs.values() for symbol in cost.free_symbols} | self.letters.asked | {*self.sampled}
-        )
+        """The letters that nothing depends on: no formula and no input has them, and nobody asked for them."""
+        used = {*self.letters.asked, *self.sampled}.union(*(cost.free_symbols for cost in costs.values()))
+        used |= {symbol for run in self._runs.values() for symbol in run.given}
         return [name for name, meaning in self.meaning.items() if not meaning.free_symbols & used]
 
     def in_letters(self, expression: sympy.Basic) -> sympy.Basic:
@@ -166,11 +165,10 @@ class Search:
         place = raised(error.__traceback__)
         if isinstance(error, DATA):
             raise FormulaError(f"{place} depends on the data: its FLOPs are no formula of the sizes") from error
-        rest = [symbol for symbol in self.examples if symbol not in self.sampled]
         self.run(self.examples)  # what the reader's own sizes raise is no fault of the letters
         point = self._runs_at(list(self.examples))
         refused = {}
-        for symbol in rest:
+        for symbol in (rest := [symbol for symbol in self.examples if symbol not in self.sampled]):
             try:
                 self.run({other: size for other, size in point.items() if other != symbol})
             except Fixes as found:
@@ -232,14 +230,16 @@ class Search:
                 degrees = fit(symbol, values, samples, self._merged)[1]
         return max(degrees.values(), default=0)
 
-    def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> NoPolynomialError:
+    def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> FormulaError:
+        place = self.sampled[symbol]
+        if len(values) == 1:
+            name = next(name for name, meaning in self.meaning.items() if symbol in meaning.free_symbols)
+            size = self.meaning[name].subs({**self.examples, symbol: values[0]})
+            return FormulaError(f"{place} runs with no other {name} than {size}: write {size}, and leave {name} out")
         totals = [sympy.Add(*sample.values()).subs(self.examples) for sample in samples]
         listed = ", ".join(f"{total} at {value}" for value, total in zip(values, totals, strict=True))
-        return NoPolynomialError(
-            f"no polynomial in {symbol} gives the FLOPs: {self.sampled[symbol]} takes {symbol} for a plain number, "
-            f"and they are {listed}",
-            [symbol],
-        )
+        message = f"no polynomial in {symbol} gives the FLOPs: {place} takes {symbol} for a plain number"
+        return NoPolynomialError(f"{message}, and they are {listed}", [symbol])
 
     def _grid(self, held: Point, rest: list[sympy.Symbol]) -> Costs:
         if not rest:
