@@ -90,6 +90,17 @@ def test_a_dead_link_is_found(tmp_path):
     assert list(dead_links(tmp_path, "a.html")) == ["#there", "b.html"]
 
 
+def raw_latex(page: BeautifulSoup) -> list[str]:
+    for set_or_code in page.select("script, pre, code, .katex"):
+        set_or_code.decompose()
+    return re.findall(r"\\[a-z]+.{0,20}", page.get_text())
+
+
+def test_no_page_shows_raw_latex(site, pages):
+    found = {name: raw_latex(BeautifulSoup((site / name).read_text("utf-8"), "html.parser")) for name in pages}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
 def test_no_page_shows_an_error_or_a_warning(site, pages):
     wrong = ".stderr, .traceback, .katex-error, .system-message, .problematic"
     assert {page: [str(found)[:200] for found in read(site / page).select(wrong)] for page in pages} == {
