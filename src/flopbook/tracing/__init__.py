@@ -103,7 +103,7 @@ def _solved(search: Search, settled: Set[sympy.Symbol] = frozenset()) -> tuple[S
         return search, *_confirmed(search)
     except NoPolynomialError as error:
         for symbol in [symbol for symbol in error.symbols if symbol not in settled]:
-            for other in search.with_quotients(symbol):
+            for other in search.with_quotients(symbol, error.rounded):
                 with suppress(FormulaError):
                     return _solved(other, settled | {symbol} | other.quotients.keys())
         raise

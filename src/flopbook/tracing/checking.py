@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import sympy
 
 from flopbook.axes import axis
-from flopbook.tracing.errors import FormulaError, NoPolynomialError
+from flopbook.tracing.errors import FormulaError, NoPolynomialError, remedy
 from flopbook.tracing.fitting import summed
 from flopbook.tracing.frames import Costs
 from flopbook.tracing.letters import Assumption, Fixes, in_words
@@ -101,7 +101,9 @@ class Check:
                 raise Fixes(symbol, symbol, place)
         sizes = ", ".join(f"{name}={self._search.meaning[name].subs(point)}" for name in self._search.meaning)
         message = f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives"
-        raise NoPolynomialError(message, list(self._search.sampled))
+        if not self._search.sampled:
+            raise FormulaError(message)
+        raise NoPolynomialError(f"{message}. {remedy(*self._search.sampled)}", [*self._search.sampled])
 
     def _by_model(self) -> list[Assumption]:
         return [asked for asked in self._asked if asked.by_model]

@@ -1,6 +1,6 @@
 """What a trace raises where there is no formula."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 
 import sympy
 
@@ -10,9 +10,17 @@ class FormulaError(ValueError):
 
 
 class NoPolynomialError(FormulaError):
-    """The FLOPs are no polynomial of some letters; they may be one where these are multiples."""
+    """The FLOPs are no polynomial of some letters; they may be one where these, or the rounded ones, are multiples."""
 
-    def __init__(self, message: str, symbols: Collection[sympy.Symbol]):
-        rounded = " or ".join(map(str, symbols)) or "a size"
-        super().__init__(f"{message}. If the model rounds {rounded}, give an example size that needs no rounding")
-        self.symbols = symbols
+    def __init__(self, message: str, symbols: Collection[sympy.Symbol], rounded: Set[sympy.Symbol] = frozenset()):
+        super().__init__(message)
+        self.symbols, self.rounded = symbols, rounded
+
+
+def remedy(*symbols: sympy.Symbol) -> str:
+    """What helps where a model rounds a size.
+
+    >>> remedy(sympy.Symbol("D"))
+    'If the model rounds D, give an example size that needs no rounding'
+    """
+    return f"If the model rounds {' or '.join(map(str, symbols))}, give an example size that needs no rounding"

@@ -1,6 +1,6 @@
 """Finding the formula: which letters stay letters, and which have to be sampled."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from copy import copy
 from itertools import permutations
@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from flopbook.axes import axis
-from flopbook.tracing.errors import FormulaError, NoPolynomialError
+from flopbook.tracing.errors import FormulaError, NoPolynomialError, remedy
 from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.frames import PHASES, Costs
 from flopbook.tracing.letters import Divisor, Fixes, Letters
@@ -23,9 +23,6 @@ DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDep
 
 #: The highest degree that a polynomial is looked for in one letter.
 _HIGHEST = 6
-
-#: The largest number that a letter is tried to be a multiple of.
-_LARGEST = 16
 
 Point = Mapping[sympy.Symbol, int]
 
@@ -109,15 +106,16 @@ class Search:
         self.sampled |= places
         self._start()
 
-    def with_quotients(self, symbol: sympy.Symbol) -> Iterator["Search"]:
+    def with_quotients(self, symbol: sympy.Symbol, rounded: Set[sympy.Symbol]) -> Iterator["Search"]:
         """Searches for formulas that hold where a letter is a multiple, or another one is a multiple of it.
 
         What a model rounds, such as half of a size, is no polynomial of the size, but one of its half.
         """
         whole = [axis(name) for name in letters_of(self._build, "build") if self.meaning.get(name) == axis(name)]
         pairs = [pair for pair in permutations(whole, 2) if symbol in pair]
-        numbers = [(symbol, sympy.Integer(number)) for number in range(2, _LARGEST + 1)]
-        for dividend, divisor in (*pairs, *numbers):
+        numbers = [(symbol, sympy.Integer(number)) for number in range(2, 17)]
+        seen = [pair for pair in pairs if pair[0] in rounded]
+        for dividend, divisor in dict.fromkeys((*seen, *numbers[:3], *pairs, *numbers[3:])):  # the most likely first
             size = divisor.subs(self.examples)
             if size > 1 and self.examples[dividend] % size == 0:
                 other = copy(self)
@@ -230,16 +228,18 @@ class Search:
                 degrees = fit(symbol, values, samples, self._merged)[1]
         return max(degrees.values(), default=0)
 
-    def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> FormulaError:
+    def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> NoPolynomialError:
+        totals = [sympy.Add(*sample.values()) for sample in samples]
+        found = [f"{total.subs(self.examples)} at {value}" for value, total in zip(values, totals, strict=True)]
         place = self.sampled[symbol]
+        said = f"no polynomial in {symbol} gives the FLOPs: {place} takes {symbol} for a plain number"
+        said = f"{said}, and they are {', '.join(found)}. {remedy(symbol)}"
         if len(values) == 1:
             name = next(name for name, meaning in self.meaning.items() if symbol in meaning.free_symbols)
             size = self.meaning[name].subs({**self.examples, symbol: values[0]})
-            return FormulaError(f"{place} runs with no other {name} than {size}: write {size}, and leave {name} out")
-        totals = [sympy.Add(*sample.values()).subs(self.examples) for sample in samples]
-        listed = ", ".join(f"{total} at {value}" for value, total in zip(values, totals, strict=True))
-        message = f"no polynomial in {symbol} gives the FLOPs: {place} takes {symbol} for a plain number"
-        return NoPolynomialError(f"{message}, and they are {listed}", [symbol])
+            said = f"{place} runs with no other {name} than {size}: write {size}, and leave {name} out"
+        rounded = {letter for total in totals for part in total.atoms(sympy.floor) for letter in part.free_symbols}
+        return NoPolynomialError(said, [symbol], rounded)
 
     def _grid(self, held: Point, rest: list[sympy.Symbol]) -> Costs:
         if not rest:
