@@ -1,36 +1,45 @@
 """Large numbers for people: SI prefixes, and powers of ten where those end."""
 
+from fractions import Fraction
 from math import floor, log10
 
-_PREFIXES = {-3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y"}
+_PREFIXES = {-4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y"}
 
 
 def si(value: float, unit: str) -> str:
-    """Value with three digits and an SI prefix, or a power of ten where there is no prefix.
+    """Value with three digits and an SI prefix; :func:`plain` where there is none, and for many seconds.
 
     Examples
     --------
-    >>> si(6_628_048_896, "FLOPs"), si(0, "FLOPs"), si(12, "FLOPs"), si(0.0021, "s"), si(3e30, "FLOPs")
-    ('6.63 GFLOPs', '0 FLOPs', '12 FLOPs', '2.10 ms', '3.00e30 FLOPs')
+    >>> si(6_628_048_896, "FLOPs"), si(0, "FLOPs"), si(12, "FLOPs"), si(0.0021, "s")
+    ('6.63 GFLOPs', '0 FLOPs', '12 FLOPs', '2.10 ms')
+    >>> si(3e30, "FLOPs"), si(86_400, "s")
+    ('3.00e30 FLOPs', '86,400 s')
     """
     if value == 0:
         return f"0 {unit}"
     rounded = float(f"{value:.3g}")  # first, so that 999.9 k becomes 1.00 M
     power = floor(log10(abs(rounded)) / 3)
-    if power not in _PREFIXES:
-        return f"{scientific(value)} {unit}"
+    if power not in _PREFIXES or (unit == "s" and power > 0):
+        return f"{plain(value)} {unit}"
     scaled = rounded / 1000**power
     digits = 0 if power == 0 and isinstance(value, int) else max(2 - floor(log10(abs(scaled))), 0)
     return f"{scaled:.{digits}f} {_PREFIXES[power]}{unit}"
 
 
-def scientific(value: float) -> str:
-    """Value with three digits and a power of ten.
+def plain(value: float | Fraction) -> str:
+    """Value without a prefix: three digits or the whole number, and a power of ten where it is far from 1.
 
     Examples
     --------
-    >>> scientific(8_030_261_248), scientific(2.02e-15)
-    ('8.03e9', '2.02e-15')
+    >>> plain(1234.5), plain(4 / 3), plain(8_030_261_248), plain(2.02e-15)
+    ('1,234', '1.33', '8.03e9', '2.02e-15')
     """
-    digits, power = f"{value:.2e}".split("e")
-    return f"{digits}e{int(power)}"
+    exact = Fraction(value)
+    if exact.denominator == 1 and abs(exact) < 1000:
+        return str(exact)
+    power = floor(log10(abs(float(f"{float(value):.3g}"))))
+    if not -4 <= power < 6:
+        digits, ten = f"{float(value):.2e}".split("e")
+        return f"{digits}e{int(ten)}"
+    return f"{round(value):,}" if power >= 2 else f"{float(value):.{2 - power}f}"

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from html import escape
-from math import floor, log10
 
 import sympy
 from docutils import nodes
 from sympy import Expr
 
 from flopbook.axes import axis
-from flopbook.units import scientific, si
+from flopbook.units import plain, si
 
 #: Units that take a prefix; `static/calculator/exact.js` has the same.
 _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
@@ -184,27 +183,16 @@ def _breakable(number: str) -> str:
 
 
 def short(value: Fraction, unit: str) -> str:
-    """Three digits with a prefix; where the unit takes none, with a power of ten if they are far from 1.
+    """Three digits with a prefix, or as `flopbook.units.plain` writes it where the unit takes none.
 
     >>> short(Fraction(196_608), "FLOPs"), short(Fraction(4, 3), ""), short(Fraction(2469, 2), "hours")
     ('197 kFLOPs', '1.33', '1,234 hours')
-    >>> short(Fraction(8_030_261_248), ""), short(Fraction(1, 300_000), "")
-    ('8.03e9', '3.33e-6')
     """
     if unit in _WITH_PREFIX:
         text = si(int(value) if value.denominator == 1 else float(value), unit)
     else:
-        text = f"{_without_prefix(value)} {unit}".strip()
+        text = f"{plain(value)} {unit}".strip()
     return f"−{text[1:]}" if value < 0 else text
-
-
-def _without_prefix(value: Fraction) -> str:
-    if value.denominator == 1 and abs(value) < 1000:
-        return str(value)
-    power = floor(log10(abs(float(f"{float(value):.3g}"))))
-    if not -4 <= power < 6:
-        return scientific(float(value))
-    return f"{round(value):,}" if power >= 2 else f"{float(value):.{2 - power}f}"
 
 
 def long(value: Fraction) -> str:

@@ -113,7 +113,7 @@ far = st.tuples(st.integers(-9999, 9999), st.integers(-30, 60)).map(lambda pair:
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
-@given(numbers | far, st.sampled_from(["FLOPs", "B", "", "hours"]))
+@given(numbers | far, st.sampled_from(["FLOPs", "B", "s", "", "hours"]))
 def test_numbers_are_written_alike(node, number, unit):
     written = node(f"((v) => [exact.short(v, '{unit}'), exact.long(v)])([{number.numerator}n, {number.denominator}n])")
     assert written == [short(number, unit), long(number)]

@@ -1,8 +1,10 @@
 """Large numbers for people."""
 
+from fractions import Fraction
+
 import pytest
 
-from flopbook.units import scientific, si
+from flopbook.units import plain, si
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,10 @@ from flopbook.units import scientific, si
         (1.5, "s", "1.50 s"),
         (0.0021, "s", "2.10 ms"),
         (4.2e-7, "s", "420 ns"),
-        (4.2e-11, "s", "4.20e-11 s"),
+        (4.2e-11, "s", "42.0 ps"),
+        (4.2e-14, "s", "4.20e-14 s"),
+        (999.6, "s", "1,000 s"),
+        (31_536_000, "s", "3.15e7 s"),
     ],
 )
 def test_three_digits_and_a_prefix(value, unit, text):
@@ -30,7 +35,19 @@ def test_three_digits_and_a_prefix(value, unit, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(3.14159e23, "3.14e23"), (9996, "1.00e4"), (0.02, "2.00e-2"), (1, "1.00e0")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-12, "-12"),
+        (999.6, "1,000"),
+        (1234.5, "1,234"),
+        (999_499, "999,499"),
+        (999_500, "1.00e6"),
+        (3.14159e23, "3.14e23"),
+        (Fraction(4, 3), "1.33"),
+        (0.000123, "0.000123"),
+        (0.0000123, "1.23e-5"),
+    ],
 )
-def test_three_digits_and_a_power_of_ten(value, text):
-    assert scientific(value) == text
+def test_without_a_prefix_a_power_of_ten_stands_for_many_zeros(value, text):
+    assert plain(value) == text

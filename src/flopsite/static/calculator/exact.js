@@ -41,21 +41,22 @@ const exact = (() => {
 
   const scientific = (digits, power) => `${decimal(digits, -2)}e${power + 2}`;
 
-  const prefixes = { "-3": "n", "-2": "µ", "-1": "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y" };
+  const prefixes = { "-4": "p", "-3": "n", "-2": "µ", "-1": "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y" };
   const withPrefix = new Set(["FLOPs", "FLOP/s", "B", "s"]);
 
-  // Three digits with an SI prefix; with a power of ten where there is no prefix, and where the unit takes none and they
-  // are far from 1. flopbook.units and flopsite.panels write the same.
+  // As flopbook.units: three digits with an SI prefix, or without one where there is none, where the unit takes none, and for
+  // many seconds; then with a power of ten if they are far from 1.
   const short = ([n, d], unit) => {
     const positive = [absolute(n), d];
     const sign = n < 0n ? "−" : "";
     if (d === 1n && positive[0] < 1000n) return `${sign}${positive[0]} ${unit}`.trim();
     const [digits, power] = threeDigits(positive);
     const si = Math.floor((power + 2) / 3);
-    if (withPrefix.has(unit) && si in prefixes) return `${sign}${decimal(digits, power - 3 * si)} ${prefixes[si]}${unit}`;
-    const plain = !withPrefix.has(unit) && power >= -6 && power < 4;
-    const written = !plain ? scientific(digits, power) : power < 0 ? decimal(digits, power) : thousands(rounded(...positive));
-    return `${sign}${written} ${unit}`.trim();
+    const isPrefixed = withPrefix.has(unit) && si in prefixes && (unit !== "s" || si <= 0);
+    if (isPrefixed) return `${sign}${decimal(digits, power - 3 * si)} ${prefixes[si]}${unit}`;
+    const isFar = power < -6 || power >= 4;
+    const plain = isFar ? scientific(digits, power) : power < 0 ? decimal(digits, power) : thousands(rounded(...positive));
+    return `${sign}${plain} ${unit}`.trim();
   };
 
   // To the last digit; what is no whole number as a fraction, unless that is long.
