@@ -86,7 +86,8 @@ def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, An
     target = Path(app.outdir) / "_static" / file
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(["window.calculators = {};", *scripts.values()]), "utf-8")
-    for name in (*(f"calculator/{name}.js" for name in ("exact", "sizes", "drawing")), file, "calculator/panel.js"):
+    parts = (f"calculator/{name}.js" for name in ("exact", "sizes", "fields", "drawing"))
+    for name in (*parts, file, "calculator/panel.js"):
         app.add_js_file(name, loading_method="defer")
     app.add_css_file("calculator/panel.css")
 

@@ -213,6 +213,24 @@ def test_what_is_no_size_is_said_and_the_result_stays(address, page, text):
     assert exactly(box) == f"{2 * 64 * 33 * 48:,}"
 
 
+def test_what_was_refused_waits_to_be_mended(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    wrong = box.locator('[data-size="D"] .wrong')
+    field(box, "D").fill("4k")
+    field(box, "K").fill("49")
+    expect(wrong).to_contain_text("“4k” is not clear")
+    assert (field(box, "D").input_value(), exactly(box)) == ("4k", f"{2 * 64 * 32 * 49:,}")
+    slider(box, "D").focus()
+    page.keyboard.press("Home")
+    expect(wrong).to_be_hidden()
+    assert field(box, "D").input_value() == "1"
+    field(box, "D").fill("")
+    box.locator(".reset").click()
+    expect(wrong).to_be_hidden()
+    assert field(box, "D").input_value() == "32"
+
+
 def test_a_size_that_cannot_be_is_refused(address, page):
     page.goto(f"{address}/{WHOLE}?decoder.tables=3")
     box = calculator(page, "decoder")

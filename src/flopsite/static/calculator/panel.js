@@ -141,6 +141,7 @@
 
     reset() {
       for (const choice of this.choices) choice.pick(choice.options[0]);
+      for (const field of this.fields.values()) field.isRefused = false;
       this.set(this.start);
       this.settle();
     }
@@ -156,85 +157,6 @@
       } catch {
         this.told.textContent = "The browser keeps the clipboard to itself: copy the page's address.";
       }
-    }
-  }
-
-  class Field {
-    constructor(box, panel) {
-      const name = (this.name = box.dataset.size);
-      this.divides = box.dataset.divides;
-      [this.slider, this.text] = box.querySelectorAll("input");
-      this.wrong = box.querySelector(".wrong");
-      this.size = sizes.read(this.text.value);
-      [this.low, this.high] = [BigInt(box.dataset.low), BigInt(box.dataset.high)];
-      this.only = "only" in box.dataset;
-      this.stops = sizes.stops(this.low, this.high);
-      this.slider.max = this.stops.length - 1;
-      this.slider.addEventListener("input", () => panel.set([[name, this.stops[this.slider.value]]]));
-      this.text.addEventListener("input", () => {
-        const size = this.read(this.text.value);
-        this.complain(typeof size === "string" ? size : "");
-        if (typeof size === "bigint") panel.set([[name, size]]);
-      });
-      this.text.addEventListener("change", () => this.wrong.hidden && this.show(panel.values));
-    }
-
-    read(text) {
-      const size = sizes.read(text);
-      const outside = typeof size === "bigint" && this.only && (size < this.low || size > this.high);
-      return outside ? `“${text}” is out of range: write ${this.low} to ${this.high}` : size;
-    }
-
-    // What is wrong with the size beside the others: there is no such model, and no result.
-    misfit(values) {
-      const [size, whole] = [values.get(this.name), values.get(this.divides)];
-      if (!whole || whole % size === 0n) return "";
-      const divisors = [...new Set([exact.divisor(size, whole), whole])].join(" or ");
-      return `${this.name} = ${size} does not divide ${this.divides} = ${whole}: write a divisor, such as ${divisors}`;
-    }
-
-    complain(text) {
-      this.wrong.textContent = text;
-      this.wrong.hidden = !text;
-      this.text.setAttribute("aria-invalid", Boolean(text));
-    }
-
-    // What the reader is writing is left as it is.
-    show(values) {
-      const size = values.get(this.name);
-      const typing = document.activeElement === this.text && sizes.read(this.text.value) === size;
-      if (!typing) this.text.value = exact.thousands(size);
-      this.complain(this.misfit(values));
-      this.slider.value = sizes.nearest(this.stops, size);
-      this.slider.setAttribute("aria-valuetext", exact.thousands(size));
-    }
-  }
-
-  class Choice {
-    constructor(select, panel) {
-      this.select = select;
-      this.name = select.dataset.choice;
-      this.picked = null; // options may stand for the same sizes
-      this.options = [...select.options].filter((option) => option.dataset.sizes).map((option) => ({
-        name: option.textContent,
-        sizes: Object.entries(JSON.parse(option.dataset.sizes)).map(([name, size]) => [name, BigInt(size)]),
-      }));
-      select.addEventListener("change", () => panel.set(this.pick(this.options[select.selectedIndex])));
-    }
-
-    pick(option) {
-      this.picked = option;
-      return option.sizes;
-    }
-
-    chosen(values) {
-      const stands = (option) => option?.sizes.every(([name, size]) => values.get(name) === size);
-      return stands(this.picked) ? this.picked : this.options.find(stands);
-    }
-
-    show(values) {
-      const option = this.chosen(values);
-      this.select.selectedIndex = option ? this.options.indexOf(option) : this.options.length;
     }
   }
 
