@@ -90,6 +90,12 @@ def test_a_dead_link_is_found(tmp_path):
     assert list(dead_links(tmp_path, "a.html")) == ["#there", "b.html"]
 
 
+def test_the_api_explains_and_does_not_count_fields(site):
+    text = read(site / "reference" / "api.html").get_text()
+    assert "Alias for field number" not in text
+    assert "Bytes of a number. The moments" in " ".join(text.split())  # of flopbook.memory.Formats
+
+
 def raw_latex(page: BeautifulSoup) -> list[str]:
     for set_or_code in page.select("script, pre, code, .katex"):
         set_or_code.decompose()
