@@ -11,6 +11,9 @@ import torch
 
 _COMPILER = "torch._dynamo"
 
+#: What is imported before something compiles; to import the compiler for nothing would take a second.
+_COMPILES = {_COMPILER, "torch.nn.attention.flex_attention"}
+
 # The compiler's stance holds for all threads: the first count takes it, the last one gives it back.
 _lock = Lock()
 _running: list[object] = []
@@ -37,7 +40,7 @@ def eager_when_compiled() -> Iterator[None]:
 @contextmanager
 def _eager() -> Iterator[None]:
     """Compiling under a dispatch mode gives up on a function for good, so what was compiled is dropped."""
-    if _COMPILER in sys.modules:
+    if sys.modules.keys() & _COMPILES:
         with torch.compiler.set_stance("force_eager"), _without_warning_of_hooks():
             yield
         return

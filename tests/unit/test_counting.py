@@ -381,3 +381,17 @@ def test_a_known_step_that_raises_leaves_nothing_behind():
     with FlopCount() as counted:
         weight @ weight
     assert counted.forward == 54
+
+
+def test_what_compiles_by_itself_is_counted_before_anything_was_compiled():
+    program = """
+import torch
+from torch.nn.attention.flex_attention import flex_attention
+from flopbook.counting import FlopCount
+heads = torch.ones(1, 2, 16, 8)
+with FlopCount() as counted:
+    flex_attention(heads, heads, heads)
+print(counted.total)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(run.stdout) == 2 * 2 * 2 * 16 * 16 * 8
