@@ -192,6 +192,17 @@ def separate_heads(D, H):
     return Apply(attend, heads=heads, join=nn.Linear(H * (D // H), D))
 
 
+def heads_beside_a_plain_number(D, H):
+    """A width that is rounded before its heads are asked for: a ratio is often no whole number."""
+
+    def attend(self, x):
+        B, T, _ = x.shape
+        heads = self.up(x).view(B, T, 4, H, D // H).transpose(1, 3)
+        return self.down((heads @ heads.mT @ heads).transpose(1, 3).reshape(B, T, -1))
+
+    return Apply(attend, up=nn.Linear(D, int(D * 4.0)), down=nn.Linear(4 * D, D))
+
+
 def every_second(D, F, L):
     return nn.Sequential(*(mlp(D, F, D) if layer % 2 else nn.Linear(D, D) for layer in range(L)))
 
@@ -290,6 +301,10 @@ FAMILIES = {
     ),
     "separate heads": (
         separate_heads, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)
+    ),
+    "heads beside a plain number": (
+        heads_beside_a_plain_number, steps, dict(B=3, T=5, D=12, H=3),
+        dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=20, H=5),
     ),
     "every second": (every_second, rows, dict(B=3, D=5, F=7, L=6), dict(B=1, D=1, F=1, L=2), dict(B=2, D=3, F=4, L=10)),
     "rounded": (rounded, rows, dict(B=3, D=24), dict(B=1, D=3), dict(B=2, D=33)),

@@ -3,6 +3,11 @@
 from collections.abc import Collection, Set
 
 import sympy
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+#: What PyTorch raises where it would need a tensor's values.
+DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode
 
 
 class FormulaError(ValueError):

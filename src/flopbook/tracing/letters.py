@@ -1,7 +1,7 @@
 """Sizes that are letters: integers for PyTorch, expressions for the reader."""
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import sympy
@@ -12,6 +12,7 @@ from torch.utils._sympy import functions
 from torch.utils._sympy.numbers import int_oo
 from torch.utils._sympy.value_ranges import ValueRanges
 
+from flopbook.tracing.divisors import Divisor, divisors, divisors_of_numbers
 from flopbook.tracing.places import Place, innermost
 
 #: What PyTorch writes in its own way, as the reader knows it.
@@ -36,13 +37,6 @@ class Fixes(BaseException):
     def __init__(self, symbol: sympy.Symbol, expression: sympy.Expr, place: Place):
         super().__init__(symbol, expression, place)
         self.symbol, self.expression, self.place = symbol, expression, place
-
-
-class Divisor(NamedTuple):
-    """A letter, and what it may have to be a multiple of."""
-
-    symbol: sympy.Symbol
-    divisor: sympy.Expr
 
 
 class Assumption(NamedTuple):
@@ -107,6 +101,7 @@ class Letters(ShapeEnv):
         self._examples = {self._symbols[letter]: size for letter, size in examples.items()}
         self.var_to_range |= dict.fromkeys(self._examples, ValueRanges(1, int_oo))
         self._answers: dict[sympy.Basic, sympy.Basic] = {}
+        self.held: Mapping[sympy.Symbol, int] = {}  # letters that are plain numbers meanwhile
         self.assumptions: list[Assumption] = []
         self.divisors: list[Divisor] = []
         self.rounded: dict[sympy.Symbol, Place] = {}
@@ -204,32 +199,6 @@ class Letters(ShapeEnv):
     def _note_divisors(self, asked: sympy.Basic) -> None:
         """Two sizes that the example makes equal: note what has to divide what so that they always are."""
         sizes = {self._letters[symbol]: size for symbol, size in self._examples.items()}
-        found = _divisors(self._plain(asked.lhs - asked.rhs), sizes, sizes.keys())
+        difference = self._plain(asked.lhs - asked.rhs)
+        found = [*divisors(difference, sizes, sizes.keys())] or divisors_of_numbers(difference, sizes, self.held)
         self.divisors += sorted(found, key=lambda divisor: divisor.divisor.subs(sizes))[:1]  # the others ask for more
-
-
-def _divisors(
-    difference: sympy.Expr, sizes: Mapping[sympy.Symbol, int], candidates: Collection[sympy.Symbol]
-) -> Iterator[Divisor]:
-    """What has to divide which candidate so that a difference, which is zero at these sizes, always is.
-
-    >>> from flopbook.axes import D, H
-    >>> list(_divisors(D - H * sympy.floor(D / H), {D: 8, H: 2}, [D, H]))
-    [Divisor(symbol=D, divisor=H)]
-    >>> next(_divisors(sympy.floor(D / H) - 2 * sympy.floor(sympy.floor(D / H) / 2), {D: 8, H: 2}, [D, H]))
-    Divisor(symbol=D, divisor=2*H)
-    """
-    for rounded in sorted(difference.atoms(sympy.floor, sympy.Mod), key=sympy.default_sort_key):
-        ratio = sympy.together(sympy.cancel(sympy.Mul(rounded.args[0], *(1 / other for other in rounded.args[1:]))))
-        divisor = sympy.fraction(ratio)[1]
-        factor = divisor.subs(sizes)
-        for symbol in sorted({*candidates} & ratio.free_symbols - divisor.free_symbols, key=str):
-            if not factor.is_Integer or factor < 2 or sizes[symbol] % factor:
-                continue
-            quotient = sympy.Dummy(positive=True, integer=True)
-            rest = sympy.expand(difference.subs(symbol, divisor * quotient))
-            if rest == 0:
-                yield Divisor(symbol, divisor)
-            else:
-                further = _divisors(rest, {**sizes, quotient: sizes[symbol] // factor}, [quotient])
-                yield from (Divisor(symbol, divisor * inner.divisor) for inner in further)

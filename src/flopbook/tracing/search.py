@@ -6,20 +6,16 @@ from copy import copy
 from itertools import permutations
 
 import sympy
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from flopbook.axes import axis
-from flopbook.tracing.errors import FormulaError, NoPolynomialError, remedy
+from flopbook.tracing.divisors import Divisor
+from flopbook.tracing.errors import DATA, FormulaError, NoPolynomialError, remedy
 from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.frames import PHASES, Costs
-from flopbook.tracing.letters import Divisor, Fixes, Letters
+from flopbook.tracing.letters import Fixes, Letters
 from flopbook.tracing.places import Place, raised
 from flopbook.tracing.running import Run, letters_of
 from flopbook.tracing.twins import Twins, UnlikeError
-
-#: What PyTorch raises where it would need a tensor's values.
-DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode
 
 #: The highest degree that a polynomial is looked for in one letter.
 _HIGHEST = 6
@@ -77,6 +73,7 @@ class Search:
         key = frozenset(held.items())
         sizes = {name: self.letters.size(meaning.subs(held)) for name, meaning in self.meaning.items()}
         runs = self._plain if self.examples.keys() <= held.keys() else self._runs
+        self.letters.held = held
         while key not in runs:
             with suppress(UnlikeError):
                 runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._twins)
@@ -127,6 +124,7 @@ class Search:
         meaning = self.quotients.pop(found.symbol, found.symbol) / self.in_letters(found.divisor)
         quotient = sympy.Symbol(str(meaning), positive=True, integer=True)
         self.quotients[quotient] = meaning
+        self.sampled = {symbol: place for symbol, place in self.sampled.items() if symbol != found.symbol}
         self.examples[quotient] = self.examples.pop(found.symbol) // int(found.divisor.subs(self.examples))
         self.meaning = {n: m.subs(found.symbol, found.divisor * quotient) for n, m in self.meaning.items()}
         self.guessed |= {quotient for symbol in self.guessed if symbol == found.symbol}
@@ -169,10 +167,8 @@ class Search:
         for symbol in (rest := [symbol for symbol in self.examples if symbol not in self.sampled]):
             try:
                 self.run({other: size for other, size in point.items() if other != symbol})
-            except Fixes as found:
-                refused[symbol] = found.place
-            except Exception as found:
-                refused[symbol] = raised(found.__traceback__)
+            except (Fixes, Exception) as found:
+                refused[symbol] = found.place if isinstance(found, Fixes) else raised(found.__traceback__)
         return refused or dict.fromkeys(rest, place)
 
     def _runs_at(self, symbols: list[sympy.Symbol]) -> dict[sympy.Symbol, int]:

@@ -1,0 +1,55 @@
+"""What has to divide which letter, so that sizes that are equal at the example always are."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+import sympy
+
+
+class Divisor(NamedTuple):
+    """A letter, and what it may have to be a multiple of."""
+
+    symbol: sympy.Symbol
+    divisor: sympy.Expr
+
+
+def divisors(
+    difference: sympy.Expr, sizes: Mapping[sympy.Symbol, int], candidates: Collection[sympy.Symbol]
+) -> Iterator[Divisor]:
+    """What has to divide which candidate so that a difference, which is zero at these sizes, always is.
+
+    >>> from flopbook.axes import D, H
+    >>> list(divisors(D - H * sympy.floor(D / H), {D: 8, H: 2}, [D, H]))
+    [Divisor(symbol=D, divisor=H)]
+    >>> next(divisors(sympy.floor(D / H) - 2 * sympy.floor(sympy.floor(D / H) / 2), {D: 8, H: 2}, [D, H]))
+    Divisor(symbol=D, divisor=2*H)
+    """
+    for rounded in sorted(difference.atoms(sympy.floor, sympy.Mod), key=sympy.default_sort_key):
+        ratio = sympy.together(sympy.cancel(sympy.Mul(rounded.args[0], *(1 / other for other in rounded.args[1:]))))
+        divisor = sympy.fraction(ratio)[1]
+        factor = divisor.subs(sizes)
+        for symbol in sorted({*candidates} & ratio.free_symbols - divisor.free_symbols, key=str):
+            if not factor.is_Integer or factor < 2 or sizes[symbol] % factor:
+                continue
+            quotient = sympy.Dummy(positive=True, integer=True)
+            rest = sympy.expand(difference.subs(symbol, divisor * quotient))
+            if rest == 0:
+                yield Divisor(symbol, divisor)
+            else:
+                further = divisors(rest, {**sizes, quotient: sizes[symbol] // factor}, [quotient])
+                yield from (Divisor(symbol, divisor * inner.divisor) for inner in further)
+
+
+def divisors_of_numbers(
+    difference: sympy.Expr, sizes: Mapping[sympy.Symbol, int], held: Mapping[sympy.Symbol, int]
+) -> Iterator[Divisor]:
+    """What may have to divide a letter that is a plain number meanwhile, and so stands in a quotient as a number.
+
+    >>> from flopbook.axes import D, H
+    >>> list(divisors_of_numbers(12 - H * sympy.floor(12 / H), {D: 12, H: 3}, {D: 12}))
+    [Divisor(symbol=D, divisor=H)]
+    """
+    for rounded in sorted(difference.atoms(sympy.floor), key=sympy.default_sort_key):
+        number, divisor = sympy.fraction(rounded.args[0])
+        if number.is_Integer and divisor.is_Symbol:
+            yield from (Divisor(s, divisor) for s, n in held.items() if number % n == 0 and n % sizes[divisor] == 0)
