@@ -37,13 +37,17 @@ def of_input(out, first, *_, **__) -> int:
     return elements(first) if out is None or elements(out) else 0
 
 
+def _times(operations: int) -> str:
+    return "1 operation" if operations == 1 else f"{operations} operations"
+
+
 def per_element(operations: int, *operators) -> None:
     """Say that `operators` do so many operations for each element of their first argument."""
 
     def rule(out, first, *_, **__):
         return operations * elements(first)
 
-    rule.__doc__ = f"{operations} operations for each element."
+    rule.__doc__ = f"{_times(operations)} for each element."
     pointwise_rule(*operators)(rule)
 
 
@@ -53,7 +57,7 @@ def per_result(operations: int, *operators) -> None:
     def rule(out, *_, **__):
         return operations * elements(out)
 
-    rule.__doc__ = f"{operations} operations for each element of the result."
+    rule.__doc__ = f"{_times(operations)} for each element of the result."
     pointwise_rule(*operators)(rule)
 
 

@@ -6,10 +6,8 @@ is counted by the rule that `FlopCount` counts it by, and their sum is a formula
 
 import operator
 import warnings
-from collections.abc import Callable, Mapping, Set
-from contextlib import suppress
-
-import sympy
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 
 from flopbook.tally import times
 from flopbook.tracing.checking import Check
@@ -21,6 +19,10 @@ from flopbook.tracing.running import letters_of
 from flopbook.tracing.search import Search
 
 __all__ = ["FormulaError", "Traced", "trace"]
+
+
+#: How many quotients are tried before there is said to be no formula: each takes about as long as a trace.
+_GUESSES = 8
 
 
 def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced:
@@ -97,16 +99,30 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     )
 
 
-def _solved(search: Search, settled: Set[sympy.Symbol] = frozenset()) -> tuple[Search, Costs, tuple]:
-    """The formulas and where they hold, with the search that found them."""
+def _solved(search: Search) -> tuple[Search, Costs, tuple]:
+    """The formulas and where they hold, with the search that found them: the first one, or one with quotients."""
     try:
         return search, *_confirmed(search)
     except NoPolynomialError as error:
-        for symbol in [symbol for symbol in error.symbols if symbol not in settled]:
-            for other in search.with_quotients(symbol, error.rounded):
-                with suppress(FormulaError):
-                    return _solved(other, settled | {symbol} | other.quotients.keys())
+        waiting = deque(_guesses(search, error))
+        for _ in range(_GUESSES):
+            if not waiting:
+                break
+            guess = waiting.popleft()
+            try:
+                return guess, *_confirmed(guess)
+            except NoPolynomialError as another:
+                waiting += _guesses(guess, another)
+            except FormulaError:
+                continue
         raise
+
+
+def _guesses(search: Search, error: NoPolynomialError) -> Iterator[Search]:
+    """Searches with one quotient more, of the letters that no guess was about yet."""
+    for symbol in error.symbols:
+        if symbol not in search.guessed_at:
+            yield from search.with_quotients(symbol, error.rounded)
 
 
 def _confirmed(search: Search) -> tuple[Costs, tuple]:

@@ -32,6 +32,8 @@ def divisors(
             if not factor.is_Integer or factor < 2 or sizes[symbol] % factor:
                 continue
             quotient = sympy.Dummy(positive=True, integer=True)
+            if any(size.subs(symbol, divisor * quotient) == 0 for size in difference.atoms(sympy.floor)):
+                continue  # no size is zero
             rest = sympy.expand(difference.subs(symbol, divisor * quotient))
             if rest == 0:
                 yield Divisor(symbol, divisor)
@@ -52,4 +54,6 @@ def divisors_of_numbers(
     for rounded in sorted(difference.atoms(sympy.floor), key=sympy.default_sort_key):
         number, divisor = sympy.fraction(rounded.args[0])
         if number.is_Integer and divisor.is_Symbol:
-            yield from (Divisor(s, divisor) for s, n in held.items() if number % n == 0 and n % sizes[divisor] == 0)
+            size = sizes[divisor]
+            fitting = [s for s, n in held.items() if number % n == n % size == sizes[s] % size == 0 and size > 1]
+            yield from (Divisor(s, divisor) for s in sorted(fitting, key=held.__getitem__, reverse=True))

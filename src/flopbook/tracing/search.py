@@ -42,6 +42,8 @@ class Search:
         The letters that are quotients, in the reader's own letters.
     guessed : frozenset of Symbol
         The quotients that no question of the model led to.
+    guessed_at : frozenset of Symbol
+        These, and the letters that they were to help.
     sampled : dict of Symbol to Place
         The letters that the model takes for plain numbers, and where.
     nodes : dict of Symbol to list of int
@@ -56,6 +58,7 @@ class Search:
         self.examples = {axis(name): size for name, size in sizes.items()}
         self.quotients: dict[sympy.Symbol, sympy.Expr] = {}
         self.guessed: frozenset[sympy.Symbol] = frozenset()
+        self.guessed_at: frozenset[sympy.Symbol] = frozenset()
         self.sampled: dict[sympy.Symbol, Place] = {}
         self._plain: dict[frozenset, Run] = {}  # runs without letters: they stay true whatever is sampled
         self._start()
@@ -118,6 +121,7 @@ class Search:
                 other = copy(self)
                 other.examples, other.quotients, other.sampled = {**self.examples}, {**self.quotients}, {}
                 other.guessed = self.guessed | {other._divide(Divisor(dividend, divisor))}
+                other.guessed_at = self.guessed_at | other.guessed | {symbol}
                 yield other
 
     def _divide(self, found: Divisor) -> sympy.Symbol:
