@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -259,6 +260,16 @@ def kept(reentrant, whole):
     return build
 
 
+def nested(outer, inner):
+    """A checkpoint within a checkpoint: what the outer one runs again without gradients counts, too."""
+
+    def run(self, x):
+        inside = partial(checkpoint, self.first, use_reentrant=inner)
+        return checkpoint(lambda x: self.second(inside(x)), x, use_reentrant=outer)
+
+    return lambda D: Apply(run, first=nn.Linear(D, D), second=nn.Linear(D, D))
+
+
 def needed(B, D):
     return torch.randn(B, D, requires_grad=True)
 
@@ -332,6 +343,13 @@ FAMILIES = {
         )
         for reentrant in (False, True)
         for whole in (False, True)
+    },
+    **{
+        f"nested checkpoints, reentrant={outer} and {inner}": (
+            nested(outer, inner), needed, dict(B=3, D=4), dict(B=1, D=1), dict(B=2, D=7)
+        )
+        for outer in (False, True)
+        for inner in (False, True)
     },
 }  # fmt: skip
 

@@ -116,7 +116,7 @@ class _Counting(TorchDispatchMode):
         node = _current_node()
         if node is None:
             return "forward", self._frames.top
-        if torch.is_grad_enabled() and _recomputes(node):
+        if _recomputes(node):
             return "recomputed", self._frames.top
         return "backward", self._frames.made(node)
 
