@@ -16,7 +16,7 @@ from torch.optim.optimizer import (
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _get_current_dispatch_mode_stack
 
 from flopbook.compiling import eager_when_compiled
-from flopbook.modules import ModuleTracker
+from flopbook.modules import ModuleTracker, recomputes
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.pointwise import elements
 from flopbook.operators.table import FOUND, MOVES
@@ -45,8 +45,11 @@ class _Mode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         # This runs for every operator of a step, so it calls little that is not needed.
-        operator = getattr(func, "_op", func)  # what func calls, without a frame of its own
-        rule = FOUND.get(operator) or find_rule(func)
+        try:
+            operator = func._op  # what func calls, without a frame of its own
+            rule = FOUND[operator]
+        except (AttributeError, KeyError):
+            operator, rule = func, find_rule(func)
         if rule is MOVES:
             return operator(*args, **kwargs) if kwargs else operator(*args)
         if rule is None:
@@ -235,15 +238,6 @@ class FlopCount(Views, Tally):
         if node is None:
             updates = self._optimizing and not torch.is_grad_enabled()  # a closure runs with gradients
             return "optimizer" if updates else "forward", self._modules.path
-        if _recomputes(node):
+        if recomputes(node):
             return "recomputed", self._modules.path
         return "backward", self._modules.made(node)
-
-
-def _recomputes(node: torch.autograd.graph.Node) -> bool:
-    """Whether a checkpoint runs a forward operator again: in its node, or under its hooks on saved tensors."""
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)
-    if hooks is None or hooks[0].__module__ != "torch.utils.checkpoint":
-        return node.name() == "CheckpointFunctionBackward"
-    # a checkpoint runs forward under other hooks, also within a checkpoint; there a gradient is taken without gradients
-    return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")

@@ -2,7 +2,8 @@
 
 Forward, hooks that hold for all modules say which one is running. Backward,
 no module runs: there the node of the autograd graph tells by its sequence
-number when it was made, and so by which module.
+number when it was made, and so by which module. A checkpoint runs modules
+again in the middle of the backward pass.
 """
 
 from bisect import bisect_right
@@ -13,6 +14,7 @@ from torch import nn
 from torch.nn.modules import module as nn_module
 
 _sequence_number = torch._C._autograd._get_sequence_nr
+_saved_tensors_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 #: Sequence number of nodes that no operator made, such as those that accumulate gradients.
 _NO_NUMBER = 2**63
@@ -98,6 +100,15 @@ class ModuleTracker:
             self._paths.setdefault(module, path)
             self.modules.setdefault(path, module)
         return name
+
+
+def recomputes(node: torch.autograd.graph.Node) -> bool:
+    """Whether a checkpoint runs a forward operator again: in its node, or under its hooks on saved tensors."""
+    hooks = _saved_tensors_hooks(False)
+    if hooks is None or hooks[0].__module__ != "torch.utils.checkpoint":
+        return type(node).__name__ == "CheckpointFunctionBackward"
+    # a checkpoint runs forward under other hooks, also within a checkpoint; there a gradient is taken without gradients
+    return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")
 
 
 def _parameters(*modules: nn.Module) -> int:

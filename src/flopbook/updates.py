@@ -25,8 +25,8 @@ def kind_of_step(optimizer: Optimizer) -> Hashable | None:
         kind += [value for name, value in group.items() if name not in ("params", "lr")]
         for parameter in group["params"]:
             gradient = parameter.grad
-            kept = tuple(map(type, optimizer.state[parameter].values())) if parameter in optimizer.state else ()
-            kind += [parameter.numel(), parameter.dtype, gradient is not None and gradient.layout, kept]
+            kept = optimizer.state.get(parameter, {}).values()
+            kind += [parameter.numel(), parameter.dtype, gradient is not None and gradient.layout, *map(type, kept)]
     return tuple(kind)
 
 

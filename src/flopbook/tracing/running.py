@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopbook.counting import _recomputes
+from flopbook.modules import recomputes
 from flopbook.operators.lookup import find_rule
 from flopbook.operators.table import FOUND, MOVES
 from flopbook.tracing.frames import Cell, Frame, Frames
@@ -116,7 +116,7 @@ class _Counting(TorchDispatchMode):
         node = _current_node()
         if node is None:
             return "forward", self._frames.top
-        if _recomputes(node):
+        if recomputes(node):
             return "recomputed", self._frames.top
         return "backward", self._frames.made(node)
 
