@@ -8,6 +8,7 @@ import sys
 # jsonschema, which nbformat brings along, would spend a second on a grammar of addresses, which no notebook holds.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
+from myst_nb.core.render import load_mime_renders  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 from flopsite import (  # noqa: E402
@@ -18,6 +19,7 @@ from flopsite import (  # noqa: E402
     course,
     downloads,
     exercises,
+    figures,
     folding,
     formulas,
     live,
@@ -55,5 +57,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         wheel,
     ):
         part.setup(app)
+    # An entry point, by which myst-nb finds renderers, would hold for every other book in the environment too.
+    load_mime_renders().extend([exercises.ExerciseRenderer, figures.FigureRenderer, formulas.FormulaRenderer])
     # Pages with torch compete for the cores anyway, and progress is told in order.
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -129,7 +129,7 @@ class FillIndex(SphinxPostTransform):
 
 
 def setup(app: Sphinx) -> None:
-    """Register the index; the renderer is found by its entry point."""
+    """Register the index."""
     app.add_node(Sought, html=(_skip, None))
     app.add_directive(INDEX, LateDirective)
     app.add_post_transform(FillIndex)
