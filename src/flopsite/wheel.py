@@ -19,9 +19,11 @@ def name() -> str:
 def write_wheel(src: Path, target: Path) -> None:
     """Pack the package as it lies in `src`; the same files make the same bytes."""
     information = f"flopbook-{metadata.version('flopbook')}.dist-info"
-    files = {path.relative_to(src).as_posix(): path.read_bytes() for path in sorted((src / "flopbook").rglob("*.py"))}
-    described = metadata.distribution("flopbook").read_text("METADATA") or ""
-    files |= {f"{information}/METADATA": described.encode(), f"{information}/WHEEL": _TAG.encode()}
+    paths = sorted([*(src / "flopbook").rglob("*.py"), src / "flopbook" / "py.typed"])
+    files = {path.relative_to(src).as_posix(): path.read_bytes() for path in paths}
+    for name in ("METADATA", "licenses/LICENSE"):
+        files[f"{information}/{name}"] = (metadata.distribution("flopbook").read_text(name) or "").encode()
+    files[f"{information}/WHEEL"] = _TAG.encode()
     record = [f"{path},sha256={_digest(content)},{len(content)}" for path, content in files.items()]
     files[f"{information}/RECORD"] = "\n".join([*record, f"{information}/RECORD,,", ""]).encode()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as wheel:

@@ -8,6 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from flopsite.wheel import name, write_wheel
 from tests.conftest import ROOT
 
 BUILD = "from setuptools.build_meta import build_wheel; build_wheel('..')"
@@ -34,3 +35,10 @@ def test_the_package_comes_alone(built):
     folders = {name.partition("/")[0] for name in built}
     assert {name for name in folders if not name.endswith(".dist-info")} == {"flopbook"}
     assert [name for name in built if name.endswith("/entry_points.txt")] == []
+
+
+def test_the_site_offers_the_same(built, tmp_path):
+    write_wheel(ROOT / "src", tmp_path / name())
+    assert contents(tmp_path / name()) == {file for file in built if not file.endswith("/top_level.txt")}
+    assert "flopbook/py.typed" in built
+    assert any(file.endswith(".dist-info/licenses/LICENSE") for file in built)
