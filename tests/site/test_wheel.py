@@ -8,14 +8,14 @@ from zipfile import ZipFile
 
 import pytest
 
-from flopsite.wheel import name, write_wheel
+from flopsite import wheel
 from tests.conftest import ROOT
 
 BUILD = "from setuptools.build_meta import build_wheel; build_wheel('..')"
 
 
-def contents(wheel: Path) -> set[str]:
-    with ZipFile(wheel) as archive:
+def contents(path: Path) -> set[str]:
+    with ZipFile(path) as archive:
         return set(archive.namelist())
 
 
@@ -27,8 +27,8 @@ def built(tmp_path_factory) -> set[str]:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
     subprocess.run([sys.executable, "-c", BUILD], cwd=checkout, check=True, capture_output=True)
-    (wheel,) = checkout.parent.glob("*.whl")
-    return contents(wheel)
+    (made,) = checkout.parent.glob("*.whl")
+    return contents(made)
 
 
 def test_the_package_comes_alone(built):
@@ -38,7 +38,7 @@ def test_the_package_comes_alone(built):
 
 
 def test_the_site_offers_the_same(built, tmp_path):
-    write_wheel(ROOT / "src", tmp_path / name())
-    assert contents(tmp_path / name()) == {file for file in built if not file.endswith("/top_level.txt")}
+    wheel.write_wheel(ROOT / "src", tmp_path / wheel.name())
+    assert contents(tmp_path / wheel.name()) == {file for file in built if not file.endswith("/top_level.txt")}
     assert "flopbook/py.typed" in built
     assert any(file.endswith(".dist-info/licenses/LICENSE") for file in built)
