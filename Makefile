@@ -11,6 +11,9 @@ export KINETO_LOG_LEVEL := 99
 BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
 
+# An environment whose Python is gone, as after an update of the system, is made anew.
+$(shell [ -e $(BIN)/python ] || rm -f .venv/installed-*)
+
 .DEFAULT_GOAL := help
 .PHONY: help html pdf serve test lab notebooks benchmark profile lint types bench peers executed clean
 

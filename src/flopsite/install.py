@@ -44,7 +44,7 @@ def main(torch_index: str, stamp: str) -> None:
 def make_venv(torch_index: str) -> None:
     """Make `.venv`, or make it anew where it is broken or holds another build of torch."""
     chosen = CHOSEN_INDEX.read_text() if CHOSEN_INDEX.exists() else None
-    if chosen == torch_index and subprocess.call([PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0:
+    if chosen == torch_index and works(PYTHON):
         return
     print(f"Creating {VENV} with Python {sys.version.split()[0]}", flush=True)
     try:
@@ -55,6 +55,14 @@ def make_venv(torch_index: str) -> None:
             "On Debian or Ubuntu: apt-get install python3-venv. Elsewhere: another Python, `make PYTHON=...`."
         )
     CHOSEN_INDEX.write_text(torch_index)
+
+
+def works(python: str) -> bool:
+    """Whether the environment's Python runs; it leads nowhere once the one it was made with is gone."""
+    try:
+        return subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        return False
 
 
 def index_option(torch_index: str) -> list[str]:

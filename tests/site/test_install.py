@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,22 @@ def test_a_python_that_is_too_old_is_named(bare):
     assert "needs Python 3.11 or newer, and none of these is: no-such-python." in result.stdout
     assert "make PYTHON=" in result.stdout
     assert not (bare / ".venv").exists()
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(bare, monkeypatch):
+    monkeypatch.chdir(bare)
+    python = bare / install.PYTHON
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    install.CHOSEN_INDEX.write_text("default")
+    stamp = Path(re.search(r"\.venv/installed-\d+", make(bare, "-n", "html").stdout)[0])
+    stamp.touch()
+    assert "install.py" not in make(bare, "-n", "html").stdout
+    python.unlink()
+    python.symlink_to(bare / "gone")
+    assert "install.py" in make(bare, "-n", "html").stdout
+    install.make_venv("default")
+    assert install.works(install.PYTHON)
 
 
 def test_without_a_network_one_sentence_says_so(bare):
