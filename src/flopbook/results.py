@@ -68,19 +68,22 @@ class Results:
         -------
         list of dict
             All records, oldest first; the new one is the last, even where it
-            could not be kept. Lines that are no record are left out.
+            could not be kept, and the only one where the history cannot be
+            read. Lines that are no record are left out.
         """
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        lines = [*self._lines(), json.dumps({"time": time, **record})]
+        new = json.dumps({"time": time, **record})
+        try:
+            lines = [*self._lines(), new]
+        except OSError:  # what cannot be read is not written over
+            return [json.loads(new)]
         self.keep(_HISTORY, "\n".join(lines) + "\n")
         return [json.loads(line) for line in lines]
 
     def _lines(self) -> list[str]:
-        try:
-            lines = (self.folder / _HISTORY).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            return []
-        return [line for line in lines if _is_record(line)]
+        history = self.folder / _HISTORY
+        text = history.read_text(encoding="utf-8", errors="replace") if history.exists() else ""
+        return [line for line in text.splitlines() if _is_record(line)]
 
 
 def _is_record(line: str) -> bool:

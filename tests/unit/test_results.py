@@ -35,3 +35,19 @@ def test_a_history_that_cannot_be_kept_still_has_the_new_record(unwritable):
 def test_what_is_no_record_is_passed_over(tmp_path):
     (tmp_path / "history.jsonl").write_text('{"n": 1}\nhalf a li\n3\n')
     assert [line["n"] for line in Results(tmp_path).append({"n": 2})] == [1, 2]
+
+
+def test_one_broken_character_costs_no_record(tmp_path):
+    (tmp_path / "history.jsonl").write_bytes(b'{"n": 1}\n{"n": 2, "machine": "\xff"}\n')
+    assert [line["n"] for line in Results(tmp_path).append({"n": 3})] == [1, 2, 3]
+
+
+def test_a_history_that_cannot_be_read_is_left_as_it_is(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    (tmp_path / "history.jsonl").write_text('{"n": 1}\n')
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.read_text", refuse)
+        assert [line["n"] for line in Results(tmp_path).append({"n": 2})] == [2]
+    assert (tmp_path / "history.jsonl").read_text() == '{"n": 1}\n'
