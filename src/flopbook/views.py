@@ -2,12 +2,13 @@
 
 import json
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
 from flopbook.files import write_whole
+from flopbook.tally import times
 from flopbook.tree import Breakdown, Cost, Node
 
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
@@ -21,7 +22,7 @@ class Column(NamedTuple):
     text: Callable[[Node], str]
 
 
-class Views:
+class Views(ABC):
     """The views of a count that has a `breakdown`."""
 
     @property
@@ -126,7 +127,7 @@ def module_rows(step: Node, tree: Sequence[Column], depth: int | None = None) ->
 
 def notes(counted: Breakdown) -> list[str]:
     """What a reader has to know of these numbers; nothing where they speak for themselves."""
-    listed = ", ".join(f"{name} ({calls} calls)" for name, calls in counted.uncounted.items())
+    listed = ", ".join(f"{name} ({times(calls)})" for name, calls in counted.uncounted.items())
     said = [f"Not counted, for want of a rule: {listed}."] if listed else []
     if counted.step.cost.fused:
         said.append("fused: pointwise arithmetic that a contraction's operator does besides, such as adding a bias.")

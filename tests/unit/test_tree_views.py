@@ -11,7 +11,7 @@ from flopbook.counting import FlopCount
 from flopbook.files import write_whole
 from flopbook.tally import Tally
 from flopbook.tree import break_down
-from flopbook.views import as_dict, html_of, notes, text_table
+from flopbook.views import Views, as_dict, html_of, notes, text_table
 
 
 @pytest.fixture
@@ -94,12 +94,17 @@ def test_html_escapes_names():
     assert "<Net>" not in html and "<op>" not in html
 
 
+def test_there_is_no_view_of_nothing():
+    with pytest.raises(TypeError, match="breakdown"):
+        Views()
+
+
 def test_what_has_no_rule_is_named():
     tally = Tally()
     tally.witness = "counted"
-    tally._uncounted["mylib::fused"] += 3
+    tally._uncounted.update({"mylib::fused": 3, "mylib::once": 1})
     counted = break_down(tally, {}, {"": 0})
-    assert notes(counted) == ["Not counted, for want of a rule: mylib::fused (3 calls)."]
+    assert notes(counted) == ["Not counted, for want of a rule: mylib::fused (3 calls), mylib::once (1 call)."]
     assert "mylib::fused (3 calls)" in html_of(counted)
 
 
