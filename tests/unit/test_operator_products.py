@@ -44,6 +44,10 @@ PRODUCTS = {
         lambda: torch._scaled_mm(float8(16, 32), float8(48, 32).T, ones(()), ones(())),
         2 * 16 * 32 * 48,
     ),
+    "_weight_int8pack_mm": (
+        lambda: torch._weight_int8pack_mm(bfloat16(3, 32), ones(16, 32).to(torch.int8), bfloat16(16)),
+        2 * 3 * 32 * 16,
+    ),
     "_grouped_mm of rows": (
         lambda: functional.grouped_mm(bfloat16(6, 16), bfloat16(3, 16, 8), offs=ENDS),
         2 * 6 * 16 * 8,

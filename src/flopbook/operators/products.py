@@ -15,7 +15,10 @@ def _stored(matrix) -> int:
     return (matrix._values() if matrix.is_sparse else matrix.values()).numel()
 
 
-@flop_rule(aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten._int_mm, aten._scaled_mm, aten.mkldnn_linear)
+@flop_rule(
+    aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten._int_mm, aten._scaled_mm, aten._scaled_mm_v2,
+    aten.mkldnn_linear, aten._weight_int8pack_mm, aten._weight_int4pack_mm, aten._weight_int4pack_mm_for_cpu,
+)  # fmt: skip
 def product(out, left, right, *_, **__):
     """Each element of the result is a sum over the axis that the operands share.
 
@@ -44,7 +47,7 @@ def summed_products(out, added, left, right, **__):
     return 2 * G * B * D * K
 
 
-@flop_rule(aten._grouped_mm)
+@flop_rule(aten._grouped_mm, aten._scaled_grouped_mm, aten._scaled_grouped_mm_v2)
 def grouped_product(out, left, right, *_, **__):
     """Every row (or column) of a two-dimensional operand meets one group only."""
     if left.dim() == right.dim() == 2:  # the groups divide the axis that is summed over
