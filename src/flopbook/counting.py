@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 
 from flopbook.compiling import eager_when_compiled
 from flopbook.modules import ModuleTracker, recomputes
-from flopbook.operators.lookup import find_rule
+from flopbook.operators.lookup import find_rule, made_of_others
 from flopbook.operators.pointwise import elements
 from flopbook.operators.table import FOUND, MOVES
 from flopbook.tally import PHASES, ModuleTotal, Tally, times
@@ -49,11 +49,14 @@ class _Mode(TorchDispatchMode):
             operator = func._op  # what func calls, without a frame of its own
             rule = FOUND[operator]
         except (AttributeError, KeyError):
-            operator, rule = func, find_rule(func)
+            operator, found = func, find_rule(func)
+            if found is None:
+                return self._without_rule(func, types, args, kwargs or {})
+            rule = found
         if rule is MOVES:
             return operator(*args, **kwargs) if kwargs else operator(*args)
-        if rule is None:
-            return self._without_rule(func, args, kwargs or {})
+        if types and made_of_others(types):
+            return NotImplemented  # then it runs the operator on the tensors that it is made of
         name, contraction, pointwise, masked = rule
         kwargs = kwargs or {}
         out = operator(*args, **kwargs)
@@ -68,11 +71,11 @@ class _Mode(TorchDispatchMode):
             self._masked[phase] += masked(out, *args, **kwargs)
         return out
 
-    def _without_rule(self, func, args, kwargs):
+    def _without_rule(self, func, types, args, kwargs):
         """Count an operator that is made of others by its parts; note any other as uncounted."""
-        nested = {tensor.layout for tensor in args if isinstance(tensor, torch.Tensor) and tensor.is_nested}
-        if torch.jagged in nested:
-            return NotImplemented  # then it runs the operator on the tensor that it is made of
+        if made_of_others(types):
+            return NotImplemented
+        nested = any(isinstance(tensor, torch.Tensor) and tensor.is_nested for tensor in args)
         schema = getattr(func, "_schema", None)
         if schema and not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
             with self:
@@ -146,6 +149,7 @@ class FlopCount(Views, Tally):
         self._fresh, self._active = True, ExitStack()
         self._optimizing = 0  # optimizers that run now: one may step another
         self._kind: Hashable | None = None  # of the step that runs now
+        self._stepping_in: torch.autograd.graph.Node | None = None  # of the backward pass, where it steps in there
         self._resting = False  # while a step runs that is known already
         self._modules = ModuleTracker(self._is_here)
         self._mode = _Mode(self)
@@ -207,6 +211,7 @@ class FlopCount(Views, Tally):
     def _start_optimizer(self, optimizer, arguments, options):
         if not self._is_here():  # other threads have optimizers of their own
             return
+        self._stepping_in = self._stepping_in or _current_node()
         self._optimizing += 1
         if self._optimizing > 1 or len(arguments) > 1 or options:  # inside another one, or with a closure
             return
@@ -231,13 +236,14 @@ class FlopCount(Views, Tally):
             calls = {call: calls - self._before.get(call, 0) for call, calls in self._tally.items()}
             remember(optimizer, self._kind, {call: number for call, number in calls.items() if number})
         if not self._optimizing:
-            self._kind = None
+            self._kind = self._stepping_in = None
 
     def _place(self, node: torch.autograd.graph.Node | None) -> tuple[str, str]:
         """Phase and module of the operator that runs now, in a node of the backward pass or outside of all."""
+        if self._optimizing and node is self._stepping_in and not torch.is_grad_enabled():  # a closure runs with them
+            return "optimizer", self._modules.path
         if node is None:
-            updates = self._optimizing and not torch.is_grad_enabled()  # a closure runs with gradients
-            return "optimizer" if updates else "forward", self._modules.path
+            return "forward", self._modules.path
         if recomputes(node):
             return "recomputed", self._modules.path
         return "backward", self._modules.made(node)

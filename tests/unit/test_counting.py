@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch import distributed, nn
+from torch.distributed.tensor import Shard, distribute_module, distribute_tensor
 from torch.utils.checkpoint import checkpoint
 
 from flopbook import updates
@@ -198,6 +199,14 @@ def test_an_optimizer_that_uses_another(count):
     assert count(optimizer.step).optimizer == 2 * 3 * 4 * 4
 
 
+def test_an_optimizer_that_steps_in_the_backward_pass(count, x):
+    layer = nn.Linear(D, H, bias=False)
+    optimizer = Turning([layer.weight])
+    layer.weight.register_post_accumulate_grad_hook(lambda parameter: optimizer.step())
+    counted = count(lambda: layer(x).sum().backward())
+    assert (counted.forward, counted.backward, counted.optimizer) == (FIRST, FIRST, 2 * H * D * D)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_counts_the_same(count, model, x, dtype):
     plain = count(lambda: train(model, x))
@@ -277,6 +286,44 @@ def test_the_older_nested_tensors_have_no_rule():
     with pytest.warns(UserWarning, match="no rule for aten::matmul"), FlopCount() as counted:
         torch.matmul(x, torch.nested.nested_tensor([torch.ones(D, K)] * 2))
     assert counted.total == 0
+
+
+class LowRank(torch.Tensor):
+    """A matrix that is held as two."""
+
+    @staticmethod
+    def __new__(cls, left, right):
+        return torch.Tensor._make_wrapper_subclass(cls, (left.shape[0], right.shape[1]), dtype=left.dtype)
+
+    def __init__(self, left, right):
+        self.left, self.right = left, right
+
+    def __tensor_flatten__(self):
+        return ["left", "right"], None
+
+    @classmethod
+    def __tensor_unflatten__(cls, inner, context, outer_size, outer_stride):
+        return cls(inner["left"], inner["right"])
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        assert func is torch.ops.aten.mm.default
+        return args[0] @ args[1].left @ args[1].right
+
+
+def test_a_tensor_that_holds_others_counts_what_runs_on_them(count, x):
+    assert count(lambda: x @ LowRank(torch.ones(D, 2), torch.ones(2, H))).total == 2 * B * 2 * (D + H)
+
+
+def test_a_tensor_that_processes_share_counts_as_a_whole(count, model, x):
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        mesh = distributed.device_mesh.init_device_mesh("cpu", (1,))
+        shared = distribute_tensor(x, mesh, [Shard(0)])
+        counted = count(lambda: train(distribute_module(model, mesh), shared))
+    finally:
+        distributed.destroy_process_group()
+    assert (counted.forward, counted.backward) == (FIRST + SECOND, FIRST + 2 * SECOND)
 
 
 def test_what_processes_send_each_other_takes_no_flops(count, model, x):

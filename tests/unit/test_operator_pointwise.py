@@ -19,6 +19,8 @@ OPERATIONS = {
     "add in place": (lambda: X.clone().add_(X), N),
     "add into": (lambda: torch.add(X, X, out=torch.empty(4, 6)), N),
     "add that broadcasts": (lambda: X + ones(5, 1, 1), 5 * N),
+    "absolute value in place": (lambda: X.clone().abs_(), N),
+    "compare in place": (lambda: X.clone().gt_(0), N),
     "multiply": (lambda: X * X, N),
     "divide": (lambda: X / 2, N),
     "negate": (lambda: -X, N),
@@ -97,6 +99,7 @@ MOVEMENT = {
     "sort": X.sort,
     "choose": lambda: torch.where(X > 0, X, X),
     "zeros": lambda: torch.zeros(4, 6),
+    "triangle in place": lambda: X.clone().tril_(),
     "random numbers": lambda: torch.randn(4, 6),
 }
 
