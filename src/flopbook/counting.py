@@ -138,9 +138,9 @@ class FlopCount(Views, Tally):
 
     witness = "counted"
 
-    def __init__(self, *nothing: object):
-        if nothing:
-            raise TypeError(f"FlopCount({type(nothing[0]).__name__}) takes nothing: write with FlopCount() as count:")
+    def __init__(self, *nothing: object, **unknown: object):
+        if given := [*(type(thing).__name__ for thing in nothing), *unknown]:
+            raise TypeError(f"FlopCount({', '.join(given)}) takes nothing: write with FlopCount() as count:")
         self._counting = False
         self._reset()
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from time import perf_counter
+from typing import Never
 
 import torch
 
 from flopbook.counting import FlopCount
+from flopbook.operators.products import SPARSE
 from flopbook.timing import now
 from flopbook.units import si
 
@@ -35,8 +38,10 @@ class FlopMeter:
 
     Raises
     ------
+    TypeError
+        If something else is given by name.
     ValueError
-        If the peak is not positive.
+        If the peak is not a positive number.
 
     Examples
     --------
@@ -50,8 +55,10 @@ class FlopMeter:
     (3, 393216)
     """
 
-    def __init__(self, peak_flop_per_s: float | None = None):
-        if peak_flop_per_s is not None and not (isinstance(peak_flop_per_s, (int, float)) and peak_flop_per_s > 0):
+    def __init__(self, peak_flop_per_s: float | None = None, **unknown: Never):
+        if unknown:
+            raise TypeError(f"a meter takes no {', '.join(unknown)}: write FlopMeter(peak_flop_per_s=...)")
+        if peak_flop_per_s is not None and not _is_peak(peak_flop_per_s):
             raise ValueError(f"peak_flop_per_s={peak_flop_per_s!r} is no peak: write a positive number of FLOP/s")
         self.peak_flop_per_s = peak_flop_per_s
         self.steps = 0
@@ -68,15 +75,17 @@ class FlopMeter:
         Parameters
         ----------
         *inputs : Tensor, hashable, or list or dict of them
-            What the FLOPs of the step depend on: its tensors, and anything
-            else, such as whether a layer is frozen by now.
+            What the FLOPs of the step depend on: its tensors, told apart by
+            shape, type, device and whether they need a gradient, and anything
+            else, such as whether a layer is frozen by now. Whether gradients
+            are on is seen without being told.
 
         Raises
         ------
         TypeError
             If an input is none of these.
         """
-        key = tuple(_shape(value) for value in inputs)
+        key = torch.is_grad_enabled(), *(_shape(value) for value in inputs)
         if key not in self._counts:
             with FlopCount() as count:
                 yield
@@ -109,13 +118,19 @@ class FlopMeter:
     def __repr__(self):
         rate = f" at {si(self.flop_per_s, 'FLOP/s')}" if self.flop_per_s else ""
         utilization = f", MFU {self.mfu:.1%}" if self.mfu else ""
-        return f"<{self.steps} steps, {si(self.flops, 'FLOPs')}{rate}{utilization}>"
+        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
+        return f"<{steps}, {si(self.flops, 'FLOPs')}{rate}{utilization}>"
+
+
+def _is_peak(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < inf
 
 
 def _shape(value: object) -> Hashable:
     """What two inputs share that are metered alike."""
     if isinstance(value, torch.Tensor):
-        return value.shape, value.dtype, value.device
+        stored = value._nnz() if value.layout in SPARSE else None
+        return value.shape, value.dtype, value.device, value.requires_grad, value.layout, stored
     if isinstance(value, Mapping):
         return tuple((name, _shape(item)) for name, item in value.items())
     if isinstance(value, (list, tuple)):

@@ -170,6 +170,12 @@ def test_a_count_takes_no_model(model):
     assert str(error.value) == "FlopCount(Sequential) takes nothing: write with FlopCount() as count:"
 
 
+def test_a_count_takes_no_options():
+    with pytest.raises(TypeError) as error:
+        FlopCount(depth=2)
+    assert str(error.value) == "FlopCount(depth) takes nothing: write with FlopCount() as count:"
+
+
 def test_the_refusal_does_not_end_the_count():
     with FlopCount() as counted:
         with pytest.raises(RuntimeError):

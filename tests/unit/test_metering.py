@@ -44,6 +44,35 @@ def test_anything_that_the_flops_depend_on_is_a_key(train):
     assert meter.flops == 3 * STEP + 2 * (STEP // 2)
 
 
+def test_data_that_needs_a_gradient_is_counted_anew(train):
+    meter = FlopMeter()
+    for needed in (False, True, True):
+        x = torch.ones(B, D, requires_grad=needed)
+        with meter(x):
+            train(x)
+    assert meter.flops == 3 * STEP + 2 * (STEP // 2)
+
+
+def test_an_evaluation_of_the_same_shape_is_counted_anew(train):
+    meter, layer, x = FlopMeter(), nn.Linear(D, K), torch.ones(B, D)
+    with meter(x):
+        train(x)
+    with torch.no_grad():
+        for _ in range(2):
+            with meter(x):
+                layer(x)
+    assert meter.flops == STEP + 2 * (STEP // 2)
+
+
+def test_a_sparse_matrix_that_stores_more_is_counted_anew():
+    meter = FlopMeter()
+    for stored in (2, 5):
+        matrix = (torch.arange(9.0).reshape(3, 3) < stored).float().to_sparse()
+        with meter(matrix):
+            torch.sparse.mm(matrix, torch.ones(3, K))
+    assert meter.flops == 2 * (2 + 5) * K
+
+
 def test_rates_are_there_once_a_step_was_only_timed(train):
     meter, x = FlopMeter(peak_flop_per_s=1e12), torch.ones(B, D)
     with meter(x):
@@ -75,11 +104,11 @@ def test_it_prints_steps_and_flops(train):
     meter, x = FlopMeter(), torch.ones(B, D)
     with meter(x):
         train(x)
-    assert repr(meter) == f"<1 steps, {STEP} FLOPs>"
+    assert repr(meter) == f"<1 step, {STEP} FLOPs>"
 
 
-@pytest.mark.parametrize("peak", [0, -1.0, float("nan")])
-def test_a_peak_is_positive(peak):
+@pytest.mark.parametrize("peak", [0, -1.0, float("nan"), float("inf"), True, "1e12"])
+def test_a_peak_is_a_positive_number(peak):
     with pytest.raises(ValueError) as error:
         FlopMeter(peak)
     assert str(error.value) == f"peak_flop_per_s={peak!r} is no peak: write a positive number of FLOP/s"
@@ -110,3 +139,9 @@ def test_a_meter_without_inputs():
     with pytest.raises(TypeError) as error, FlopMeter():
         pass
     assert str(error.value) == "a meter tells steps apart by their inputs: write with meter(x): ..."
+
+
+def test_what_a_meter_does_not_take():
+    with pytest.raises(TypeError) as error:
+        FlopMeter(peak=1e12)
+    assert str(error.value) == "a meter takes no peak: write FlopMeter(peak_flop_per_s=...)"

@@ -7,7 +7,8 @@ import torch
 
 from flopbook.operators.table import aten, flop_rule
 
-_SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
+#: Layouts that store some elements only.
+SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
 
 
 def _stored(matrix) -> int:
@@ -24,9 +25,9 @@ def product(out, left, right, *_, **__):
 
     Of a sparse operand only the elements that are stored are multiplied.
     """
-    if left.layout in _SPARSE:
+    if left.layout in SPARSE:
         return 2 * _stored(left) * right.numel() // right.shape[0]
-    if right.layout in _SPARSE:
+    if right.layout in SPARSE:
         return 2 * _stored(right) * left.numel() // left.shape[-1]
     return 2 * out.numel() * left.shape[-1]
 
