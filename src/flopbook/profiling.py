@@ -46,6 +46,8 @@ def profile_flops(step: Callable[[], object]) -> Profile:
     ------
     TypeError
         If `step` cannot be called.
+    RuntimeError
+        If torch.profiler runs already.
 
     Examples
     --------
@@ -56,6 +58,8 @@ def profile_flops(step: Callable[[], object]) -> Profile:
     """
     if not callable(step):
         raise TypeError(f"{step!r} cannot be called: write profile_flops(lambda: ...)")
+    if torch.autograd._profiler_enabled():  # inside of another one a profiler sees nothing
+        raise RuntimeError("torch.profiler runs already: call profile_flops outside of its with block")
     with torch_profiler(record_shapes=True, with_flops=True) as profiler:
         step()
     profiled = Profile()

@@ -54,3 +54,9 @@ def test_an_error_in_the_step_leaves_the_profiler_ready():
     with pytest.raises(ZeroDivisionError):
         profile_flops(lambda: 1 / 0)
     assert profile_flops(lambda: torch.ones(2, 3) @ torch.ones(3, 4)).total == 48
+
+
+def test_a_profiler_that_runs_already():
+    with pytest.raises(RuntimeError) as error:
+        profile_flops(lambda: profile_flops(lambda: None))
+    assert str(error.value) == "torch.profiler runs already: call profile_flops outside of its with block"

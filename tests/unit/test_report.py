@@ -91,6 +91,28 @@ def test_memory(report):
     assert report.memory.activations == 4 * 7 * (6 + 5 + 2)  # the data, tanh's result, and what is squared
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize(
+    ("layout", "bytes_"),
+    [(torch.sparse_coo, 7 * (4 + 2 * 8)), (torch.sparse_csr, 7 * (4 + 8) + 8 * 8 + 7 * 2 * 4)],
+    ids=["coordinates", "rows, which keep the other operand too"],
+)
+def test_a_sparse_matrix_weighs_what_it_stores(model, layout, bytes_):
+    matrix = torch.eye(7).to_sparse(layout=layout)
+    report = Report.measure(lambda: torch.sparse.mm(matrix, model(torch.ones(7, 6))).sum().backward(), model=model)
+    assert report.memory.activations == 4 * 7 * (6 + 5) + bytes_  # with the data and tanh's result
+
+
+def test_a_sparse_gradient_weighs_what_it_stores():
+    model = nn.Embedding(5, 3, sparse=True)
+
+    def step():
+        model.zero_grad()
+        model(torch.tensor([1, 3])).sum().backward()
+
+    assert Report.measure(step, model=model).memory.gradients == 2 * (3 * 4 + 8)
+
+
 def test_projection(report):
     assert report.project(3) == Projection(3, 3 * 1260, 3 * report.timing.seconds)
     assert report.flop_per_s == 1260 / report.timing.seconds

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.optim.optimizer import Optimizer
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves
 
 from flopbook.compiling import eager_when_compiled
@@ -51,23 +52,39 @@ class _Scale:
 
     def __init__(self, model: nn.Module):
         # held, so that nothing new takes the address of one that the step replaces
-        self._known = {_storage(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        held = (*model.parameters(), *model.buffers())
+        self._known = {_storage(part): part for tensor in held for part in _parts(tensor)}
         self._kept: Counter[int] = Counter()
         self._now = self.most = 0
 
     def pack(self, tensor: Tensor) -> _Kept:
         kept = _Kept(tensor)
-        storage, size = _storage(tensor), tensor.untyped_storage().nbytes()
-        if storage not in self._known:
-            self._now += size * (not self._kept[storage])
-            self.most = max(self.most, self._now)
-            self._kept[storage] += 1
-            finalize(kept, self._release, storage, size).atexit = False
+        for part in _parts(tensor):
+            storage, size = _storage(part), part.untyped_storage().nbytes()
+            if storage not in self._known:
+                self._now += size * (not self._kept[storage])
+                self.most = max(self.most, self._now)
+                self._kept[storage] += 1
+                finalize(kept, self._release, storage, size).atexit = False
         return kept
 
     def _release(self, storage: int, size: int) -> None:
         self._kept[storage] -= 1
         self._now -= size * (not self._kept[storage])
+
+
+def _parts(tensor: Tensor) -> list[Tensor]:
+    """The tensors that store one: itself, or what a sparse one or one that holds others is made of."""
+    if is_traceable_wrapper_subclass(tensor):
+        held = [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
+        return [part for inner in held for part in _parts(inner)]
+    if tensor.layout == torch.sparse_coo:
+        return [tensor._indices(), tensor._values()]
+    if tensor.layout in {torch.sparse_csr, torch.sparse_bsr}:
+        return [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
+    if tensor.layout in {torch.sparse_csc, torch.sparse_bsc}:
+        return [tensor.ccol_indices(), tensor.row_indices(), tensor.values()]
+    return [tensor]
 
 
 def _storage(tensor: Tensor) -> int:
@@ -98,4 +115,4 @@ def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Opt
 def _bytes(values: Iterable[Any]) -> int:
     """Bytes of all tensors among the values, each counted once."""
     tensors = {id(value): value for value in values if isinstance(value, Tensor)}
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    return sum(part.numel() * part.element_size() for tensor in tensors.values() for part in _parts(tensor))
