@@ -4,6 +4,7 @@ Plain ratios: each takes numbers and SymPy expressions alike.
 """
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import TypeVar
 
 import sympy
@@ -32,7 +33,7 @@ def mfu(model_flops: Quantity, seconds: Quantity, peak_flop_per_s: Quantity) -> 
     Raises
     ------
     ValueError
-        If seconds or peak are not positive.
+        If seconds or peak are not positive numbers.
 
     Notes
     -----
@@ -44,10 +45,14 @@ def mfu(model_flops: Quantity, seconds: Quantity, peak_flop_per_s: Quantity) -> 
     >>> mfu(8_796_093_022_208, seconds=0.05, peak_flop_per_s=312e12)
     0.56...
     """
-    for name, value in (("seconds", seconds), ("peak_flop_per_s", peak_flop_per_s)):
-        if not isinstance(value, sympy.Expr) and not value > 0:
-            raise ValueError(f"{name}={value!r} is no {name}: write a positive number")
+    _check_positive(seconds=seconds, peak_flop_per_s=peak_flop_per_s)
     return model_flops / seconds / peak_flop_per_s
+
+
+def _check_positive(**given: object) -> None:
+    for name, value in given.items():
+        if not isinstance(value, sympy.Expr) and not (isinstance(value, Real) and float(value) > 0):
+            raise ValueError(f"{name}={value!r} is no {name}: write a positive number")
 
 
 def arithmetic_intensity(products: Product | Iterable[Product], bytes_per_number: int) -> sympy.Expr:
@@ -65,8 +70,10 @@ def arithmetic_intensity(products: Product | Iterable[Product], bytes_per_number
 
     Raises
     ------
+    TypeError
+        If something other than products is given.
     ValueError
-        If the bytes are not positive.
+        If there are none, or the bytes are not positive.
 
     Examples
     --------
@@ -77,9 +84,14 @@ def arithmetic_intensity(products: Product | Iterable[Product], bytes_per_number
     >>> evaluate(arithmetic_intensity(y, 2), dict(B=1, D=4096, K=4096))
     Fraction(2048, 2049)
     """
-    if not bytes_per_number > 0:
+    if not isinstance(bytes_per_number, Real) or not bytes_per_number > 0:
         raise ValueError(f"bytes_per_number={bytes_per_number!r} is no size: write 4 for float32, or 2 for bfloat16")
-    products = [products] if isinstance(products, Product) else list(products)
+    given = products
+    products = list(given) if isinstance(given, Iterable) else [given]
+    if not all(isinstance(product, Product) for product in products):
+        raise TypeError(f"no products: {given!r}. Write matmul('x[B,D] @ w[D,K] -> y[B,K]'), or step.forward")
+    if not products:
+        raise ValueError("no products are given: write arithmetic_intensity(step.forward, 4)")
     numbers = sympy.Add(
         *(elements(tensor) for product in products for tensor in (product.left, product.right, product.output))
     )
@@ -91,6 +103,11 @@ def attainable_flop_per_s(intensity: Quantity, peak_flop_per_s: Quantity, bytes_
 
     Holds where computing and moving overlap. Otherwise their times add up.
 
+    Raises
+    ------
+    ValueError
+        If one of them is not a positive number.
+
     Notes
     -----
     Williams, Waterman and Patterson, *Roofline: An Insightful Visual Performance Model for Multicore Architectures*
@@ -101,5 +118,6 @@ def attainable_flop_per_s(intensity: Quantity, peak_flop_per_s: Quantity, bytes_
     >>> attainable_flop_per_s(1.0, peak_flop_per_s=312e12, bytes_per_s=2.039e12)
     2039000000000.0
     """
+    _check_positive(intensity=intensity, peak_flop_per_s=peak_flop_per_s, bytes_per_s=bytes_per_s)
     limits = (peak_flop_per_s, intensity * bytes_per_s)
     return sympy.Min(*limits) if any(isinstance(limit, sympy.Expr) for limit in limits) else min(limits)

@@ -21,7 +21,7 @@ def test_utilization_takes_formulas():
     assert mfu(2 * B * D * K, seconds, peak) == 2 * B * D * K / (seconds * peak)
 
 
-@pytest.mark.parametrize("wrong", [0, -1.0, float("nan")])
+@pytest.mark.parametrize("wrong", [0, -1.0, float("nan"), "1", None])
 def test_no_time_and_no_peak_are_refused(wrong):
     with pytest.raises(ValueError, match=r"seconds=.* is no seconds: write a positive number"):
         mfu(1, seconds=wrong, peak_flop_per_s=1)
@@ -45,9 +45,31 @@ def test_intensity_of_several_products_is_that_of_all_they_do():
     assert evaluate(arithmetic_intensity(two, 2), sizes) == Fraction(flops, 2 * numbers)
 
 
-def test_no_bytes_are_refused():
-    with pytest.raises(ValueError, match="bytes_per_number=0 is no size: write 4 for float32, or 2 for bfloat16"):
-        arithmetic_intensity(PRODUCT, 0)
+@pytest.mark.parametrize("wrong", [0, "4"])
+def test_no_bytes_are_refused(wrong):
+    with pytest.raises(ValueError, match="is no size: write 4 for float32, or 2 for bfloat16") as error:
+        arithmetic_intensity(PRODUCT, wrong)
+    assert str(error.value).startswith(f"bytes_per_number={wrong!r} ")
+
+
+@pytest.mark.parametrize("wrong", ["x[B,D]", training_step(PRODUCT), [PRODUCT, "y"]])
+def test_what_is_no_product_is_quoted(wrong):
+    with pytest.raises(TypeError) as error:
+        arithmetic_intensity(wrong, 4)
+    assert str(error.value).startswith(f"no products: {wrong!r}. Write matmul(")
+
+
+def test_no_products_are_refused():
+    with pytest.raises(ValueError) as error:
+        arithmetic_intensity([], 4)
+    assert str(error.value) == "no products are given: write arithmetic_intensity(step.forward, 4)"
+
+
+@pytest.mark.parametrize("name", ["intensity", "peak_flop_per_s", "bytes_per_s"])
+def test_a_roof_of_nothing_is_refused(name):
+    with pytest.raises(ValueError) as error:
+        attainable_flop_per_s(**({"intensity": 1, "peak_flop_per_s": 100, "bytes_per_s": 10} | {name: -1}))
+    assert str(error.value) == f"{name}=-1 is no {name}: write a positive number"
 
 
 @pytest.mark.parametrize(("intensity", "reached"), [(1, 10), (4, 40), (10, 100), (1000, 100)])
