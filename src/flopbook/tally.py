@@ -89,7 +89,12 @@ class Tally:
 
     @property
     def calls(self) -> dict[Call, int]:
-        return {Call(*key): calls for key, calls in self._tally.items()}
+        found = {Call(*key): calls for key, calls in self._tally.items()}
+        for call in found:
+            for flops in (call.flops, call.pointwise):
+                if not isinstance(flops, int):  # seen here, so that counting need not look
+                    raise TypeError(f"the rule of {call.operator} returned {flops!r}: return its FLOPs, an int")
+        return found
 
     def _flops(self, phase: str) -> int:
         return sum(call.flops * calls for call, calls in self.calls.items() if call.phase == phase)

@@ -118,3 +118,19 @@ def test_a_rule_for_no_operator():
     with pytest.raises(TypeError) as error:
         flop_rule()
     assert str(error.value) == "no operator is named: give one such as torch.ops.aten.mm"
+
+
+def test_a_rule_that_is_no_function():
+    with pytest.raises(TypeError) as error:
+        flop_rule(torch.ops.flopbook_test.product)(120)
+    assert str(error.value) == "120 is no rule: give a function of the result and the operator's arguments"
+
+
+@pytest.mark.parametrize("returned", [None, 1.5])
+def test_a_rule_that_returns_no_count(returned):
+    flop_rule(torch.ops.flopbook_test.product)(lambda out, *_: returned)
+    with FlopCount() as counted:
+        product(ones(3, 4), ones(4, 5))
+    with pytest.raises(TypeError) as error:
+        _ = counted.total
+    assert str(error.value) == f"the rule of flopbook_test::product returned {returned!r}: return its FLOPs, an int"

@@ -51,13 +51,14 @@ def flop_rule(*operators: Operator) -> Callable:
     callable
         A decorator. The rule is called as ``rule(out, *args, **kwargs)`` with
         the operator's result and its arguments, and returns FLOPs: two for
-        each multiply-accumulate. A rule registered later replaces an earlier
-        one.
+        each multiply-accumulate, as an int. A rule registered later replaces
+        an earlier one.
 
     Raises
     ------
     TypeError
-        If something other than an operator is given, or nothing.
+        If something other than an operator is given, or nothing, or what is
+        decorated is no function.
 
     Examples
     --------
@@ -91,6 +92,8 @@ def _register(table: dict, operators: tuple) -> Callable:
             raise TypeError(f"{operator!r} is no operator: give one such as torch.ops.aten.mm, without overload")
 
     def register(rule: Callable[..., int]) -> Callable[..., int]:
+        if not callable(rule):
+            raise TypeError(f"{rule!r} is no rule: give a function of the result and the operator's arguments")
         table.update(dict.fromkeys(operators, rule))
         FOUND.clear()
         return rule
