@@ -58,7 +58,6 @@ def _stacked(bars: Bars, x_label: str, ax: Axes | None) -> Axes:
     ax.invert_yaxis()
     ax.set_xlabel(x_label)
     ax.xaxis.set_major_formatter(EngFormatter())
-    ax.legend()
     return _tidy(ax)
 
 
@@ -82,9 +81,7 @@ def plot_bottlenecks(found: Mapping[str, Share], ax: Axes | None = None) -> Axes
     'share of the step'
     """
     series = {"time": [share.time for share in found.values()], "FLOPs": [share.flops for share in found.values()]}
-    ax = _shares(series, found, "share of the step", ax)
-    ax.legend()
-    return ax
+    return _shares(series, found, "share of the step", ax)
 
 
 def _shares(series: Mapping[str, list[float]], names: Mapping[str, Share], x_label: str, ax: Axes | None) -> Axes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import EngFormatter, MultipleLocator
+from matplotlib.ticker import EngFormatter, LogFormatter, MultipleLocator
 
 from flopbook.comparison import Comparison
 from flopbook.products import Product
@@ -18,6 +18,7 @@ from flopbook.products import Product
 COLOURS = ("#3f86cf", "#d9762b", "#2f9e77", "#c1629f")
 _MARKS = ("o", "s", "^", "D")
 _WIDE = 100  # a range of values that calls for a logarithmic axis
+_LINE = 45  # letters that the names of a legend have room for beside each other
 
 
 def _axes(ax: Axes | None, height: float = 3.2) -> Axes:
@@ -28,7 +29,18 @@ def _tidy(ax: Axes) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
     ax.set_axisbelow(True)
+    names = ax.get_legend_handles_labels()[1]
+    if len(names) > 1:  # above the axes, where nothing is drawn that could run through them
+        columns = len(names) if len("".join(names)) <= _LINE else 2
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False)
     return ax
+
+
+class _Prefixed(LogFormatter):
+    """SI prefixes on a logarithmic axis, between powers of ten too where these alone would be few."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return EngFormatter()(x) if super().__call__(x, pos) else ""
 
 
 def _spans(values: Sequence[float]) -> bool:
@@ -58,7 +70,6 @@ def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
     ax.invert_yaxis()
     ax.set_xlabel("FLOPs")
     ax.xaxis.set_major_formatter(EngFormatter())
-    ax.legend()
     return _tidy(ax)
 
 
@@ -99,8 +110,6 @@ def plot_sweep(
         ax.set_yscale("log")
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
-    if len(series) > 1:
-        ax.legend()
     return _tidy(ax)
 
 
@@ -135,8 +144,8 @@ def plot_roofline(
     for number, (name, (intensities, rates)) in enumerate(points.items(), 1):
         ax.plot(intensities, rates, _MARKS[number % len(_MARKS)], color=COLOURS[number % len(COLOURS)], label=name)
     ax.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="FLOP/s")
-    ax.yaxis.set_major_formatter(EngFormatter())
-    ax.legend()
+    ax.yaxis.set_major_formatter(_Prefixed())
+    ax.yaxis.set_minor_formatter(_Prefixed(minor_thresholds=(1, 0.4)))
     return _tidy(ax)
 
 
@@ -188,7 +197,6 @@ def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = N
     ax.invert_yaxis()
     ax.xaxis.set_major_locator(MultipleLocator(8))
     ax.set_xlabel("bits")
-    ax.legend(loc="lower right")
     return _tidy(ax)
 
 

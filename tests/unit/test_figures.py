@@ -60,6 +60,12 @@ def test_one_series_needs_no_legend():
     assert plot_sweep([1, 2], {"a": [1, 2]}, x_label="", y_label="").get_legend() is None
 
 
+def test_a_legend_stands_above_the_axes():
+    ax = plot_sweep([1, 2], {"a": [1, 1], "b": [5, 5], "c": [9, 9]}, x_label="", y_label="")
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+
+
 @pytest.mark.parametrize(
     ("x", "y", "scales"),
     [
@@ -91,6 +97,14 @@ def test_a_roof_rises_to_the_ridge_and_is_level_beyond_it():
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("FLOP per byte", "FLOP/s")
     assert texts(ax.get_legend().get_texts()) == ["roof", "products"]
+
+
+def test_a_roof_within_a_power_of_ten_has_prefixes_all_the_same():
+    ax = plot_roofline(198e9, 70.8e9, {"products": ([21, 42], [180e9, 198e9])})
+    ax.figure.canvas.draw()
+    shown = [text for text in texts([*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)]) if text]
+    assert {"100 G", "200 G"} <= set(shown)
+    assert not any("$" in text for text in shown)
 
 
 def test_a_bit_layout_has_a_square_for_each_bit():
