@@ -29,7 +29,7 @@ _OPERATIONS = {
 
 _SIGNS = str.maketrans("×·⋅∙−–÷\t\n\v\f\r\u00a0\u2009\u202f", "****--/" + 8 * " ")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_UNIT = re.compile(r"(?<=[\d )%]) *(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?) *$", re.ASCII)
+_UNIT = re.compile(r"(?<=[\d )%]) *(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?|days?|hours?) *$", re.ASCII)
 _POWERS = {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21}
 _NAMED = re.compile(r"^ *[A-Za-z]\w* *=", re.ASCII)
 _NUMBER_WORD = re.compile(
@@ -38,7 +38,7 @@ _NUMBER_WORD = re.compile(
     re.ASCII,
 )
 _TOKEN = re.compile(
-    r"(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?%?|\.\d+%?)"
+    r"(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?)"
     r"|(?P<letters>[A-Za-z][A-Za-z0-9_]*)"
     r"|(?P<sign>\*\*|[-+*/^()])",
     re.ASCII,
@@ -99,9 +99,9 @@ def _plain(text: str) -> tuple[str, int]:
 
 
 def _decimals(text: str, power: int) -> int | None:
-    """Decimal places of a text that is one decimal number, or a whole one with an exponent or a unit such as GFLOPs."""
+    """Decimal places of a text that is one decimal number, or a whole one with an exponent, % or a unit (GFLOPs)."""
     number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)", text.replace(" ", ""))
-    if not number or not (number[1] or number[2] or power):
+    if not number or not (number[1] or number[2] or number[3] or power):
         return None
     return len(number[1] or "") - int(number[2] or 0) + 2 * len(number[3]) - power
 
@@ -123,7 +123,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _number(text: str) -> sympy.Expr:
-    value = sympy.Rational(text.rstrip("%").replace(",", "").replace("_", ""))
+    value = sympy.Rational(text.rstrip(" %").replace(",", "").replace("_", ""))
     return value / 100 if text.endswith("%") else value
 
 

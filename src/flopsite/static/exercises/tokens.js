@@ -8,9 +8,9 @@
   );
   const POWERS = { k: 3, K: 3, M: 6, G: 9, T: 12, P: 15, E: 18, Z: 21 };
   const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-  const UNIT = /(?<=[\d )%]) *([kKMGTPEZ]?)([Ff][Ll][Oo][Pp][Ss]?|[Bb][Yy][Tt][Ee][Ss]?) *$/;
+  const UNIT = /(?<=[\d )%]) *([kKMGTPEZ]?)([Ff][Ll][Oo][Pp][Ss]?|[Bb][Yy][Tt][Ee][Ss]?|[Dd][Aa][Yy][Ss]?|[Hh][Oo][Uu][Rr][Ss]?) *$/;
   const NAMED = /^ *[A-Za-z]\w* *=/;
-  const NUMBER = /(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?%?|\.\d+%?/y;
+  const NUMBER = /(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?/y;
   const LETTERS = /[A-Za-z][A-Za-z0-9_]*/y;
   const SIGN = /\*\*|[-+*/^()]/y;
 
@@ -44,10 +44,10 @@
     return [strip(unit ? raised.slice(0, unit.index) : raised), unit ? (POWERS[unit[1]] ?? 0) : 0];
   }
 
-  // Decimal places of a text that is one decimal number, or a whole one with an exponent or a unit such as GFLOPs.
+  // Decimal places of a text that is one decimal number, or a whole one with an exponent, % or a unit (GFLOPs).
   function decimalPlaces(text, unitPower) {
     const number = /^-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)$/.exec(text.replaceAll(" ", ""));
-    if (!number || !(number[1] || number[2] || unitPower)) return null;
+    if (!number || !(number[1] || number[2] || number[3] || unitPower)) return null;
     return (number[1] ?? "").length - Number(number[2] ?? 0) + 2 * number[3].length - unitPower;
   }
 
