@@ -65,13 +65,20 @@ class Plan:
                 "name": self.name,
                 "title": self.title,
                 "rows": [
-                    [title, unit, sympy.srepr(expression), sympy.latex(expression)]
+                    [title, unit, sympy.srepr(expression), _latex(expression)]
                     for title, (unit, expression) in self.rows.items()
                 ],
                 "choices": [[label, list(options.items())] for label, options in self.choices.items()],
             },
             "text/plain": repr(self),
         }
+
+
+def _latex(expression: Expr) -> str:
+    """In TeX, with names that are words set upright and apart, so that they do not read as products of letters."""
+    words = (symbol for symbol in expression.free_symbols if symbol.name.islower())
+    upright = {word: "_".join(rf"\text{{{part}}}" for part in word.name.split("_")) for word in words}
+    return sympy.latex(expression, symbol_names=upright, mul_symbol=r"\,")
 
 
 def training_plan(
