@@ -185,9 +185,15 @@ def _breakable(number: str) -> str:
 def short(value: Fraction, unit: str) -> str:
     """Three digits with a prefix, or as `flopbook.units.plain` writes it where the unit takes none.
 
+    Less than an hour is given in seconds.
+
     >>> short(Fraction(196_608), "FLOPs"), short(Fraction(4, 3), ""), short(Fraction(2469, 2), "hours")
     ('197 kFLOPs', '1.33', '1,234 hours')
+    >>> short(Fraction(1, 80), "hours")
+    '45 s'
     """
+    if unit == "hours" and 0 < value < 1:
+        value, unit = value * 3600, "s"
     if unit in _WITH_PREFIX:
         text = si(int(value) if value.denominator == 1 else float(value), unit)
     else:

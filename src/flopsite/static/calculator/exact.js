@@ -45,8 +45,9 @@ const exact = (() => {
   const withPrefix = new Set(["FLOPs", "FLOP/s", "B", "s"]);
 
   // As flopbook.units: three digits with an SI prefix, or without one where there is none, where the unit takes none, and for
-  // many seconds; then with a power of ten if they are far from 1.
+  // many seconds; then with a power of ten if they are far from 1. Less than an hour is given in seconds.
   const short = ([n, d], unit) => {
+    if (unit === "hours" && n > 0n && n < d) return short(value([n * 3600n, d]), "s");
     const positive = [absolute(n), d];
     const sign = n < 0n ? "−" : "";
     if (d === 1n && positive[0] < 1000n) return `${sign}${positive[0]} ${unit}`.trim();
