@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import expect
 
 from flopbook.axes import MEANING
 from flopsite.typesetting import NODE, SCRIPT
@@ -142,6 +143,25 @@ class TestInBrowser:
         page.wait_for_selector("ul.search p.context")
         page.wait_for_load_state("networkidle")
         assert not [text for text in page.locator("p.context").all_inner_texts() if "min to read" in text]
+
+    @pytest.mark.parametrize(
+        "query, excerpt", [("2BDK", "(2)2BDK Holds when"), ("roofline", "You will derive the roofline")]
+    )
+    def test_an_excerpt_reads_as_the_page_does(self, page, query, excerpt):
+        page.goto(f"/search.html?q={query}")
+        page.wait_for_load_state("networkidle")
+        expect(page.locator("p.context").first).to_contain_text(excerpt)
+
+    def test_a_search_can_be_mended_where_it_was_made(self, page):
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.goto("/search.html?q=roofing")
+        field = page.get_by_label("Search for")
+        expect(field).to_have_value("roofing")
+        field.fill("roofline")
+        field.press("Enter")
+        page.wait_for_selector("ul.search li a")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.set_viewport_size({"width": 1280, "height": 800})
 
     @pytest.mark.parametrize("width", [1280, 390])
     def test_the_first_screen_shows_what_the_book_does(self, page, width):
