@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import nbformat
 import pytest
 import sympy
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from flopbook.accounting import evaluate
-from tests.browser import MISSING, chromium, find_chromium, served
+from tests.browser import MISSING, find_chromium
 from tests.conftest import ROOT
 from tests.site.test_rebuild import HEAD, SmallBook
 
@@ -23,24 +23,6 @@ pytestmark = [
 KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
 MATMUL = "lectures/01-matmul.html"
 WHOLE = "reference/calculator.html"
-
-
-@pytest.fixture(scope="module")
-def address(site) -> Iterator[str]:
-    with served(site) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    with browser.new_page() as page:
-        yield page
 
 
 def calculator(page: Page, name: str) -> Locator:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def built(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def book(built, tmp_path, monkeypatch) -> SmallBook:
+def book(built, tmp_path) -> Iterator[SmallBook]:
     """The small book as the first build left it, in the same place for every test."""
     backup = tmp_path / "backup"
     shutil.copytree(built, backup, symlinks=True)
