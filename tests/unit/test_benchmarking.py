@@ -41,11 +41,24 @@ def test_too_few_samples_are_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong, said", [(dict(batch=0), "batch=0: give 1 or more"), (dict(hidden=(8, 0)), r"hidden=\(8, 0\): give each")]
+    "wrong, said",
+    [
+        (dict(batch=0), "batch=0: give a whole number, 1 or more"),
+        (dict(batch=2.5), "batch=2.5: give a whole number"),
+        (dict(epochs="3"), "epochs='3': give a whole number"),
+        (dict(hidden=(8, 0)), r"hidden=\(8, 0\): give each"),
+        (dict(hidden=64), r"hidden=64: give each layer 1 unit or more, as in \(64, 64\)"),
+    ],
 )
 def test_a_setup_that_makes_no_sense_is_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         Setup(**wrong)
+
+
+def test_sizes_that_are_no_list():
+    with pytest.raises(TypeError) as error:
+        benchmark(1000)
+    assert str(error.value) == "samples=1000 is no list of sizes: write benchmark([1_000, 5_000])"
 
 
 @pytest.mark.parametrize("hidden", [(), (1,), (8, 3)])

@@ -92,12 +92,21 @@ def benchmark(
     list of Benchmark
         One for each size.
 
+    Raises
+    ------
+    TypeError
+        If the sizes are no list.
+    ValueError
+        If a size is too small to split.
+
     Examples
     --------
     >>> (result,) = benchmark([200], Setup(hidden=(8,), batch=32, epochs=2))
     >>> result.epochs, result.flops, result.peak_bytes
     (2, 49920, 8868)
     """
+    if not isinstance(samples, Iterable):
+        raise TypeError(f"samples={samples!r} is no list of sizes: write benchmark([1_000, 5_000])")
     setup = setup or Setup()
     results = []
     for size in samples:

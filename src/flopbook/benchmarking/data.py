@@ -43,7 +43,7 @@ def synthetic(samples: int, seed: int = 0, device: str = "cpu") -> Parts:
     Raises
     ------
     ValueError
-        If the samples are too few to split.
+        If the samples are no number, or too few to split.
 
     Notes
     -----
@@ -56,7 +56,7 @@ def synthetic(samples: int, seed: int = 0, device: str = "cpu") -> Parts:
     >>> [len(part.x) for part in parts]
     [600, 200, 200]
     """
-    if samples < _FEWEST:
+    if not isinstance(samples, int) or samples < _FEWEST:
         raise ValueError(f"samples={samples!r}: give {_FEWEST} or more, so that each of three parts has some")
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(samples, 5, generator=generator)

@@ -36,6 +36,11 @@ class Setup:
         Such as ``cpu`` or ``cuda``.
     seed : int
         Of data, parameters and the order of samples.
+
+    Raises
+    ------
+    ValueError
+        If the layers, the batch or how long to train are no whole numbers of 1 or more.
     """
 
     hidden: tuple[int, ...] = (64, 64, 64)
@@ -49,10 +54,14 @@ class Setup:
 
     def __post_init__(self) -> None:
         for name in ("batch", "epochs", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r}: give 1 or more")
-        if any(width < 1 for width in self.hidden):
-            raise ValueError(f"hidden={self.hidden!r}: give each layer 1 unit or more, or () for none")
+            if not _is_whole(getattr(self, name)):
+                raise ValueError(f"{name}={getattr(self, name)!r}: give a whole number, 1 or more")
+        if not isinstance(self.hidden, (tuple, list)) or not all(map(_is_whole, self.hidden)):
+            raise ValueError(f"hidden={self.hidden!r}: give each layer 1 unit or more, as in (64, 64), or () for none")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 class Step:
