@@ -131,8 +131,8 @@ def kept(step: TrainingStep, frozen: str | Iterable[str] = ()) -> tuple[Tensor, 
 def training_memory(  # noqa: PLR0913  (each is a kind of bytes)
     step: TrainingStep,
     *,
-    biases: Iterable[str] = (),
-    also_kept: Iterable[str] = (),
+    biases: str | Iterable[str] = (),
+    also_kept: str | Iterable[str] = (),
     frozen: str | Iterable[str] = (),
     optimizer: str = "AdamW",
     formats: Formats = FLOAT32,
@@ -143,9 +143,9 @@ def training_memory(  # noqa: PLR0913  (each is a kind of bytes)
     ----------
     step : TrainingStep
         Every input that is neither data nor frozen is a parameter.
-    biases : iterable of str
+    biases : str or iterable of str
         Trained parameters that are in no product, such as ``b[K]``.
-    also_kept : iterable of str
+    also_kept : str or iterable of str
         What pointwise functions and the loss keep besides, such as ``y[B,K]``.
     frozen : str or iterable of str
         Weights that are not trained: they have neither gradient nor state.
@@ -183,8 +183,8 @@ def training_memory(  # noqa: PLR0913  (each is a kind of bytes)
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"{optimizer!r} is no optimizer whose state is known: write one of {', '.join(OPTIMIZERS)}")
-    trained = [*_trained(step), *map(Tensor.parse, biases)]
-    activations = elements([*kept(step, frozen), *map(Tensor.parse, also_kept)])
+    trained = [*_trained(step), *map(Tensor.parse, _listed(biases))]
+    activations = elements([*kept(step, frozen), *map(Tensor.parse, _listed(also_kept))])
     held = bytes_held(elements(trained), len(trained), activations, OPTIMIZERS[optimizer], formats)
     untrained = formats.parameters * elements(_frozen(step, frozen))
     return held._replace(parameters=sympy.expand(held.parameters + untrained))
@@ -219,6 +219,10 @@ def bytes_held(
     )
 
 
+def _listed(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
 def _inputs(step: TrainingStep) -> dict[str, Tensor]:
     """The tensors that no product makes."""
     made = {product.output.name for product in step.forward}
@@ -233,7 +237,7 @@ def _trained(step: TrainingStep) -> list[Tensor]:
 
 
 def _frozen(step: TrainingStep, names: str | Iterable[str]) -> list[Tensor]:
-    names = {names} if isinstance(names, str) else set(names)
+    names = set(_listed(names))
     trained = {tensor.name for tensor in _trained(step)}
     untrained = {name: tensor for name, tensor in _inputs(step).items() if name not in trained}
     for name in sorted(names - untrained.keys()):

@@ -85,6 +85,11 @@ def test_messages(arguments, message):
     assert str(error.value).startswith(message)
 
 
+def test_one_tensor_needs_no_list():
+    listed = training_memory(STEP, biases=["b[K]"], also_kept=["y[B,K]"])
+    assert training_memory(STEP, biases="b[K]", also_kept="y[B,K]") == listed
+
+
 def test_an_unreadable_tensor_is_an_error_of_notation():
     with pytest.raises(NotationError):
         training_memory(STEP, also_kept=["y[B,B]"])
