@@ -78,6 +78,11 @@ def linear_stack(*widths: str) -> Model:
     *widths : str
         The letter of each width, from the input to the output.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than two.
+
     Notes
     -----
     ReLU needs nothing but its result, which the next layer keeps anyway. Derived in the lectures *Why backward costs
@@ -91,6 +96,8 @@ def linear_stack(*widths: str) -> Model:
     >>> stack.forward, stack.backward
     (2*B*D*H + 2*B*H*K, 2*B*D*H + 4*B*H*K)
     """
+    if len(widths) < 2:
+        raise ValueError(f"linear_stack({', '.join(map(repr, widths))}) has no layer: write linear_stack('D', 'K')")
     layers = [matmul(f"h{i}[B,{D}] @ w{i}[{D},{K}] -> h{i + 1}[B,{K}]") for i, (D, K) in enumerate(pairwise(widths))]
     step = training_step(*layers, data="h0")
     biases = [Tensor(f"b{letter}", (letter,)) for letter in widths[1:]]

@@ -129,6 +129,12 @@ def test_a_stack_of_linear_layers(widths, batch):
     assert predicted | {"activations": 4 * predicted["activations"]} == measured
 
 
+def test_a_stack_of_no_layers():
+    with pytest.raises(ValueError) as error:
+        linear_stack("D")
+    assert str(error.value) == "linear_stack('D') has no layer: write linear_stack('D', 'K')"
+
+
 @given(**{letter: small for letter in "BDHKL"})
 def test_a_multilayer_perceptron(B, D, H, K, L):
     y = torch.randn(B, K)
