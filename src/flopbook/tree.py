@@ -85,7 +85,15 @@ class Node:
         return self.cost.contractions // 2
 
     def walk(self, depth: int | None = None, level: int = 0) -> Iterator[tuple[int, "Node"]]:
-        """This node and all below it, down to `depth` levels, each with its level."""
+        """This node and all below it, down to `depth` levels, each with its level.
+
+        Raises
+        ------
+        ValueError
+            If the depth is no number of levels.
+        """
+        if depth is not None and (not isinstance(depth, int) or isinstance(depth, bool) or depth < 0):
+            raise ValueError(f"depth={depth!r}: give how many levels to go down, 0 or more")
         yield level, self
         if depth is None or level < depth:
             for child in self.children:

@@ -54,6 +54,13 @@ def test_text_goes_as_deep_as_one_asks(counted, depth, modules):
     assert len(tree.splitlines()) == 1 + modules
 
 
+@pytest.mark.parametrize("depth", [-1, 1.5, "2", True])
+def test_a_depth_that_is_no_number_of_levels(counted, depth):
+    with pytest.raises(ValueError) as error:
+        counted.table(depth)
+    assert str(error.value) == f"depth={depth!r}: give how many levels to go down, 0 or more"
+
+
 def test_json_holds_every_number_under_a_schema(counted):
     zero = {"contractions": 0, "pointwise": 0, "fused": 0}
     whole = {"contractions": PRODUCT, "pointwise": RELU, "fused": ADDED}
