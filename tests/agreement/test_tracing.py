@@ -213,6 +213,24 @@ def rounded(D):
     return nn.Sequential(nn.Linear(D, F), nn.SiLU(), nn.Linear(F, D))
 
 
+def even_together(D, P, L):
+    """Layers by two numbers, one of which has to be even."""
+    if len(range(P)) * len(range(L)) % 2:
+        raise ValueError("an odd number of layers")
+    return nn.Sequential(*(nn.Linear(D, D) for _ in range(P * L)))
+
+
+def beside_a_table(S, D):
+    """At most as many steps as two tables have rows: where the tables are small, there is room for few."""
+
+    def step(self, x):
+        if len(range(x.shape[1])) > 2 * len(self.table):
+            raise ValueError("too many steps")
+        return self.layer(x)
+
+    return Apply(step, table=nn.ParameterList(nn.Parameter(torch.ones(D)) for _ in range(S)), layer=nn.Linear(D, D))
+
+
 def down_and_up(C):
     layers = nn.Conv2d(C, 2 * C, 3, padding=1), nn.MaxPool2d(2), nn.Upsample(scale_factor=2), nn.Conv2d(2 * C, C, 1)
     return nn.Sequential(*layers)
@@ -319,6 +337,12 @@ FAMILIES = {
     ),
     "every second": (every_second, rows, dict(B=3, D=5, F=7, L=6), dict(B=1, D=1, F=1, L=2), dict(B=2, D=3, F=4, L=10)),
     "rounded": (rounded, rows, dict(B=3, D=24), dict(B=1, D=3), dict(B=2, D=33)),
+    "even together": (
+        even_together, rows, dict(B=3, D=5, P=2, L=6), dict(B=1, D=1, P=2, L=1), dict(B=2, D=3, P=4, L=3)
+    ),
+    "beside a table": (
+        beside_a_table, steps, dict(B=3, T=5, D=8, S=16), dict(B=1, T=1, D=1, S=1), dict(B=2, T=7, D=3, S=5)
+    ),
     "down and up": (
         down_and_up, images, dict(B=3, C=4, X=8, Y=12),
         dict(B=1, C=1, X=2, Y=2), dict(B=2, C=3, X=10, Y=6),

@@ -13,6 +13,7 @@ from torch.nn import functional as F_
 from torch.nn.modules import module as nn_module
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+from flopbook import tracing
 from flopbook.accounting import evaluate, matmul, training_step
 from flopbook.axes import B, D, F, L, axis
 from flopbook.comparison import compare
@@ -368,6 +369,31 @@ def test_a_letter_that_divides_another_one():
     traced = trace(nn_attention, three, dict(B=2, D=12, H=3))
     assert traced.conditions == (sympy.Eq(sympy.Mod(D, H), 0),)
     assert "Holds where H divides D." in repr(traced)
+
+
+class Guess:
+    """A guess that fails, with some letters unsolved; from it follow ten more."""
+
+    def __init__(self, name, unsolved=0):
+        self.name, self.unsolved = name, unsolved
+
+
+def test_guesses_that_got_furthest_are_followed_first(monkeypatch):
+    tried = []
+
+    def fail(guess):
+        tried.append(guess.name)
+        raise tracing.NoPolynomialError(f"not {guess.name}", [])
+
+    monkeypatch.setattr(tracing, "_confirmed", fail)
+    monkeypatch.setattr(
+        tracing,
+        "_guesses",
+        lambda guess, error: [Guess(guess.name + c, abs(2 - i)) for i, c in enumerate("abcdefghij")],
+    )
+    with pytest.raises(FormulaError, match=r"^not $"):
+        tracing._solved(Guess(""))
+    assert tried == ["", *"abcdefgh", "ca", "cb", "cc", "cd"]
 
 
 def nn_attention(D, H):

@@ -6,7 +6,6 @@ is counted by the rule that `FlopCount` counts it by, and their sum is a formula
 
 import operator
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from flopbook.tally import times
@@ -22,7 +21,10 @@ __all__ = ["FormulaError", "Traced", "trace"]
 
 
 #: How many quotients are tried before there is said to be no formula: each takes about as long as a trace.
-_GUESSES = 8
+_GUESSES = 12
+
+#: How many of these have one quotient, how many two, and so on.
+_AT_A_TIME = 8
 
 
 def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced:
@@ -104,17 +106,19 @@ def _solved(search: Search) -> tuple[Search, Costs, tuple]:
     try:
         return search, *_confirmed(search)
     except NoPolynomialError as error:
-        waiting = deque(_guesses(search, error))
-        for _ in range(_GUESSES):
-            if not waiting:
-                break
-            guess = waiting.popleft()
-            try:
-                return guess, *_confirmed(guess)
-            except NoPolynomialError as another:
-                waiting += _guesses(guess, another)
-            except FormulaError:
-                continue
+        left, guesses = _GUESSES, [*_guesses(search, error)]
+        while left and guesses:
+            failed = []
+            for guess in guesses[: min(left, _AT_A_TIME)]:
+                left -= 1
+                try:
+                    return guess, *_confirmed(guess)
+                except NoPolynomialError as another:
+                    failed.append((guess, another))
+                except FormulaError:
+                    continue
+            failed.sort(key=lambda pair: pair[0].unsolved)  # what got furthest is followed first
+            guesses = [further for guess, another in failed for further in _guesses(guess, another)]
         raise
 
 

@@ -1,6 +1,7 @@
 """What has to divide which letter, so that sizes that are equal at the example always are."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
+from itertools import permutations
 from typing import NamedTuple
 
 import sympy
@@ -57,3 +58,24 @@ def divisors_of_numbers(
             size = sizes[divisor]
             fitting = [s for s, n in held.items() if number % n == n % size == sizes[s] % size == 0 and size > 1]
             yield from (Divisor(s, divisor) for s in sorted(fitting, key=held.__getitem__, reverse=True))
+
+
+def likely_divisors(
+    symbol: sympy.Symbol,
+    letters: Collection[sympy.Symbol],
+    rounded: Set[sympy.Symbol],
+    sizes: Mapping[sympy.Symbol, int],
+) -> Iterator[Divisor]:
+    """What may have to divide a letter, or what it may have to divide, the most likely first.
+
+    >>> from flopbook.axes import D, H
+    >>> [str(found.divisor) for found in likely_divisors(D, [D, H], set(), {D: 12, H: 6})]
+    ['2', '3', '4', 'H', '6', '12']
+    """
+    pairs = [pair for pair in permutations(letters, 2) if symbol in pair]
+    numbers = [(symbol, sympy.Integer(number)) for number in range(2, 17)]
+    seen = [pair for pair in pairs if pair[0] in rounded]
+    for dividend, divisor in dict.fromkeys((*seen, *numbers[:3], *pairs, *numbers[3:])):
+        size = divisor.subs(sizes)
+        if size > 1 and sizes[dividend] % size == 0:
+            yield Divisor(dividend, divisor)

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from copy import copy
-from itertools import permutations
 
 import sympy
 
 from flopbook.axes import axis
-from flopbook.tracing.divisors import Divisor
-from flopbook.tracing.errors import DATA, FormulaError, NoPolynomialError, remedy
+from flopbook.tracing.divisors import Divisor, likely_divisors
+from flopbook.tracing.errors import DATA, FormulaError, NoPolynomialError, no_polynomial, one_size, refused_sizes
 from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.frames import PHASES, Costs
 from flopbook.tracing.letters import Fixes, Letters
@@ -57,8 +56,7 @@ class Search:
         self.meaning: dict[str, sympy.Expr] = {name: axis(name) for name in sizes}
         self.examples = {axis(name): size for name, size in sizes.items()}
         self.quotients: dict[sympy.Symbol, sympy.Expr] = {}
-        self.guessed: frozenset[sympy.Symbol] = frozenset()
-        self.guessed_at: frozenset[sympy.Symbol] = frozenset()
+        self.guessed = self.guessed_at = frozenset[sympy.Symbol]()
         self.sampled: dict[sympy.Symbol, Place] = {}
         self._plain: dict[frozenset, Run] = {}  # runs without letters: they stay true whatever is sampled
         self._start()
@@ -112,17 +110,12 @@ class Search:
         What a model rounds, such as half of a size, is no polynomial of the size, but one of its half.
         """
         whole = [axis(name) for name in letters_of(self._build, "build") if self.meaning.get(name) == axis(name)]
-        pairs = [pair for pair in permutations(whole, 2) if symbol in pair]
-        numbers = [(symbol, sympy.Integer(number)) for number in range(2, 17)]
-        seen = [pair for pair in pairs if pair[0] in rounded]
-        for dividend, divisor in dict.fromkeys((*seen, *numbers[:3], *pairs, *numbers[3:])):  # the most likely first
-            size = divisor.subs(self.examples)
-            if size > 1 and self.examples[dividend] % size == 0:
-                other = copy(self)
-                other.examples, other.quotients, other.sampled = {**self.examples}, {**self.quotients}, {}
-                other.guessed = self.guessed | {other._divide(Divisor(dividend, divisor))}
-                other.guessed_at = self.guessed_at | other.guessed | {symbol}
-                yield other
+        for found in likely_divisors(symbol, whole, rounded, self.examples):
+            other = copy(self)
+            other.examples, other.quotients, other.sampled = {**self.examples}, {**self.quotients}, {}
+            other.guessed = self.guessed | {other._divide(found)}
+            other.guessed_at = self.guessed_at | other.guessed | {symbol}
+            yield other
 
     def _divide(self, found: Divisor) -> sympy.Symbol:
         meaning = self.quotients.pop(found.symbol, found.symbol) / self.in_letters(found.divisor)
@@ -146,6 +139,11 @@ class Search:
         return " ".join(told)
 
     @property
+    def unsolved(self) -> int:
+        """How many of the sampled letters no polynomial is known in."""
+        return len(self.sampled) - len(self.nodes)
+
+    @property
     def uncounted(self) -> dict[str, int]:
         """Calls of operators without a rule, in the first run."""
         return next(iter((self._runs | self._plain).values())).uncounted
@@ -162,7 +160,7 @@ class Search:
 
     def _refused(self, error: Exception) -> dict[sympy.Symbol, Place]:
         """The letters that the model refuses to run with, while it runs with plain numbers."""
-        place = raised(error.__traceback__)
+        place, held = raised(error.__traceback__), self.letters.held
         if isinstance(error, DATA):
             raise FormulaError(f"{place} depends on the data: its FLOPs are no formula of the sizes") from error
         self.run(self.examples)  # what the reader's own sizes raise is no fault of the letters
@@ -173,6 +171,8 @@ class Search:
                 self.run({other: size for other, size in point.items() if other != symbol})
             except (Fixes, Exception) as found:
                 refused[symbol] = found.place if isinstance(found, Fixes) else raised(found.__traceback__)
+        if not rest:
+            raise refused_sizes(held, [symbol for symbol, size in held.items() if size != point[symbol]], place)
         return refused or dict.fromkeys(rest, place)
 
     def _runs_at(self, symbols: list[sympy.Symbol]) -> dict[sympy.Symbol, int]:
@@ -192,7 +192,8 @@ class Search:
         """Find for each sampled letter the sizes that determine its polynomial, the others being held."""
         symbols = list(self.sampled)
         base = self._runs_at(symbols)
-        self.nodes = {symbol: self._line(symbol, base) for symbol in symbols}
+        for symbol in symbols:
+            self.nodes[symbol] = self._line(symbol, base)
         return symbols
 
     def _line(self, symbol: sympy.Symbol, base: Point) -> list[int]:
@@ -213,6 +214,10 @@ class Search:
                 return values[: self._settle(symbol, values, samples) + 1]
             if len(values) == _HIGHEST + 3:
                 break
+        roomier = {other: max(size, min(self.examples[other], _HIGHEST + 2)) for other, size in base.items()}
+        if len(values) < _HIGHEST + 3 and roomier != base:  # other letters may leave no room for this one
+            with suppress(NoPolynomialError):
+                return self._line(symbol, roomier)
         raise self._no_polynomial(symbol, values, samples)
 
     def _settle(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> int:
@@ -229,17 +234,12 @@ class Search:
         return max(degrees.values(), default=0)
 
     def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> NoPolynomialError:
-        totals = [sympy.Add(*sample.values()) for sample in samples]
-        found = [f"{total.subs(self.examples)} at {value}" for value, total in zip(values, totals, strict=True)]
         place = self.sampled[symbol]
-        said = f"no polynomial in {symbol} gives the FLOPs: {place} takes {symbol} for a plain number"
-        said = f"{said}, and they are {', '.join(found)}. {remedy(symbol)}"
         if len(values) == 1:
             name = next(name for name, meaning in self.meaning.items() if symbol in meaning.free_symbols)
-            size = self.meaning[name].subs({**self.examples, symbol: values[0]})
-            said = f"{place} runs with no other {name} than {size}: write {size}, and leave {name} out"
-        rounded = {letter for total in totals for part in total.atoms(sympy.floor) for letter in part.free_symbols}
-        return NoPolynomialError(said, [symbol], rounded)
+            return one_size(symbol, name, self.meaning[name].subs({**self.examples, symbol: values[0]}), place)
+        totals = {value: sympy.Add(*sample.values()) for value, sample in zip(values, samples, strict=True)}
+        return no_polynomial(symbol, totals, self.examples, place)
 
     def _grid(self, held: Point, rest: list[sympy.Symbol]) -> Costs:
         if not rest:
