@@ -164,6 +164,12 @@ def test_text_has_every_part(report):
     assert re.search(r"^      0 Linear .* µ?m?s +[\d.]+% .*FLOP/s$", text, re.MULTILINE)
 
 
+def test_one_sample_and_a_backward_pass_without_contractions():
+    model = nn.Embedding(5, 3)
+    report = Report.measure(lambda: model(torch.tensor([1])).sum().backward(), model=model)
+    assert str(report).startswith("Training step of Embedding, 1 sample\n")
+
+
 def test_text_down_to_a_depth(report):
     assert "head Linear" in report.table(depth=2)
     assert "head Linear" not in report.table(depth=1)

@@ -47,6 +47,14 @@ def test_a_model_that_is_no_module(wrong):
     assert str(error.value) == f"model={wrong!r} is no torch.nn.Module: give the model that the step calls"
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_model(model):
+    scripted = torch.jit.script(nn.Linear(3, 2))
+    with pytest.raises(TypeError) as error:
+        Report.measure(lambda: scripted(torch.ones(4, 3)), model=scripted)
+    assert str(error.value) == "Linear is TorchScript: give the model, and let the step call it, unscripted"
+
+
 def test_a_step_that_never_calls_the_model(model):
     with pytest.raises(ValueError) as error:
         Report.measure(lambda: torch.ones(2, 3) @ torch.ones(3, 4), model=model, samples=2)

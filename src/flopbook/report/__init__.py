@@ -124,7 +124,7 @@ class Report:
         ------
         TypeError
             If `step` cannot be called or wants arguments, `model` is no
-            module, or something to restore holds nothing.
+            module or a scripted one, or something to restore holds nothing.
         ValueError
             If the step never calls the model, `samples` is not positive or
             cannot be seen, or the model has lazy parameters.

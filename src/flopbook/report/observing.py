@@ -134,12 +134,20 @@ def _wanted(step: Callable) -> str:
     return ", ".join(p.name for p in parameters if p.default is Parameter.empty and p.kind not in optional)
 
 
+def _check_model(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model={model!r} is no torch.nn.Module: give the model that the step calls")
+    if isinstance(model, torch.jit.ScriptModule):  # it takes no hooks, by which a step is observed
+        raise TypeError(f"{model.original_name} is TorchScript: give the model, and let the step call it, unscripted")
+    if any(map(is_lazy, model.parameters())):
+        raise ValueError(f"{type(model).__name__} has parameters without a size yet: call it once before")
+
+
 def check(step: object, model: object, samples: object, restore: object) -> None:
     """Refuse what cannot be measured, and say what to give instead."""
     if torch.autograd._profiler_enabled():  # a second profiler ends the process
         raise RuntimeError("torch.profiler runs already: call Report.measure outside of its with block")
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model={model!r} is no torch.nn.Module: give the model that the step calls")
+    _check_model(model)
     if not callable(step):
         raise TypeError(f"{step!r} cannot be called: write Report.measure(lambda: ..., model=model)")
     if wanted := _wanted(step):
@@ -147,8 +155,6 @@ def check(step: object, model: object, samples: object, restore: object) -> None
         raise TypeError(f"{name} wants {wanted}, but a step takes nothing: write lambda: step(...) instead")
     if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
         raise ValueError(f"samples={samples!r}: give how many samples a step takes, 1 or more")
-    if any(map(is_lazy, model.parameters())):
-        raise ValueError(f"{type(model).__name__} has parameters without a size yet: call it once before")
     if not isinstance(restore, Collection):
         raise TypeError(f"restore={restore!r} is no list: write restore=[...]")
     for thing in restore:

@@ -52,8 +52,12 @@ def html(report: "Report") -> str:
 
 def title(report: "Report") -> str:
     """What was measured, in one line."""
-    what = "Training step" if report.backward else "Forward pass"
-    return f"{what} of {report.configuration.model}, {report.samples:,} samples"
+    what = "Training step" if "backward" in report.counted.phases else "Forward pass"
+    return f"{what} of {report.configuration.model}, {_many(report.samples, 'sample')}"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def configuration_rows(report: "Report") -> Rows:
@@ -66,7 +70,7 @@ def configuration_rows(report: "Report") -> Rows:
         ("types", ", ".join(found.dtypes)),
         ("inputs", ", ".join(found.inputs)),
         ("optimizer", ", ".join(found.optimizers) or "none"),
-        ("device", f"{found.device}; {found.threads} threads"),
+        ("device", f"{found.device}; {_many(found.threads, 'thread')}"),
         ("torch", found.torch),
     ]
 
