@@ -62,8 +62,8 @@ def profile_time(step: Callable[[], object], operators: Collection[str], steps: 
     Returns
     -------
     TimeProfile
-        On an accelerator, its seconds; there the time between operators is when
-        it has nothing to do.
+        Where the step runs on an accelerator, its seconds; there the time
+        between operators is when it has nothing to do.
 
     Examples
     --------
@@ -81,10 +81,12 @@ def profile_time(step: Callable[[], object], operators: Collection[str], steps: 
         seconds = (now() - started) / steps
     calls: Counter[tuple[str, str]] = Counter()
     spent: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for event in profiler.events():
+    events = profiler.events()
+    on_accelerator = any(event.device_type != DeviceType.CPU for event in events)  # one that is there may rest
+    for event in events:
         if place := _place(event, operators):
             calls[place] += 1
-            spent[place] += _seconds(event, whole=place[1] in operators) / steps
+            spent[place] += _seconds(event, place[1] in operators, on_accelerator) / steps
     spent["forward", BETWEEN] += max(seconds - sum(spent.values()), 0)
     rows = (OperatorTime(*place, calls[place] / steps, taken) for place, taken in spent.items())
     return TimeProfile(seconds, tuple(sorted(rows, key=lambda row: -row.seconds)))
@@ -103,8 +105,9 @@ def _place(event: FunctionEvent, operators: Collection[str]) -> tuple[str, str] 
     return phase, event.name if "::" in event.name and "engine" not in event.name else BETWEEN
 
 
-def _seconds(event: FunctionEvent, whole: bool) -> float:
-    if torch.accelerator.is_available():
+def _seconds(event: FunctionEvent, whole: bool, on_accelerator: bool) -> float:
+    """Seconds of an event with all that it calls, or of itself; of the kernels that it started, or on the processor."""
+    if on_accelerator:
         return (event.device_time_total if whole else event.self_device_time_total) / 1e6
     return (event.cpu_time_total if whole else event.self_cpu_time_total) / 1e6
 

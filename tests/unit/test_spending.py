@@ -45,6 +45,13 @@ def test_times_add_up_to_the_step_and_calls_are_those_counted(step):
     assert {row.phase for row in spent.operators if row.operator == BETWEEN} == {"forward", "backward", "optimizer"}
 
 
+def test_a_step_on_the_processor_takes_its_time_beside_an_accelerator_too(step, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: None)
+    spent = profile_time(step, {"aten::mm"}, steps=3)
+    assert sum(row.seconds for row in spent.operators if row.operator == "aten::mm") > 0
+
+
 def test_shares_are_of_the_whole(step):
     breakdown = counted(step)
     found = shares(breakdown, profile_time(step, {row.operator for row in breakdown.operators}, steps=3))
