@@ -19,7 +19,7 @@ from flopbook.compiling import eager_when_compiled
 from flopbook.modules import ModuleTracker, recomputes
 from flopbook.operators.lookup import find_rule, made_of_others
 from flopbook.operators.pointwise import elements
-from flopbook.operators.table import FOUND, MOVES, Rule
+from flopbook.operators.table import FOUND, MOVES
 from flopbook.tally import PHASES, ModuleTotal, Tally, times
 from flopbook.tree import Breakdown, break_down
 from flopbook.updates import kind_of_step, recall, remember
@@ -47,7 +47,7 @@ class _Mode(TorchDispatchMode):
         # This runs for every operator of a step, so it calls little that is not needed.
         try:
             operator = func._op  # what func calls, without a frame of its own
-            rule: Rule | None = FOUND[operator]
+            rule = FOUND[operator]
         except (AttributeError, KeyError):
             operator, found = func, find_rule(func)
             if found is None:
