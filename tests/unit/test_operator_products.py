@@ -150,6 +150,12 @@ def test_of_a_sparse_matrix_what_it_stores_is_multiplied(count, layout, block, s
     assert count(lambda: sparse @ ones(4, 5)).forward == 2 * stored * 5
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_of_a_product_that_is_sampled_what_the_result_stores_is_summed(count):
+    places = torch.eye(4).to_sparse_csr()
+    assert count(lambda: torch.sparse.sampled_addmm(places, ones(4, 5), ones(5, 4))).forward == 2 * 4 * 5
+
+
 @pytest.mark.parametrize("product", [torch.mm, torch._int_mm])
 def test_whole_numbers_take_no_flops(count, product):
     counted = count(lambda: product(int8(32, 16), int8(16, 8)))

@@ -41,6 +41,12 @@ def added_product(out, added, left, right, **__):
     return product(out, left, right)
 
 
+@flop_rule(aten.sparse_sampled_addmm)
+def sampled_product(out, added, left, right, **__):
+    """As a product, but only of the elements that the sparse result stores."""
+    return 2 * _stored(out) * left.shape[-1]
+
+
 @flop_rule(aten.addbmm, aten.addbmm_)
 def summed_products(out, added, left, right, **__):
     """As many products as there are matrices in the batch; adding them up is pointwise."""
