@@ -27,7 +27,7 @@ def synthetic(samples: int, seed: int = 0, device: str = "cpu") -> Parts:
     """Friedman's first problem with noise, split 60 : 20 : 20.
 
     The target is 10 sin(πx₁x₂) + 20(x₃ − ½)² + 10x₄ + 5x₅, with features
-    uniform in [0, 1], and noise of 4 % of its standard deviation. Features are
+    uniform in [0, 1], and noise of 4% of its standard deviation. Features are
     then scaled to mean 0 and variance 1 of their distribution, targets to those
     of the training part.
 
