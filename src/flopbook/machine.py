@@ -61,7 +61,8 @@ def choose_device(wanted: str = "auto") -> Chosen:
     Parameters
     ----------
     wanted : str
-        Such as ``cuda``; ``auto`` for an accelerator where there is one.
+        Such as ``cuda``; ``auto`` for an accelerator where there is one. One
+        of several, such as ``cuda:1``, becomes the current one.
 
     Examples
     --------
@@ -69,7 +70,11 @@ def choose_device(wanted: str = "auto") -> Chosen:
     ('cpu', "There is no 'abacus' here: the processor is measured.")
     """
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if accelerator and wanted.partition(":")[0] in ("auto", accelerator.type):
+    kind, _, number = wanted.partition(":")
+    numbers = ("", *map(str, range(torch.accelerator.device_count())))
+    if accelerator and kind in ("auto", accelerator.type) and number in numbers:
+        if number:
+            torch.accelerator.set_device_index(int(number))
         name = torch.cuda.get_device_name() if accelerator.type == "cuda" else accelerator.type
         return Chosen(accelerator.type, f"{name} is measured.")
     if wanted in ("auto", "cpu"):

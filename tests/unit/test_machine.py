@@ -53,3 +53,26 @@ def test_the_precision_of_float32_is_put_back():
 def test_without_an_accelerator_the_processor_is_measured():
     assert choose_device("auto").word.startswith("There is no accelerator here. The processor is measured: ")
     assert choose_device("cuda") == ("cpu", "There is no 'cuda' here: the processor is measured.")
+
+
+@pytest.fixture
+def two_accelerators(monkeypatch):
+    """The number of the current one, in a list."""
+    current = [0]
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.accelerator, "set_device_index", lambda number: current.__setitem__(0, number))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: f"GPU {current[0]}")
+    return current
+
+
+@pytest.mark.parametrize(("wanted", "number"), [("auto", 0), ("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_the_accelerator_that_is_wanted_is_measured(two_accelerators, wanted, number):
+    assert choose_device(wanted) == ("cuda", f"GPU {number} is measured.")
+    assert two_accelerators == [number]
+
+
+@pytest.mark.parametrize("wanted", ["cuda:2", "cuda:one", "mps"])
+def test_an_accelerator_that_is_not_there_is_named(two_accelerators, wanted):
+    assert choose_device(wanted) == ("cpu", f"There is no {wanted!r} here: the processor is measured.")
