@@ -102,6 +102,11 @@ def measure_products(name: str, device: str, smallest: int = 128) -> Rate:
         With the reason, where the device or PyTorch has no product in this
         format.
 
+    Raises
+    ------
+    ValueError
+        If the format is unknown.
+
     Examples
     --------
     >>> measure_products("tf32", "cpu").missing

@@ -38,6 +38,11 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
         Median and interquartile range of the seconds of a call, each timed
         for itself, and how many calls there were.
 
+    Raises
+    ------
+    TypeError
+        If `step` cannot be called.
+
     Examples
     --------
     >>> import torch
