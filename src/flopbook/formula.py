@@ -19,6 +19,21 @@ class Formula:
 
     In a notebook it shows itself as a box; the site collects all boxes in the
     formula index.
+
+    Attributes
+    ----------
+    name, title : str
+        Unique in the book, and what the formula gives.
+    expression : sympy.Expr
+        Made of axes.
+    when : str
+        The conditions under which it holds.
+    sizes : mapping of str to int
+        Where it was measured.
+    value : int or Fraction
+        What the formula and its witnesses say there.
+    witnesses : tuple of str
+        Those that confirmed it.
     """
 
     name: str

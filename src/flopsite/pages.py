@@ -72,6 +72,7 @@ def _with_results(app: Sphinx, docname: str, notebook: NotebookNode, key: str) -
 
 
 def page_store(app: Sphinx, docname: str) -> Path:
+    """Where a page's results are kept."""
     return _stores(app) / f"{docname}.ipynb"
 
 
