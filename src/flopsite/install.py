@@ -89,11 +89,12 @@ def step(what: str, command: Sequence[str]) -> None:
     print(f"Installing {what} ...", end=" ", flush=True)
     began = time.monotonic()
     with LOG.open("a") as log:
+        start = log.tell()  # what earlier steps said, such as a second try at an address, is no reason of this one
         code = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT)
     if code == 0:
         print(f"{time.monotonic() - began:.0f} s", flush=True)
         return
-    text = LOG.read_text(errors="replace")
+    text = LOG.read_bytes()[start:].decode(errors="replace")
     last = next((line for line in reversed(text.splitlines()) if "error" in line.lower()), "no message")
     reason = "No package index can be reached: is there a network?" if any(s in text for s in NETWORK_SIGNS) else last
     sys.exit(f"failed.\n{reason}\nThe whole story is in {LOG}; the next `make` goes on from here.")

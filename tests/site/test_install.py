@@ -78,6 +78,13 @@ def test_without_a_network_one_sentence_says_so(bare):
     assert list((bare / ".venv").glob("installed-*")) == []
 
 
+def test_a_failure_is_explained_by_its_own_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
+    install.step("one", ["echo", "WARNING: Retrying after NewConnectionError"])
+    with pytest.raises(SystemExit, match="ERROR: No space left on device"):
+        install.step("another", ["sh", "-c", "echo ERROR: No space left on device; exit 1"])
+
+
 def test_the_lock_fits_every_machine():
     lines = (ROOT / install.LOCK).read_text("utf-8").splitlines()
     assert all("==" in line and "://" not in line for line in lines)
