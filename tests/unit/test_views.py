@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from flopbook.views import SCHEMA
+from flopbook.tally import Tally
+from flopbook.tree import break_down
+from flopbook.views import SCHEMA, Views, as_dict, notes
 
 PRODUCT, ADDED, RELU = 2 * 8 * 16 * 5, 8 * 5, 8 * 5
 
@@ -46,6 +48,19 @@ def test_text_has_phases_operators_and_modules(counted):
         "\n"
         "fused: pointwise arithmetic that a contraction's operator does besides, such as adding a bias."
     )
+
+
+def test_calls_of_an_operator_are_added_up(count):
+    relu = nn.ReLU()
+    table = count(lambda: relu(relu(torch.ones(8, 16)))).table()
+    assert ["aten::relu", "2", "256"] in [line.split() for line in table.splitlines()]
+
+
+def test_backward_has_columns_of_its_own(count):
+    layer = nn.Linear(3, 2)
+    table = count(lambda: layer(torch.ones(4, 3)).sum().backward()).table()
+    head = next(line for line in table.splitlines() if line.startswith("module"))
+    assert head.split()[1:] == ["parameters", "MACs", "forward", "share", "backward", "share", "pointwise", "fused"]
 
 
 @pytest.mark.parametrize(("depth", "modules"), [(0, 1), (1, 2), (2, 3), (None, 5)])
@@ -90,9 +105,18 @@ def test_json_is_written_to_a_file(counted, tmp_path):
     assert counted.to_json(path) == path.read_text(encoding="utf-8")
 
 
+def test_json_keeps_integers_that_floating_point_would_not():
+    tally = Tally()
+    tally.witness = "counted"
+    tally.note("forward", "", "aten::mm", 2**60 + 1, 0)
+    text = json.dumps(as_dict(break_down(tally, {}, {"": 0})))
+    assert json.loads(text)["flops"]["total"]["contractions"] == 2**60 + 1
+
+
 def test_html_folds_and_holds_the_same_numbers(counted):
     html = counted._repr_html_()
     assert html.count("<details") == html.count("</details>") == 5  # operators, modules; the step, Net and its body
+    assert not re.search(r"<script|<style|style=|color|onclick", html)
     assert "<caption>FLOPs, counted</caption>" in html
     assert "<summary><strong>Net</strong> · parameters 85 · MACs 640 · forward 1,280 (100.0%)" in html
     assert '<th scope="row">aten::addmm</th><td class="number">1</td><td class="number">1,280</td>' in html
@@ -112,6 +136,14 @@ def test_what_is_not_counted_is_said_in_every_view(count, counted):
     assert json.loads(counted.to_json())["uncounted"] == {"mylib::fused": 2}
 
 
+def test_a_single_call_is_one_call():
+    tally = Tally()
+    tally.witness = "counted"
+    tally._uncounted.update({"mylib::fused": 3, "mylib::once": 1})
+    said = notes(break_down(tally, {}, {"": 0}))
+    assert said == ["Not counted, for want of a rule: mylib::fused (3 calls), mylib::once (1 call)."]
+
+
 def test_names_are_escaped_in_html(count):
     odd = type("A<b>", (nn.Linear,), {})(2, 3)
     assert "A&lt;b&gt;" in count(lambda: odd(torch.ones(1, 2)))._repr_html_()
@@ -129,6 +161,14 @@ def test_the_parts_of_the_tree_add_up(count):
 
 def test_an_empty_count_has_its_views(count):
     nothing = count(lambda: None)
-    assert nothing.table().startswith("FLOPs")
+    assert nothing.table().splitlines()[:2] == [
+        "FLOPs  contractions  pointwise  fused  all",
+        "total             0          0      0    0",
+    ]
     assert json.loads(nothing.to_json())["modules"]["modules"] == []
     assert "<table>" in nothing._repr_html_()
+
+
+def test_there_is_no_view_of_nothing():
+    with pytest.raises(TypeError, match="breakdown"):
+        Views()
