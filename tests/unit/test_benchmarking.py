@@ -81,7 +81,7 @@ def test_a_training_learns_and_puts_the_best_back():
 
 def test_it_stops_when_it_gets_no_better():
     (result,) = benchmark([50], Setup(hidden=(), learning_rate=1e-12, patience=2))
-    assert result.epochs < 150 and result.stopped == "no better for 2"
+    assert result.epochs < 150 and result.stopped == "no better for 2 epochs"
 
 
 def test_it_stops_when_the_time_is_over():

@@ -132,7 +132,7 @@ def train(step: Step, parts: Parts, setup: Setup) -> Trained:
             stopped = f"{setup.seconds:g} s are over"
             break
         if waited >= setup.patience:
-            stopped = f"no better for {setup.patience}"
+            stopped = f"no better for {setup.patience} epochs"
             break
     step.model.load_state_dict(state)
     return Trained(step.model, epoch, stopped, now() - started, meter)
