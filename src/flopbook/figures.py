@@ -18,7 +18,7 @@ from flopbook.products import Product
 COLOURS = ("#3f86cf", "#d9762b", "#2f9e77", "#c1629f")
 _MARKS = ("o", "s", "^", "D")
 _WIDE = 100  # a range of values that calls for a logarithmic axis
-_LINE = 45  # letters that the names of a legend have room for beside each other
+_LINE, _GAP = 54, 7 * " "  # letters in a line of a legend, and the room of a mark between two names
 
 
 def _axes(ax: Axes | None, height: float = 3.2) -> Axes:
@@ -31,7 +31,7 @@ def _tidy(ax: Axes) -> Axes:
     ax.set_axisbelow(True)
     names = ax.get_legend_handles_labels()[1]
     if len(names) > 1:  # above the axes, where nothing is drawn that could run through them
-        columns = len(names) if len("".join(names)) <= _LINE else 2
+        columns = len(names) if len(_GAP.join(names)) <= _LINE else 2
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False)
     return ax
 

@@ -67,6 +67,16 @@ def test_a_legend_stands_above_the_axes():
 
 
 @pytest.mark.parametrize(
+    "names",
+    [("GPT-2 small", "GPT-3", "Llama 3 8B", "Llama 3 405B"), ("roof", "products, batch 1 to 512", "an addition")],
+)
+def test_a_legend_is_no_wider_than_the_axes(names):
+    ax = plot_sweep([1, 2], {name: [1, 2] for name in names}, x_label="", y_label="")
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().x1 <= ax.get_window_extent().x1
+
+
+@pytest.mark.parametrize(
     ("x", "y", "scales"),
     [
         ([1, 10], [1, 10], ("linear", "linear")),
