@@ -19,7 +19,7 @@ def name() -> str:
 def write_wheel(src: Path, target: Path) -> None:
     """Pack the package as it lies in `src`; the same files make the same bytes."""
     information = f"flopbook-{metadata.version('flopbook')}.dist-info"
-    paths = sorted([*(src / "flopbook").rglob("*.py"), src / "flopbook" / "py.typed"])
+    paths = sorted(path for pattern in ("*.py", "py.typed") for path in (src / "flopbook").rglob(pattern))
     files = {path.relative_to(src).as_posix(): path.read_bytes() for path in paths}
     for name in ("METADATA", "licenses/LICENSE"):
         files[f"{information}/{name}"] = (metadata.distribution("flopbook").read_text(name) or "").encode()
