@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Hashable
 from contextlib import ExitStack
 from threading import get_ident
+from typing import Self
 
 import torch
 from torch.optim.optimizer import (
@@ -154,7 +155,7 @@ class FlopCount(Views, Tally):
         self._modules = ModuleTracker(self._is_here)
         self._mode = _Mode(self)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if self._counting:
             raise RuntimeError("this FlopCount counts already: use another one inside its with block")
         if not self._fresh:

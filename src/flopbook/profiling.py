@@ -5,6 +5,7 @@ convolutions forward, additions and multiplications. Of the others it says
 nothing.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 from flopbook.tally import Tally
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would write lines of its own to standard error
 
 #: The operators that the profiler has a rule for although they don't contract.
 _POINTWISE = {"aten::add", "aten::mul"}

@@ -1,24 +1,20 @@
 """A trace for Perfetto or Chrome whose events say their FLOPs, module and phase."""
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from flopbook.compiling import eager_when_compiled
 from flopbook.counting import FlopCount
+from flopbook.profiling import torch_profiler
 from flopbook.tally import Call
 
 Event = dict[str, Any]
-
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would write lines of its own to standard error
 
 
 class _Calls(defaultdict):
@@ -77,10 +73,7 @@ def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, A
         In the trace event format. ``otherData`` has the FLOPs of all
         contractions, and how many of them an event was found for.
     """
-    activities = [ProfilerActivity.CPU]
-    if torch.cuda.is_available():
-        activities.append(ProfilerActivity.CUDA)
-    with eager_when_compiled(), profile(activities=activities, record_shapes=True) as profiler:
+    with eager_when_compiled(), torch_profiler(record_shapes=True) as profiler:
         step()
     with TemporaryDirectory() as folder:
         exported = Path(folder) / "trace.json"
