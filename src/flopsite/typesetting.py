@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -40,9 +41,12 @@ class Typesetter:
             self._process = Popen([NODE, SCRIPT, self.katex], stdin=PIPE, stdout=PIPE, encoding="utf-8")
         formula = {"latex": latex, "display": display, "letters": "".join(letters)}
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(formula) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(formula) + "\n")
+            self._process.stdin.flush()
+        if not (line := self._process.stdout.readline()):
+            raise ExtensionError(f"node ended while it set {latex!r}: what it said stands above")
+        answer = json.loads(line)
         if "error" in answer:
             logger.warning("%s", answer["error"], type="flopsite", subtype="math", location=place)
         return answer.get("html", "")

@@ -6,10 +6,12 @@ import subprocess
 
 import pytest
 from bs4 import BeautifulSoup
+from docutils import nodes
 from playwright.sync_api import expect
+from sphinx.errors import ExtensionError
 
 from flopbook.axes import MEANING
-from flopsite.typesetting import NODE, SCRIPT
+from flopsite.typesetting import NODE, SCRIPT, Typesetter
 from tests.browser import MISSING, chromium, find_chromium, served
 from tests.conftest import ROOT
 
@@ -29,6 +31,15 @@ def marked(latex: str) -> str:
     katex = ROOT / "node_modules" / "katex" / "dist"
     answer = subprocess.run([NODE, SCRIPT, katex], input=question, capture_output=True, text=True, check=True).stdout
     return "".join(re.findall(r' letter"[^>]*>(\w)<', json.loads(answer)["html"]))
+
+
+def test_a_typesetter_that_ended_says_so(tmp_path, capfd):
+    typesetter = Typesetter(tmp_path)  # there is no KaTeX
+    for _ in range(2):
+        with pytest.raises(ExtensionError, match="node ended while it set '2BDK': what it said stands above"):
+            typesetter.html("2BDK", True, "", nodes.math())
+    typesetter.close()
+    assert "katex.js" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
