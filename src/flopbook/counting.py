@@ -16,7 +16,7 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _get_current_dispatch_mode_stack
 
-from flopbook.compiling import eager_when_compiled
+from flopbook.compiling import eager_when_compiled, never_compiled
 from flopbook.modules import ModuleTracker, recomputes
 from flopbook.operators.lookup import find_rule, made_of_others
 from flopbook.operators.pointwise import elements
@@ -42,18 +42,18 @@ class _Mode(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls):
-        return False  # the default wraps every call, at a third of its cost; nothing is compiled here
+        return False  # the default wraps every call, at a third of its cost
 
+    @never_compiled
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         # This runs for every operator of a step, so it calls little that is not needed.
         try:
             operator = func._op  # what func calls, without a frame of its own
             rule = FOUND[operator]
         except (AttributeError, KeyError):
-            operator, found = func, find_rule(func)
-            if found is None:
+            if not (found := find_rule(func)):
                 return self._without_rule(func, types, args, kwargs or {})
-            rule = found
+            operator, rule = func, found
         if rule is MOVES:
             return operator(*args, **kwargs) if kwargs else operator(*args)
         if types and made_of_others(types):

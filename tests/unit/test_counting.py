@@ -442,3 +442,16 @@ print(counted.total)
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(run.stdout) == 2 * 2 * 2 * 16 * 16 * 8
+
+
+def test_a_condition_compiles_itself_and_not_the_count():
+    program = """
+import torch
+from flopbook.counting import FlopCount
+x = torch.ones(4, 4)
+with FlopCount() as counted:
+    found = torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x, (x,))
+print(found.sum().item(), counted.uncounted)
+"""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "64.0 {'higher_order::cond': 1}\n"
