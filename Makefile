@@ -24,7 +24,7 @@ html: $(INSTALLED)  ## Execute every page and build the site
 	@$(BIN)/python -m flopsite
 
 pdf: html  ## Print the whole book as a PDF into the site
-	@$(BIN)/python -m flopsite.pdf
+	@$(BIN)/python -m flopsite.takeaway.pdf
 
 serve: html  ## Build the site and serve it on this machine (PORT=8000)
 	@echo "http://localhost:$(PORT), until Ctrl-C"
@@ -53,10 +53,10 @@ types: $(INSTALLED)  ## Check types
 	@$(BIN)/mypy
 
 bench: html  ## Measure the build and the counters
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m benchmarks
 
 peers: $(INSTALLED)  ## Ask the other FLOP counters and record what they say
-	@$(BIN)/python reference/peers
+	@PYTHONPATH=. $(BIN)/python reference/peers
 
 executed: $(INSTALLED)  ## Record the floating-point instructions that a processor runs
 	@$(BIN)/python reference/executed
@@ -67,7 +67,7 @@ clean:  ## Remove what the build wrote; .venv stays
 $(INSTALLED):
 	@for python in $(PYTHONS); do \
 	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	    exec $$python src/flopsite/install.py "$(TORCH_INDEX)" "$@"; \
+	    exec $$python tools/install.py "$(TORCH_INDEX)" "$@"; \
 	  fi; \
 	done; \
 	echo "The FLOP Book needs Python 3.11 or newer, and none of these is: $(PYTHONS)."; \

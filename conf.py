@@ -18,7 +18,7 @@ extensions = [
 ]
 # The tree also holds an environment and node modules: pages are named, and what has none is not walked through.
 include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
-exclude_patterns = [".*", "_build", "node_modules", "src", "tests"]
+exclude_patterns = [".*", "_build", "benchmarks", "node_modules", "src", "tests", "tools"]
 numfig = math_numfig = True  # equations are numbered through the book
 nitpicky = True
 # The vocabulary of the neighbours: no inventory of theirs is at hand without a network.
@@ -45,13 +45,12 @@ html_theme = "furo"
 html_title = "The FLOP Book"
 html_short_title = html_title
 html_baseurl = os.environ.get("FLOPBOOK_URL", "")  # where the site will stand, with a slash at its end
-html_favicon = "src/flopsite/static/favicon.svg"
+html_favicon = "src/flopsite/web/favicon.svg"
 html_sourcelink_suffix = ""
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
-templates_path = ["src/flopsite/templates"]
-html_static_path = ["src/flopsite/static"]
-html_css_files = ["flopsite.css", ("print.css", {"media": "print"})]
-html_js_files = ["flopsite.js", "reading.js"]
-html_search_scorer = "src/flopsite/scorer.js"
+templates_path = ["src/flopsite/course/templates", "src/flopsite/web/templates"]
+html_css_files = ["web/flopsite.css", ("web/print.css", {"media": "print"})]
+html_js_files = ["web/flopsite.js", "math/letters.js"]
+html_search_scorer = "src/flopsite/web/search.js"
 html_math_renderer = "katex"
 copybutton_exclude = ".linenos, .gp, .go"

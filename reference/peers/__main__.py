@@ -6,7 +6,7 @@ import sys
 import venv
 from pathlib import Path
 
-from flopsite.install import CHOSEN_INDEX, LOCK, index_option
+from tools.install import CHOSEN_INDEX, LOCK, index_option
 
 HERE = Path(__file__).parent
 VENV = Path(".venv-peers")

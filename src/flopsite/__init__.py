@@ -1,4 +1,4 @@
-"""What the site adds to Sphinx: executed pages, boxed formulas, calculators, figures, notebooks to take away.
+"""What the site adds to Sphinx, one folder for each feature.
 
 Of flopbook it imports the predicting side alone; a page's cells run in a kernel of their own.
 """
@@ -11,53 +11,48 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 from myst_nb.core.render import load_mime_renders  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
-from flopsite import (  # noqa: E402
-    access,
-    aids,
+from flopsite import book, static  # noqa: E402
+from flopsite.calculators import directive as calculators  # noqa: E402
+from flopsite.course import dropdown, page_line, status  # noqa: E402
+from flopsite.course import map as course_map  # noqa: E402
+from flopsite.execution import reader  # noqa: E402
+from flopsite.exercises import forms, questions  # noqa: E402
+from flopsite.live import mark  # noqa: E402
+from flopsite.math import boxes, katex  # noqa: E402
+from flopsite.takeaway import downloads, notebooks, wheel  # noqa: E402
+from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, missing_page  # noqa: E402
+
+#: In the order of registration: who answers one event of Sphinx after another comes later.
+PARTS = (
     book,
-    calculators,
-    course,
-    downloads,
-    exercises,
-    figures,
-    folding,
-    formulas,
-    live,
+    static,
+    accessibility,
+    reader,
     notebooks,
-    pages,
-    quizzes,
-    reference,
-    sharing,
+    page_line,
+    course_map,
+    downloads,
+    dropdown,
+    boxes,
+    calculators,
+    forms,
+    questions,
+    mark,
+    autodoc,
+    metadata,
+    missing_page,
+    llms,
     status,
-    typesetting,
+    katex,
     wheel,
 )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register every part with Sphinx."""
-    for part in (
-        book,
-        access,
-        pages,
-        notebooks,
-        aids,
-        course,
-        downloads,
-        folding,
-        formulas,
-        calculators,
-        exercises,
-        quizzes,
-        live,
-        reference,
-        sharing,
-        status,
-        typesetting,
-        wheel,
-    ):
+    for part in PARTS:
         part.setup(app)
     # An entry point, by which myst-nb finds renderers, would hold for every other book in the environment too.
-    load_mime_renders().extend([exercises.ExerciseRenderer, figures.FigureRenderer, formulas.FormulaRenderer])
+    load_mime_renders().extend([forms.ExerciseRenderer, inline_svg.FigureRenderer, boxes.FormulaRenderer])
     # Pages with torch compete for the cores anyway, and progress is told in order.
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -10,7 +10,7 @@ from sphinx.domains import Domain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from flopsite.progress import Progress
+from flopsite.execution.progress import Progress
 
 
 @dataclass(frozen=True)

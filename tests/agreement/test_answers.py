@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from flopbook.auditing import Audit
 from flopbook.exercises import Exercise, Verdict
-from flopsite.typesetting import NODE
-from tests.answers import ANSWERS, EXERCISES
+from flopsite.math.katex import NODE
 from tests.conftest import ROOT
+from tests.support.answers import ANSWERS, EXERCISES
 
-SCRIPTS = [ROOT / f"src/flopsite/static/exercises/{name}.js" for name in ("fractions", "tokens", "reading", "checking")]
+SCRIPTS = [ROOT / f"src/flopsite/exercises/static/{name}.js" for name in ("fractions", "tokens", "reading", "checking")]
 PROGRAM = f"""
 {json.dumps([str(path) for path in SCRIPTS])}.forEach(require);
 require("readline").createInterface({{ input: process.stdin }}).on("line", (line) => {{

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from flopsite.markdown import plain_markdown
+from flopsite.takeaway.markdown import plain_markdown
 from tests.conftest import ROOT
 
 MYST = re.compile(r"^[`:]{3,}\{|\{[a-z:]+\}`|^\([\w-]+\)=", re.MULTILINE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from flopsite.keys import code_cells, imported_files, imported_modules
+from flopsite.execution.cache_key import code_cells, imported_files, imported_modules
 from flopsite.live.names import Names, names
 
 #: What the page's Python has beside its standard library and the modules of `flopbook` that need nothing else.

@@ -17,7 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from sphinx.errors import ExtensionError
 
 from flopsite.live.cells import PROVIDED, missing
-from flopsite.typesetting import NODE
+from flopsite.math.katex import NODE
 
 _HERE = Path(__file__).parent
 _PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]

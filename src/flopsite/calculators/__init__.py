@@ -1,0 +1,1 @@
+"""Calculators: the reader sets the sizes of a boxed formula and sees its value."""

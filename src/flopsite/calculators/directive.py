@@ -1,0 +1,95 @@
+"""Calculators: `{calculator} name` lets the reader turn the sizes of a formula that is boxed above on its page.
+
+    ```{calculator} matmul
+    :time: H100 SXM, bf16
+    :curve: B
+
+    B: 1 to 65536, at 64
+    D, the width that is summed over: 1 to 65536
+    ```
+
+Several names make several rows. A line in the body gives a size its meaning, its range and its start; `1 to 100 only`
+keeps what is typed to the range, and `1 to 128, a divisor of H` asks for one. What is left out comes from the book: the
+meaning from the page's letters, the start from the box. The JavaScript is printed from the very expression that the box
+shows, and lies in one file for each page.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from flopbook import axes, hardware, units
+from flopsite.book import Book
+from flopsite.calculators.html import panel
+from flopsite.calculators.parse import CalculatorError, read, script
+from flopsite.math.letters import meanings
+from flopsite.warnings import Kind, warn
+
+
+class CalculatorDirective(SphinxDirective):
+    """Reads `{calculator}`; whatever is wrong fails the build, with its line."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec: ClassVar = {
+        "unit": directives.unchanged,
+        "time": directives.unchanged,
+        "curve": directives.unchanged,
+        "bars": directives.flag,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        for module in (axes, hardware, units):
+            self.env.note_dependency(str(module.__file__))
+        scripts = Book.of(self.env).data["calculators"].setdefault(self.env.docname, {})
+        try:
+            calculator = read(self._boxes(), self.options, list(self.content), meanings(self.env, self.env.docname))
+            if calculator.name in scripts:
+                raise CalculatorError(f"{calculator.name!r} is on this page already: leave one of the two out")
+            scripts[calculator.name] = script(calculator)
+        except CalculatorError as error:
+            line = self.lineno if error.line is None else self.lineno + self.content_offset + 1 + error.line
+            warn(Kind.CALCULATOR, f"calculator: {error}", (self.env.docname, line))
+            return []
+        return panel(calculator)
+
+    def _boxes(self) -> dict[str, dict[str, Any]]:
+        """What the names in the argument stand for; a box is known when the page has been read to here."""
+        data = Book.of(self.env).data
+        here = {
+            name: box
+            for name, box in {**data["formulas"], **data["plans"]}.items()
+            if box["docname"] == self.env.docname
+        }
+        names = self.arguments[0].split()
+        for name in names:
+            if name not in here:
+                known = ", ".join(here) or "none"
+                raise CalculatorError(f"no formula named {name!r} is boxed above on this page: those are {known}")
+        return {name: here[name] for name in names}
+
+
+def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Write what a page's calculators compute, before Sphinx asks for the file's checksum."""
+    scripts = Book.of(app.env).data["calculators"].get(docname)
+    if not scripts:
+        return
+    file = f"calculators/pages/{docname}.js"
+    target = Path(app.outdir) / "_static" / file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("\n".join(["window.calculators = {};", *scripts.values()]), "utf-8")
+    parts = (f"calculators/{name}.js" for name in ("exact", "sizes", "fields", "drawing"))
+    for name in (*parts, file, "calculators/panel.js"):
+        app.add_js_file(name, loading_method="defer")
+    app.add_css_file("calculators/panel.css")
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive, and what brings its scripts to the pages that have it."""
+    app.add_directive("calculator", CalculatorDirective)
+    app.connect("html-page-context", _add_scripts)

@@ -1,0 +1,213 @@
+"""A calculator as HTML: fields for the sizes, and the results where it starts, which need no JavaScript."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from html import escape
+
+import sympy
+from docutils import nodes
+from sympy import Expr
+
+from flopbook.axes import axis
+from flopbook.units import plain, si
+
+#: Units that take a prefix; `static/calculators/exact.js` has the same.
+_WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the reader sets.
+
+    The slider goes from `low` to `high`, and with `only` no other number is taken. What has to divide another size, as
+    heads that are shared have to, names it in `divides`.
+    """
+
+    name: str
+    meaning: str
+    low: int
+    high: int
+    start: int
+    only: bool = False
+    divides: str = ""
+
+    @property
+    def letter(self) -> str:
+        """The name as it is set in a formula; a word isn't."""
+        stem, digits = self.name[0], self.name[1:]
+        return (f"{stem}_{{{digits}}}" if digits else stem) if not digits or digits.isdigit() else ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A result; a boxed formula is also shown with the numbers put in."""
+
+    title: str
+    unit: str
+    expression: Expr
+    boxed: bool = False
+
+    def value(self, sizes: Mapping[str, int]) -> Fraction:
+        """Exactly; unlike `flopbook.accounting.evaluate` it takes a size of 0, such as no optimizer state."""
+        number = self.expression.xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})
+        return Fraction(int(number.p), int(number.q))
+
+
+@dataclass(frozen=True)
+class Calculator:
+    """What a calculator shows.
+
+    Attributes
+    ----------
+    choices : mapping
+        For each label its options, and for each option the sizes that it sets.
+    curve : str
+        The size that is drawn along the axis of a curve; none if empty.
+    bars : bool
+        Whether rows of one unit are compared by bars.
+    """
+
+    name: str
+    title: str
+    rows: Sequence[Row]
+    sizes: Sequence[Size]
+    choices: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    curve: str = ""
+    bars: bool = False
+
+    @property
+    def start(self) -> dict[str, int]:
+        """The sizes it starts from: the first option of each choice, and what is set beside them."""
+        chosen = {
+            name: size for options in self.choices.values() for name, size in next(iter(options.values())).items()
+        }
+        return chosen | {size.name: size.start for size in self.sizes}
+
+
+def panel(calculator: Calculator) -> list[nodes.Node]:
+    """The nodes of a calculator."""
+    return list(_panel(calculator))
+
+
+def _raw(html: str) -> nodes.raw:
+    return nodes.raw("", html, format="html")
+
+
+def _panel(calculator: Calculator) -> Iterator[nodes.Node]:
+    name, title = escape(calculator.name), escape(calculator.title)
+    yield _raw(
+        f'<div class="panel calculator" id="calculator-{name}" data-name="{name}" role="group" '
+        f'aria-label="Calculator: {title}"><noscript><p>With JavaScript you can turn the sizes here.</p></noscript>'
+    )
+    for label, options in calculator.choices.items():
+        yield _raw(_choice(label, options))
+    yield _raw('<div class="sizes">')
+    for size in calculator.sizes:
+        yield from _size(calculator.name, size)
+    yield _raw("</div>")
+    yield from _put_in(calculator)
+    yield _raw(_results(calculator))
+    yield _raw(
+        (f'<div class="curve" data-over="{calculator.curve}"></div>' if calculator.curve else "")
+        + '<p class="buttons"><button type="button" class="reset">Reset</button> '
+        '<button type="button" class="copy-link">Copy link</button> <span class="told" role="status"></span></p>'
+        '<p class="said unseen" role="status"></p></div>'
+    )
+
+
+def _choice(label: str, options: Mapping[str, Mapping[str, int]]) -> str:
+    written = {
+        option: json.dumps({name: str(size) for name, size in sizes.items()}) for option, sizes in options.items()
+    }
+    listed = "".join(f"<option data-sizes='{sizes}'>{escape(option)}</option>" for option, sizes in written.items())
+    return (
+        f'<p class="choice"><label>{escape(label)} <select data-choice="{escape(label.lower())}">{listed}'
+        '<option value="" hidden>other</option></select></label></p>'
+    )
+
+
+def _size(calculator: str, size: Size) -> Iterator[nodes.Node]:
+    identity = f"calculator-{calculator}-{size.name}"
+    whole = f' data-divides="{size.divides}"' if size.divides else ""
+    meaning = f"{size.meaning}, a divisor of {size.divides}" if size.divides else size.meaning
+    spoken = f"{size.name if size.letter else ''} {meaning}".strip()
+    yield _raw(
+        f'<div class="size" data-size="{size.name}" data-low="{size.low}" data-high="{size.high}"'
+        f"{' data-only' * size.only}{whole}>"
+        f'<label for="{identity}">'
+    )
+    if size.letter:
+        yield nodes.math("", size.letter)
+    yield _raw(
+        f' {escape(meaning)}</label><input type="range" min="0" max="1" aria-label="Slider: {escape(spoken)}">'
+        f'<input type="text" inputmode="numeric" autocomplete="off" id="{identity}" value="{size.start:,}" '
+        f'aria-describedby="{identity}-wrong"><p class="wrong" id="{identity}-wrong" hidden></p></div>'
+    )
+
+
+def _put_in(calculator: Calculator) -> Iterator[nodes.Node]:
+    """Each boxed formula with its numbers; several say which is which."""
+    boxed = [row for row in calculator.rows if row.boxed]
+    names = {
+        axis(name): rf"{{\htmlData{{put={name}}}{{\text{{{size:,}}}}}}}" for name, size in calculator.start.items()
+    }
+    for row in boxed:
+        title = f"{escape(row.title)}: " if len(boxed) > 1 else ""
+        yield _raw(f'<p class="put-in" data-text="{escape(str(row.expression))}">{title}')
+        latex = sympy.latex(row.expression, symbol_names=names, mul_symbol="times")
+        if r"\frac" not in latex:  # KaTeX breaks no line between `left` and `right`
+            latex = latex.replace(r"\left(", "(").replace(r"\right)", ")")
+        yield nodes.math("", rf"\displaystyle {latex}")
+        yield _raw('<span class="unseen"></span></p>')
+
+
+def _results(calculator: Calculator) -> str:
+    bar = '<td class="bar"><svg aria-hidden="true"><rect height="100%"></rect></svg></td>' if calculator.bars else ""
+    rows = "".join(
+        f'<tr data-unit="{row.unit}"><th scope="row">{escape(row.title)}</th>'
+        f'<td class="short">{short(value, row.unit)}</td><td class="long">{_breakable(long(value))}</td>{bar}</tr>'
+        for row, value in ((row, row.value(calculator.start)) for row in calculator.rows)
+    )
+    corner = "<td></td>" if calculator.bars else ""
+    return (
+        '<table class="results"><thead><tr><td></td><th scope="col">about</th><th scope="col">exactly</th>'
+        f"{corner}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _breakable(number: str) -> str:
+    """A long number may go on in the next line after a comma."""
+    return number.replace(",", ",<wbr>")
+
+
+def short(value: Fraction, unit: str) -> str:
+    """Three digits with a prefix, or as `flopbook.units.plain` writes it where the unit takes none.
+
+    Less than an hour is given in seconds.
+
+    >>> short(Fraction(196_608), "FLOPs"), short(Fraction(4, 3), ""), short(Fraction(2469, 2), "hours")
+    ('197 kFLOPs', '1.33', '1,234 hours')
+    >>> short(Fraction(1, 80), "hours")
+    '45 s'
+    """
+    if unit == "hours" and 0 < value < 1:
+        value, unit = value * 3600, "s"
+    if unit in _WITH_PREFIX:
+        text = si(int(value) if value.denominator == 1 else float(value), unit)
+    else:
+        text = f"{plain(value)} {unit}".strip()
+    return f"−{text[1:]}" if value < 0 else text
+
+
+def long(value: Fraction) -> str:
+    """To the last digit; what is no whole number as a fraction, unless that is long.
+
+    >>> long(Fraction(196_608)), long(Fraction(4, 3))
+    ('196,608', '4/3')
+    """
+    if value.denominator >= 1_000_000:
+        return ""
+    text = f"{value.numerator:,}" + (f"/{value.denominator:,}" if value.denominator > 1 else "")
+    return text.replace("-", "−")

@@ -1,0 +1,94 @@
+"""What a page's results depend on: its code, the modules that code imports, its data and the installation."""
+
+import ast
+import hashlib
+import platform
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import NotebookNode
+
+_SETTINGS = [
+    "src/flopsite/execution/kernel.py",
+    "src/flopsite/execution/matplotlibrc",
+]  # what the kernel is started with
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells of a notebook."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def page_inputs(notebook: NotebookNode, root: Path) -> list[Path]:
+    """The files, beside the page's own, whose change calls for a new execution."""
+    source = "\n".join(TransformerManager().transform_cell(cell.source) for cell in code_cells(notebook))
+    modules = imported_files(source, "", root / "src")
+    data = notebook.metadata.get("flopbook", {}).get("data", [])
+    named = [*data, "requirements.lock", *_SETTINGS]
+    return sorted({*modules, *(root / name for name in named)})
+
+
+def page_key(notebook: NotebookNode, inputs: Iterable[Path]) -> str:
+    """A digest that changes when, and only when, the page has to be executed again."""
+    digest = hashlib.sha256(installation().encode())
+    for cell in code_cells(notebook):
+        tags = sorted(cell.metadata.get("tags", []))
+        digest.update(f"\0cell {tags}\0{cell.source}".encode())
+    for path in inputs:
+        digest.update(f"\0file {path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def installation() -> str:
+    """The versions that results may depend on."""
+    return f"Python {platform.python_version()}, torch {version('torch')}, {platform.system()} {platform.machine()}"
+
+
+def imported_files(source: str, package: str, src: Path) -> set[Path]:
+    """Files under `src` that a piece of code imports, directly or through others, wherever the import stands."""
+    found: set[Path] = set()
+    waiting = [(source, package)]
+    while waiting:
+        text, inside = waiting.pop()
+        for module in imported_modules(text, inside):
+            for path, parent in _files_of(module, src):
+                if path not in found:
+                    found.add(path)
+                    waiting.append((path.read_text("utf-8"), parent))
+    return found
+
+
+@cache
+def imported_modules(source: str, package: str) -> tuple[str, ...]:
+    """Full names of all that a piece of code in `package` imports; of `from a import b`, both `a` and `a.b`."""
+    return tuple(_imports(source, package))
+
+
+def _imports(source: str, package: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # the cell will say so when it runs
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _files_of(module: str, src: Path) -> Iterator[tuple[Path, str]]:
+    """The files that importing a module runs, each with the package that its relative imports start from."""
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        folder = src.joinpath(*parts[:depth])
+        package = ".".join(parts[:depth])
+        if (init := folder / "__init__.py").is_file():
+            yield init, package
+        elif (file := folder.with_suffix(".py")).is_file():
+            yield file, ".".join(parts[: depth - 1])

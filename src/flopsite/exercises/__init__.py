@@ -1,0 +1,1 @@
+"""Exercises and questions that the page checks."""

@@ -1,0 +1,121 @@
+"""Exercises on the pages: the cell that checks an answer becomes a form that checks the reader's."""
+
+import json
+import re
+from collections.abc import Iterator
+from html import escape
+from typing import Any, ClassVar
+
+from docutils import nodes
+from myst_nb.core.render import MimeData, NbElementRenderer
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx.writers.html5 import HTML5Translator
+
+from flopsite.warnings import Kind, warn
+
+FORM = "application/vnd.flopbook.exercise+json"
+_SCRIPTS = ["fractions", "tokens", "reading", "checking", "forms"]
+_TITLE = re.compile(r"(?P<number>\d+)\. (?P<words>.+?)\.?")
+_HTML = """\
+<form class="exercise panel" id="{id}" data-form="{form}">
+{fields}
+<div role="status" id="{id}-verdict"></div>
+<noscript><p>Nothing is checked here without JavaScript; the notebook of this page checks answers, too.</p></noscript>
+</form>
+"""
+_FIELD = """\
+<p class="answer"><label for="{id}">{label}</label>
+<input id="{id}" name="{name}" autocomplete="off" autocapitalize="off" spellcheck="false"{more}</p>"""
+_BUTTON = "<button>Check</button>"
+_VERDICTS = '<datalist id="verdicts"><option value="right"></option><option value="not decidable"></option></datalist>'
+
+
+class Form(nodes.General, nodes.Element):
+    """Where the reader answers an exercise: attributes `form`, and then `number` and `words` of its title."""
+
+
+class ExerciseRenderer:
+    """myst-nb's renderer of verdicts."""
+
+    mime_priority_overrides: ClassVar = [("*", FORM, 1)]
+
+    @staticmethod
+    def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
+        """Return the form of the exercise that the verdict is about, or None for another kind of output."""
+        if data.mime_type != FORM or inline:
+            return None
+        form = Form(form=data.content)
+        form.source, form.line = renderer.renderer.document["source"], data.line
+        return [form]
+
+
+class PlaceForms(SphinxTransform):
+    """Puts the form in the place of its cell, whose call is for the notebook, and gives it the exercise's title."""
+
+    default_priority = 880
+
+    def apply(self, **kwargs: Any) -> None:
+        for form in list(self.document.findall(Form)):
+            cell = _cell_around(form)
+            title = _title_before(cell)
+            if title:
+                form["number"], form["words"] = title["number"], title["words"]
+                cell.replace_self(form)
+            else:
+                warn(Kind.EXERCISE, "this exercise has no title: begin its paragraph with **1. The title.**", form)
+                cell.parent.remove(cell)
+
+
+def _cell_around(form: Form) -> nodes.Element:
+    """The whole cell, with its code and every kind of its output."""
+    cell: nodes.Element = form
+    while cell.get("nb_element") != "cell_code":
+        cell = cell.parent
+    return cell
+
+
+def _title_before(cell: nodes.Element) -> re.Match[str] | None:
+    siblings = cell.parent.children[: cell.parent.index(cell)]
+    strong = (found.astext() for node in reversed(siblings) for found in node.findall(nodes.strong))
+    return next(filter(None, map(_TITLE.fullmatch, strong)), None)
+
+
+def _visit_form(writer: HTML5Translator, node: Form) -> None:
+    name = nodes.make_id(f"exercise {node['words']}")
+    writer.body.append(
+        _HTML.format(id=name, form=escape(json.dumps(node["form"])), fields="\n".join(_fields(name, node)))
+    )
+    raise nodes.SkipNode
+
+
+def _fields(name: str, node: Form) -> Iterator[str]:
+    """One field for the answer, or one for each claim of an audit."""
+    claims = node["form"].get("claims")
+    if claims is None:
+        title = f"exercise {node['number']}, {escape(node['words'])}"
+        label = f'Your answer<span class="visually-hidden"> to {title}</span>'
+        yield _FIELD.format(id=f"{name}-answer", name="answer", label=label, more=f">{_BUTTON}")
+        return
+    for claim in claims:
+        yield _FIELD.format(id=f"{name}-{claim}", name=claim, label=f"Claim {claim}", more=' list="verdicts">')
+    yield f"{_VERDICTS}<p>{_BUTTON}</p>"
+
+
+def _skip(writer: nodes.NodeVisitor, node: Form) -> None:
+    raise nodes.SkipNode
+
+
+def _bring_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
+    if doctree and next(doctree.findall(Form), None):
+        for script in _SCRIPTS:
+            app.add_js_file(f"exercises/{script}.js", loading_method="defer")
+
+
+def setup(app: Sphinx) -> None:
+    """Register the forms; progress shows on every page, the rest of the scripts is for pages with exercises."""
+    app.add_node(Form, html=(_visit_form, None), latex=(_skip, None), text=(_skip, None))
+    app.add_transform(PlaceForms)
+    app.add_css_file("exercises/exercises.css")
+    app.add_js_file("exercises/progress.js", loading_method="defer")
+    app.connect("html-page-context", _bring_scripts)

@@ -1,0 +1,87 @@
+"""Live cells: what needs no PyTorch runs in the reader's browser, where it can be changed and run again."""
+
+import json
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from posixpath import dirname, relpath
+from typing import Any
+
+import nbformat
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from flopsite.execution.reader import page_store
+from flopsite.live import engine
+from flopsite.live.cells import Cell, read_cells
+
+_DATA = "live-cells"  # the id of what a page says to its script
+_NEED = '<p class="cell-tools">Needs {what}: <a href="{notebook}" download>run it in the notebook</a></p>'
+
+
+class MarkCells(SphinxPostTransform):
+    """Names the cells that can run in the page, and says of the others what they need."""
+
+    default_priority = 5
+    builders = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        shown = {node["cell_index"]: node for node in _parts(self.document, "cell_code")}
+        store = page_store(self.app, self.env.docname)
+        if not shown or not store.is_file():
+            return
+        cells = read_cells(nbformat.read(store, 4), Path(self.app.srcdir) / "src")
+        visible = {cell.id for cell in cells if cell.index in shown and self._mark(cell, shown[cell.index])}
+        live = [cell for cell in cells if cell.is_live and (cell.id in visible or cell.bound)]
+        if visible & {cell.id for cell in live}:
+            self.document += _data({cell.id: None if cell.id in visible else cell.source for cell in live})
+
+    def _mark(self, cell: Cell, node: nodes.Element) -> bool:
+        """Mark a cell of the page; one without code to see, or to change, is not marked."""
+        code = next(_parts(node, "cell_code_source"), None)
+        if code is None:
+            return False
+        node["ids"].append(cell.id)
+        if not cell.is_live:
+            notebook = relpath(f"notebooks/{self.env.docname}.ipynb", dirname(self.env.docname) or ".")
+            code += nodes.raw("", _NEED.format(what=escape(cell.wanting), notebook=notebook), format="html")
+        return True
+
+
+def _parts(node: nodes.Node, kind: str) -> Iterator[nodes.container]:
+    """The parts of one kind of which myst-nb makes a page."""
+    return (part for part in node.findall(nodes.container) if part.get("nb_element") == kind)
+
+
+def _data(cells: dict[str, str | None]) -> nodes.raw:
+    """The live cells in order; of those that the page does not show, the source too."""
+    text = json.dumps(cells).replace("<", r"\u003c")
+    return nodes.raw("", f'<script type="application/json" id="{_DATA}">{text}</script>', format="html")
+
+
+def _engine(app: Sphinx) -> Path:
+    return Path(app.outdir) / "_static" / "live" / "engine"
+
+
+def _bring(app: Sphinx) -> None:
+    if app.builder.name == "html":
+        engine.bring(Path(app.srcdir), _engine(app))
+
+
+def _equip(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    body = context.get("body", "")
+    if f'id="{_DATA}"' in body:
+        size: dict[str, Any] = {"data-bytes": str(engine.size(_engine(app)))}
+        for script in ("colours", "outputs", "cells"):
+            app.add_js_file(f"live/{script}.js", loading_method="defer")
+        app.add_js_file("live/session.js", loading_method="defer", **size)
+    if f'id="{_DATA}"' in body or 'class="cell-tools"' in body:
+        app.add_css_file("live/live.css")
+
+
+def setup(app: Sphinx) -> None:
+    """Mark the cells of each page that is written; a page with live ones has the script that runs them."""
+    app.add_post_transform(MarkCells)
+    app.connect("builder-inited", _bring)
+    app.connect("html-page-context", _equip)

@@ -1,0 +1,1 @@
+"""What a reader takes away: notebooks, the package, the PDF."""

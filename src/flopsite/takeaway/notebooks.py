@@ -1,0 +1,176 @@
+"""Write each executable page as a Jupyter notebook that a reader can take away."""
+
+import base64
+import hashlib
+import posixpath
+import re
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import Any, cast
+
+import nbformat
+from myst_nb.core.read import read_myst_markdown_notebook
+from myst_nb.core.variables import format_plain_text
+from myst_nb.ext.glue import extract_glue_data_cell
+from myst_nb.sphinx_ import SphinxEnvType
+from nbformat import NotebookNode
+from pybtex.database import Entry
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinxcontrib.bibtex.domain import BibtexDomain
+
+from flopsite.book import Book
+from flopsite.execution.cache_key import code_cells
+from flopsite.execution.reader import page_store
+from flopsite.takeaway import wheel
+from flopsite.takeaway.markdown import plain_markdown
+
+_GREETING = """*{title}*, a page of *{book}*.
+
+To run it, take `{wheel}` from the book's site and install it, with what else this page imports:
+
+`pip install {place}{wheel}{others}`"""
+_DATA = """import base64, os, pathlib, tempfile, zlib
+
+# This page reads files of the book's repository. They are unpacked into a temporary folder, and the page runs there.
+files = {{
+{files}
+}}
+root = pathlib.Path(tempfile.mkdtemp(prefix="flopbook-"))
+for name, packed in files.items():
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(zlib.decompress(base64.b85decode(packed)))
+(root / "{folder}").mkdir(exist_ok=True)
+os.chdir(root / "{folder}")"""
+_IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # beside what the package itself brings
+_QUIET = """import os
+
+# The profiler would write lines of its own to standard error; it asks when torch is imported.
+os.environ["KINETO_LOG_LEVEL"] = "99\""""
+_HIDDEN = {"jupyter": {"source_hidden": True}}
+# What the site folds or leaves out is folded here.
+_FOLDED = {
+    "hide-input": {"source_hidden": True},
+    "hide-cell": {"source_hidden": True, "outputs_hidden": True},
+    "remove-cell": {"source_hidden": True, "outputs_hidden": True},
+}
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+_NAMED_TARGET = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^>]+)>$", re.DOTALL)
+
+
+def take_away(app: Sphinx, docname: str) -> NotebookNode:
+    """The notebook of a page: plain Markdown, no outputs, ids that depend on the content alone."""
+    path = Path(app.env.doc2path(docname))
+    config = cast(SphinxEnvType, app.env).myst_config
+    page = read_myst_markdown_notebook(path.read_text("utf-8"), config, path=path)
+    glued = _glued_texts(nbformat.read(page_store(app, docname), 4))
+
+    def resolve(role: str, content: str) -> str:
+        return _plain_role(app, docname, glued, role, content)
+
+    cells = [
+        nbformat.v4.new_markdown_cell(_greeting(app, docname, page)),
+        nbformat.v4.new_code_cell(_QUIET, metadata=_HIDDEN),
+    ]
+    if data := page.metadata.get("flopbook", {}).get("data", []):
+        cells.append(nbformat.v4.new_code_cell(_unpacking(app, docname, data), metadata=_HIDDEN))
+    for cell in page.cells:
+        if cell.cell_type == "markdown":
+            cell.source = plain_markdown(cell.source, resolve)
+        for tag in cell.metadata.get("tags", []):
+            cell.metadata.setdefault("jupyter", {}).update(_FOLDED.get(tag, {}))
+    cells += [cell for cell in page.cells if cell.source]
+    return nbformat.v4.new_notebook(cells=_identified(cells), metadata=_METADATA)
+
+
+def _greeting(app: Sphinx, docname: str, page: NotebookNode) -> str:
+    code = "\n".join(cell.source for cell in code_cells(page))
+    return _GREETING.format(
+        title=app.env.titles[docname].astext(),
+        book=app.config.project,
+        wheel=wheel.name(),
+        place=app.config.html_baseurl or "./",
+        others="".join(f" {package}" for module, package in _IMPORTED.items() if f"from {module}" in code),
+    )
+
+
+def _unpacking(app: Sphinx, docname: str, names: list[str]) -> str:
+    """Code that brings the data along."""
+    root = Path(app.srcdir)
+    packed = {name: base64.b85encode(zlib.compress((root / name).read_bytes(), 9)).decode() for name in names}
+    files = "\n".join(f'    "{name}": """{text}""",' for name, text in packed.items())
+    return _DATA.format(files=files, folder=posixpath.dirname(docname))
+
+
+def _plain_role(app: Sphinx, docname: str, glued: dict[str, str], role: str, content: str) -> str:
+    """What the site would show for a role, as text."""
+    env = app.env
+    if role.startswith("glue"):
+        name, _, spec = content.partition(":")
+        return format_plain_text(glued.get(name, name), spec)
+    named = _NAMED_TARGET.match(content)
+    if role == "doc":
+        return _link(app, docname, *(named.groups() if named else ("", content)))
+    if named:
+        return named["text"]
+    if role in ("ref", "numref"):
+        return env.domains.standard_domain.labels.get(content, ("", "", content))[2]
+    return _citation(env, content) if role.startswith("cite") else content
+
+
+def _link(app: Sphinx, docname: str, text: str, target: str) -> str:
+    """A link to the notebook of another page, beside this one; a page without one is named only."""
+    folder = posixpath.dirname(docname)
+    page = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
+    words = text or (app.env.titles[page].astext() if page in app.env.titles else target)
+    return f"[{words}]({posixpath.relpath(page, folder)}.ipynb)" if _has_notebook(app, page) else words
+
+
+def _citation(env: BuildEnvironment, keys: str) -> str:
+    entries = cast(BibtexDomain, env.get_domain("cite")).bibdata.data.entries
+    return f"({'; '.join(_author_year(entries[key.strip()]) for key in keys.split(','))})"
+
+
+def _author_year(entry: Entry) -> str:
+    names = [" ".join(map(str, person.rich_last_names)) for person in entry.persons["author"]]
+    if len(names) > 2 or "others" in names:
+        names = [f"{names[0]} et al."]
+    return f"{' and '.join(names)}, {entry.fields['year']}"
+
+
+def _glued_texts(executed: NotebookNode) -> dict[str, str]:
+    """The values that a page's cells glued into its prose, as text."""
+    glued = (pair for cell in code_cells(executed) for pair in extract_glue_data_cell(cell))
+    return {name: output["data"].get("text/plain", "") for name, output in glued}
+
+
+def _identified(cells: list[NotebookNode]) -> list[NotebookNode]:
+    seen: Counter[str] = Counter()
+    for cell in cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] += 1
+        cell["id"] = f"{digest}-{seen[digest]}"
+    return cells
+
+
+def _has_notebook(app: Sphinx, docname: str) -> bool:
+    return docname in Book.of(app.env).data["seconds"] and page_store(app, docname).is_file()
+
+
+def _offer(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Write the notebook beside the page and tell the page's template where it is."""
+    if not _has_notebook(app, docname):
+        return
+    target = Path(app.outdir) / "notebooks" / f"{docname}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(take_away(app, docname), target)
+    context["notebook"] = f"notebooks/{docname}.ipynb"
+
+
+def setup(app: Sphinx) -> None:
+    """A page's notebook is written whenever the page is."""
+    app.connect("html-page-context", _offer)

@@ -1,0 +1,55 @@
+"""`make pdf`: print the built site as one book."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+from pypdf import PdfReader
+
+from flopsite.takeaway.chromium import ARGUMENTS, MISSING, find_chromium
+from flopsite.takeaway.downloads import PDF
+from flopsite.takeaway.print_html import on_paper
+
+SITE = Path("_build/html")
+TITLE = "The FLOP Book"
+SUBTITLE = "Every FLOP of a training step, derived, counted and timed"
+
+
+def main() -> int:
+    """Write the PDF into the site, and let the site offer it."""
+    if not (path := find_chromium()):
+        print(f"The PDF was not made: {MISSING}.", file=sys.stderr)
+        return 2
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        (SITE / PDF).write_bytes(print_book(browser, SITE))
+        browser.close()
+    return subprocess.call([sys.executable, "-m", "flopsite"])
+
+
+def print_book(browser: Browser, site: Path) -> bytes:
+    """The PDF of a built site, printed twice: page numbers of its contents are known at the end, and move no line."""
+    return _print(browser, site, page_numbers(_print(browser, site, {})))
+
+
+def page_numbers(pdf: bytes) -> dict[str, int]:
+    """On which page each anchor that the book links to stands, from 1 on."""
+    reader = PdfReader(io.BytesIO(pdf))
+    found = ((name, reader.get_destination_page_number(place)) for name, place in reader.named_destinations.items())
+    return {name.removeprefix("/"): number + 1 for name, number in found if number is not None}
+
+
+def _print(browser: Browser, site: Path, page_of: dict[str, int]) -> bytes:
+    source = site.parent / "pdf" / "book.html"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text(on_paper(site, TITLE, SUBTITLE, page_of), "utf-8")
+    page = browser.new_page()
+    page.goto(source.resolve().as_uri(), wait_until="networkidle")
+    page.evaluate("document.fonts.ready")
+    return page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The pages of the built site as one that can be printed: with anchors of its own, nothing to click, and folds open."""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import urldefrag, urlsplit
+
+from bs4 import BeautifulSoup, Tag
+
+_STYLES = ["styles/furo.css", "pygments.css", "katex/katex.min.css", "web/flopsite.css", "web/print.css"]
+# What serves on the screen alone; code that the site folds is in the notebooks.
+_LEFT_OUT = ".headerlink, script, style, button, input, form, .page-line, .cell-tools, details.hide"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A page of the site: its address there, its title and its part of the book."""
+
+    address: str
+    title: str
+    part: str
+
+    @property
+    def anchor(self) -> str:
+        """The id that it has on the one page."""
+        return self.address.removesuffix(".html").replace("/", "-")
+
+
+def chapters(site: Path) -> Iterator[Chapter]:
+    """The pages in the order of the site's navigation."""
+    navigation = _read(site / "index.html").select(".sidebar-tree > .caption, .sidebar-tree > ul > li > a")
+    part = ""
+    for found in navigation:
+        if found.name == "a":
+            yield Chapter(str(found["href"]), found.get_text(" ", strip=True), part)
+        else:
+            part = found.get_text(strip=True)
+
+
+def on_paper(site: Path, title: str, subtitle: str, page_of: Mapping[str, int]) -> str:
+    """The HTML of the whole book, to lie beside the site's folder; `page_of` has the page number of each anchor."""
+    contents = list(chapters(site))
+    anchors = {chapter.address: chapter.anchor for chapter in contents}
+    styles = "".join(f'<link rel="stylesheet" href="../html/_static/{style}">' for style in _STYLES)
+    bodies = "".join(_body(site, chapter, anchors) for chapter in contents)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>{styles}</head>'
+        f'<body data-theme="light" class="book"><header><p class="book-title">{escape(title)}</p>'
+        f"<p>{escape(subtitle)}</p></header>{_table_of_contents(contents, page_of)}{bodies}</body></html>"
+    )
+
+
+def _read(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+
+def _table_of_contents(contents: list[Chapter], page_of: Mapping[str, int]) -> str:
+    lines, part = [], ""
+    for chapter in contents:
+        if chapter.part != part:
+            part = chapter.part
+            lines.append(f'<li class="part">{escape(part)}</li>')
+        page = page_of.get(chapter.anchor, "")
+        lines.append(f'<li><a href="#{chapter.anchor}">{escape(chapter.title)}</a><span>{page}</span></li>')
+    return f'<nav><h1>Contents</h1><ul class="book-contents">{"".join(lines)}</ul></nav>'
+
+
+def _body(site: Path, chapter: Chapter, anchors: Mapping[str, str]) -> str:
+    article = _read(site / chapter.address).select_one('[role="main"]')
+    assert article, chapter.address
+    for found in article.select(_LEFT_OUT):
+        found.decompose()
+    for fold in article.select("details"):
+        fold["open"] = ""
+    for element in article.select("[id]"):
+        if not element.find_parent("svg"):  # the parts of a figure have ids of its own, and refer to them
+            element["id"] = f"{chapter.anchor}--{element['id']}"
+    for link in article.select("a[href]"):
+        _lead(link, chapter, anchors)
+    for image in article.select("img[src]"):
+        image["src"] = posixpath.join("../html", posixpath.dirname(chapter.address), str(image["src"]))
+    return f'<article id="{chapter.anchor}">{article.decode_contents()}</article>'
+
+
+def _lead(link: Tag, chapter: Chapter, anchors: Mapping[str, str]) -> None:
+    """Let a link lead to the same place of the book; one to another file of the site becomes its text."""
+    address, fragment = urldefrag(str(link["href"]))
+    if urlsplit(address).scheme:
+        return
+    folder = posixpath.dirname(chapter.address)
+    target = posixpath.normpath(posixpath.join(folder, address)) if address else chapter.address
+    if anchor := anchors.get(target):
+        link["href"] = f"#{anchor}--{fragment}" if fragment else f"#{anchor}"
+    else:
+        link.unwrap()

@@ -1,0 +1,25 @@
+"""The kinds of warnings that flopsite gives; each one fails the build."""
+
+from enum import StrEnum
+from typing import Any
+
+from sphinx.util import logging
+
+_LOG = logging.getLogger(__name__)
+
+
+class Kind(StrEnum):
+    """What is wrong; Sphinx's `suppress_warnings` knows each as `flopsite.KIND`."""
+
+    ALT = "alt"  # a figure without a text alternative
+    CALCULATOR = "calculator"  # a `{calculator}` that cannot be read
+    EXECUTION = "execution"  # a code cell that fails, or writes to stderr
+    EXERCISE = "exercise"  # an exercise without a title
+    FORMULA = "formula"  # two boxed formulas of one name
+    MATH = "math"  # LaTeX that KaTeX cannot read
+    QUESTION = "question"  # a `{question}` that is not complete
+
+
+def warn(kind: Kind, message: str, location: Any = None) -> None:
+    """Warn about a place in a page: a node, or the page's name and a line."""
+    _LOG.warning("%s", message, type="flopsite", subtype=kind, location=location)

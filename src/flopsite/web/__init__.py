@@ -1,0 +1,1 @@
+"""What belongs to the site as a whole: styles, metadata, accessibility, search."""

@@ -1,0 +1,17 @@
+"""The page for an address that leads nowhere."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from sphinx.application import Sphinx
+
+
+def _missing_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Name the page; it is shown at any depth, so its links start from the site's root."""
+    yield "404", {"root": urlsplit(app.config.html_baseurl).path or "/"}, "404.html"
+
+
+def setup(app: Sphinx) -> None:
+    """Add the page to those of the site."""
+    app.connect("html-collect-pages", _missing_page)

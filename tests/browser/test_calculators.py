@@ -1,0 +1,361 @@
+"""Calculators in a browser: what they say is what the formulas say, whoever moves them and however."""
+
+import json
+import random
+import re
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+import sympy
+from playwright.sync_api import Locator, Page, expect
+
+from flopbook.accounting import evaluate
+from tests.conftest import ROOT
+from tests.support.browser import IN_BROWSER
+
+pytestmark = IN_BROWSER
+
+KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
+MATMUL = "lectures/01-matmul.html"
+WHOLE = "reference/calculator.html"
+
+
+def calculator(page: Page, name: str) -> Locator:
+    return page.locator(f"#calculator-{name}")
+
+
+def field(box: Locator, name: str) -> Locator:
+    return box.locator(f'[data-size="{name}"] input[type="text"]')
+
+
+def slider(box: Locator, name: str) -> Locator:
+    return box.locator(f'[data-size="{name}"] input[type="range"]')
+
+
+def exactly(box: Locator, row: int = 0) -> str:
+    return box.locator(".results .long").nth(row).inner_text()
+
+
+def boxed_on(page: str) -> Iterator[dict]:
+    """What the cells of a page have boxed: the source of its calculators, before any of them was made."""
+    stored = ROOT / "_build" / "pages" / page.replace(".html", ".ipynb")
+    if stored.exists():
+        outputs = (output for cell in nbformat.read(stored, 4).cells for output in cell.get("outputs", []))
+        data = (output.get("data", {}).get(kind) for output in outputs for kind in KINDS)
+        yield from filter(None, data)
+
+
+def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
+    """For each name what its rows compute, by their titles."""
+    return {
+        box["name"]: {title: sympy.sympify(text) for title, _, text, _ in box["rows"]}
+        if "rows" in box
+        else {box["title"]: sympy.sympify(box["expression"])}
+        for box in boxed_on(page)
+    }
+
+
+def settings_of(box: Locator) -> dict[str, int]:
+    """The sizes that fields show and that the choices stand for."""
+    chosen = box.locator("option:checked").evaluate_all("all => all.map(option => option.dataset.sizes)")
+    fields = box.locator(".size").evaluate_all(
+        "all => all.map(size => [size.dataset.size, size.querySelector('[type=text]').value])"
+    )
+    hidden = [item for sizes in chosen if sizes for item in json.loads(sizes).items()]
+    return {name: int(text.replace(",", "")) for name, text in [*hidden, *fields]}
+
+
+def written(value) -> str:
+    digits = [f"{abs(part):,}" for part in (value.numerator, value.denominator)]
+    sign = "−" if value < 0 else ""
+    return sign + (digits[0] if digits[1] == "1" else "/".join(digits)) if value.denominator < 10**6 else ""
+
+
+def value_of(expression: sympy.Expr, sizes: dict[str, int]) -> str:
+    if 0 not in sizes.values():
+        return written(evaluate(expression, sizes))
+    exact = expression.xreplace({letter: sympy.Integer(sizes[letter.name]) for letter in expression.free_symbols})
+    return written(exact)
+
+
+def check(page: Page, name: str, draw: random.Random) -> set[int]:
+    """Turn every calculator of a page at random and compare; the lengths of the results are returned."""
+    formulas, lengths = formulas_on(name), set()
+    known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
+    for box in page.locator(".calculator").all():
+        for largest in (2**4, 2**10, 2**16, 2**31, 2**40):
+            for select in box.locator("select").all():
+                select.select_option(index=draw.randrange(select.locator("option").count() - 1))
+            for size in box.locator(".size").all():
+                limit, only = size.get_attribute("data-high"), size.get_attribute("data-only") is not None
+                low = int(size.get_attribute("data-low")) if only else 1
+                size.locator('[type="text"]').fill(str(draw.randint(low, int(limit) if only else largest)))
+            for size in box.locator("[data-divides]").all():
+                part = int(size.locator('[type="text"]').input_value().replace(",", ""))
+                field(box, size.get_attribute("data-divides")).fill(str(part * draw.randint(1, 64)))
+            sizes = settings_of(box)
+            own = known | formulas[box.get_attribute("data-name")]
+            for row in box.locator(".results tbody tr").all():
+                title = row.locator("th").inner_text()
+                if title in own:
+                    said = row.locator(".long").inner_text()
+                    assert said == value_of(own[title], sizes), (name, title, sizes)
+                    lengths.add(len(said))
+    return lengths
+
+
+def test_every_calculator_agrees_with_its_formula(site, pages, address, page):
+    draw, lengths, calculators = random.Random(1), set(), 0
+    for name in pages:
+        if 'class="panel calculator"' in (site / name).read_text("utf-8"):
+            page.goto(f"{address}/{name}")
+            calculators += page.locator(".calculator.ready").count()
+            lengths |= check(page, name, draw)
+    assert calculators >= 12  # five settings of each
+    assert max(lengths) > len(f"{2**53:,}")
+
+
+def test_the_slider_steps_by_the_keyboard(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    slider(box, "B").focus()
+    for key, size in [
+        ("ArrowRight", "96"),
+        ("ArrowRight", "128"),
+        ("ArrowLeft", "96"),
+        ("End", "65,536"),
+        ("Home", "1"),
+    ]:
+        page.keyboard.press(key)
+        assert field(box, "B").input_value() == slider(box, "B").get_attribute("aria-valuetext") == size
+        assert exactly(box) == f"{2 * int(size.replace(',', '')) * 32 * 48:,}"
+
+
+def test_the_keyboard_is_enough(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    box.locator("select").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert field(box, "B").evaluate("field => field === document.activeElement")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("4_096")
+    assert exactly(box) == f"{2 * 4096 * 32 * 48:,}"
+    box.locator(".reset").focus()
+    page.keyboard.press("Enter")
+    assert (field(box, "B").input_value(), exactly(box)) == ("64", "196,608")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1,000,000", 10**6),
+        ("1_000_000", 10**6),
+        ("1 000 000", 10**6),
+        ("1e6", 10**6),
+        ("1.25E+6", 1_250_000),
+        ("7B", 7 * 10**9),
+        ("1.5 t", 15 * 10**11),
+        ("0.5M", 500_000),
+        ("12.0", 12),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(address, page, text, size):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    field(box, "D").fill(text)
+    expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()
+    assert exactly(box) == f"{2 * 64 * size * 48:,}"
+    field(box, "D").blur()
+    assert field(box, "D").input_value() == f"{size:,}"
+
+
+@pytest.mark.parametrize(
+    "text", ["4k", "-1", "1.5", "1.55e1", "1,5e3", "1e", "7X", "0", "0e5", "", "9" * 31, "1e31", "1e999999999"]
+)
+def test_what_is_no_size_is_said_and_the_result_stays(address, page, text):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    field(box, "D").fill(text)
+    expect(box.locator('[data-size="D"] .wrong')).to_contain_text(f"“{text}” is")
+    assert field(box, "D").get_attribute("aria-invalid") == "true"
+    assert exactly(box) == "196,608"
+    field(box, "D").fill("33")
+    expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()
+    assert exactly(box) == f"{2 * 64 * 33 * 48:,}"
+
+
+def test_what_was_refused_waits_to_be_mended(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    wrong = box.locator('[data-size="D"] .wrong')
+    field(box, "D").fill("4k")
+    field(box, "K").fill("49")
+    expect(wrong).to_contain_text("“4k” is not clear")
+    assert (field(box, "D").input_value(), exactly(box)) == ("4k", f"{2 * 64 * 32 * 49:,}")
+    slider(box, "D").focus()
+    page.keyboard.press("Home")
+    expect(wrong).to_be_hidden()
+    assert field(box, "D").input_value() == "1"
+    field(box, "D").fill("")
+    box.locator(".reset").click()
+    expect(wrong).to_be_hidden()
+    assert field(box, "D").input_value() == "32"
+
+
+def test_a_size_that_cannot_be_is_refused(address, page):
+    page.goto(f"{address}/{WHOLE}?decoder.tables=3")
+    box = calculator(page, "decoder")
+    expect(box.locator(".told")).to_contain_text("tables: “3” is out of range: write 1 to 2")
+    field(box, "utilization").fill("101")
+    expect(box.locator('[data-size="utilization"] .wrong')).to_have_text("“101” is out of range: write 1 to 100")
+
+
+def test_heads_that_cannot_be_shared_are_told_live(address, page):
+    page.goto(f"{address}/{WHOLE}")
+    box = calculator(page, "decoder")
+    wrong, results = box.locator('[data-size="G"] .wrong'), box.locator(".results tbody")
+    before = results.inner_text()
+    field(box, "H").fill("12")
+    expect(wrong).to_have_text("G = 8 does not divide H = 12: write a divisor, such as 4 or 12")
+    assert field(box, "G").get_attribute("aria-invalid") == "true"
+    assert set(box.locator(".results .short").all_inner_texts()) == {"–"}
+    assert set(box.locator(".results .long").all_inner_texts()) == {""}
+    expect(box.locator(".said")).to_have_text("G = 8 does not divide H = 12: write a divisor, such as 4 or 12.")
+    field(box, "G").fill("4")
+    expect(wrong).to_be_hidden()
+    assert (results.inner_text() != before) and "–" not in results.inner_text()
+    box.locator(".reset").click()
+    assert results.inner_text() == before
+
+
+def test_results_are_readable_at_any_size(address, page):
+    page.goto(f"{address}/{WHOLE}")
+    box = calculator(page, "decoder")
+    field(box, "budget").fill("1e29")
+    field(box, "B").fill("1e29")
+    row = {row.locator("th").inner_text(): row for row in box.locator(".results tbody tr").all()}
+    assert row["One step"].locator(".short").inner_text() == "4.74e43 FLOPs"
+    assert row["Parameters"].locator(".short").inner_text() == "8.03e9"
+    assert row["Parameters"].locator(".long").inner_text() == "8,030,261,248"
+    digits = [len(re.findall(r"\d", text)) for text in box.locator(".results .short").all_inner_texts()]
+    assert max(digits) <= 6
+
+
+@pytest.fixture
+def phone(browser) -> Iterator[Page]:
+    with browser.new_page(viewport={"width": 390, "height": 800}) as page:
+        yield page
+
+
+INSIDE = "box => box.scrollWidth <= box.clientWidth && document.documentElement.scrollWidth <= innerWidth"
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_a_long_formula_goes_on_in_the_next_line(address, phone, media):
+    phone.goto(f"{address}/lectures/09-transformer.html")
+    box = calculator(phone, "decoder-step")
+    line = box.locator(".put-in")
+    height = line.bounding_box()["height"]
+    for name in "BDEFHLTV":
+        field(box, name).fill("123456789")
+    phone.emulate_media(media=media)
+    assert line.evaluate(INSIDE)
+    assert line.bounding_box()["height"] > height
+    whole = line.bounding_box()
+    for number in line.locator("[data-put]").all():
+        place = number.bounding_box()
+        assert whole["x"] <= place["x"] and place["x"] + place["width"] <= whole["x"] + whole["width"]
+
+
+def test_long_results_have_a_line_of_their_own_on_a_phone(address, phone):
+    phone.goto(f"{address}/{WHOLE}")
+    row = calculator(phone, "decoder").locator(".results tbody tr", has_text="One step")
+    about, exact = row.locator(".short").bounding_box(), row.locator(".long").bounding_box()
+    assert exact["y"] >= about["y"] + about["height"] > exact["y"] - 5
+    assert exact["height"] < 30
+
+
+def test_the_lines_of_a_curve_are_named_in_full_on_a_phone(address, phone):
+    phone.goto(f"{address}/lectures/06-memory.html")
+    names = phone.locator(".curve li")
+    assert [name[-12:] for name in names.all_inner_texts()] == ["rs with SiLU", "ReLU or tanh"]
+    assert all(name.evaluate(INSIDE) for name in names.all())
+
+
+def test_the_formula_takes_the_numbers(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    field(box, "K").fill("1000")
+    assert re.sub(r"\s", "", box.locator(".put-in .katex-html").inner_text()) == "2×64×32×1,000"
+    assert box.locator(".put-in .unseen").text_content() == "2*64*32*1000"
+
+
+def test_results_are_told_when_the_reader_rests(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    box = calculator(page, "matmul")
+    assert box.locator(".said").text_content() == ""
+    field(box, "B").fill("128")
+    expect(box.locator(".said")).to_contain_text("A matrix product: 393 kFLOPs; A matrix product, time")
+
+
+def test_the_curve_has_a_text(address, page):
+    page.goto(f"{address}/{MATMUL}")
+    said = calculator(page, "matmul").locator(".curve svg").get_attribute("aria-label")
+    assert said == "Curve over B from 1 to 65,536. A matrix product: from 3.07 kFLOPs to 201 MFLOPs."
+
+
+def test_a_link_restores_the_state(address, page, browser):
+    page.goto(f"{address}/{MATMUL}?other=1#turn-the-sizes")
+    box = calculator(page, "matmul")
+    field(box, "B").fill("100")
+    box.locator("select").select_option(label="A100 SXM 80GB, fp16")
+    page.wait_for_url(re.compile(r"matmul\.device"))
+    kept = page.url.partition("?")[2]
+    assert kept == "other=1&matmul.device=A100+SXM+80GB%2C+fp16&matmul.B=100#turn-the-sizes"
+    with browser.new_page() as other:
+        other.goto(page.url)
+        again = calculator(other, "matmul")
+        assert settings_of(again) == settings_of(box)
+        assert again.locator(".results").inner_text() == box.locator(".results").inner_text()
+        again.locator(".reset").click()
+        assert other.url.partition("?")[2] == "other=1#turn-the-sizes"
+
+
+def test_calculators_of_one_page_keep_to_themselves(address, page):
+    page.goto(f"{address}/{WHOLE}?mlp.L=5&decoder.model=GPT-3+175B&decoder.L=7")
+    assert [field(calculator(page, name), "L").input_value() for name in ("mlp", "decoder")] == ["5", "7"]
+    assert calculator(page, "decoder").locator("[data-choice=model] option:checked").inner_text() == "other"
+    assert field(calculator(page, "decoder"), "D").input_value() == "12,288"
+
+
+def test_what_the_address_cannot_mean_is_said(address, page):
+    page.goto(f"{address}/{MATMUL}?matmul.B=4k&matmul.device=abacus&matmul.K=49")
+    box = calculator(page, "matmul")
+    assert exactly(box) == f"{2 * 64 * 32 * 49:,}"
+    told = box.locator(".told").inner_text()
+    assert "“abacus” is no device" in told and "B: “4k” is not clear" in told
+
+
+def test_the_link_is_copied(address, browser):
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        page.goto(f"{address}/{MATMUL}")
+        box = calculator(page, "matmul")
+        field(box, "B").fill("7")
+        box.locator(".copy-link").click()
+        expect(box.locator(".told")).to_have_text("The link is copied.")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == f"{address}/{MATMUL}?matmul.B=7#calculator-matmul"
+
+
+@pytest.mark.parametrize("name", [MATMUL, WHOLE])
+def test_without_javascript_the_results_stand_there(address, browser, page, name):
+    page.goto(f"{address}/{name}")
+    with browser.new_context(java_script_enabled=False) as context:
+        plain = context.new_page()
+        plain.goto(f"{address}/{name}")
+        assert plain.locator(".calculator input:visible, .calculator button:visible").count() == 0
+        tables = [each.locator(".calculator .results").all_text_contents() for each in (page, plain)]
+    assert tables[0] == tables[1] != []

@@ -1,0 +1,155 @@
+"""The site in a browser: it works, loads fast, and everyone can read it."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.conftest import ROOT
+from tests.support.browser import IN_BROWSER, chromium, note_responses, served, weight
+
+pytestmark = IN_BROWSER
+
+WEIGHT_LIMIT = 450_000  # bytes
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
+  .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
+# What can be seen and operated, yet is no stop of the Tab key, or does not show that it has the focus.
+CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]:not([tabindex='-1']), [contenteditable]"
+UNFOCUSED = f"""[...document.querySelectorAll("{CONTROLS}")]
+  .filter(control => control.checkVisibility({{ visibilityProperty: true }}) && !control.disabled)
+  .filter(control => {{
+    control.focus({{ preventScroll: true }});
+    const {{ outlineStyle, outlineWidth }} = getComputedStyle(control);
+    const shown = outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
+    return control.tabIndex < 0 || document.activeElement !== control || !shown;
+  }})
+  .map(control => control.outerHTML.slice(0, 120))"""
+# Formulas that their numbers cover, at the width of the window.
+OVERLAPS = """[...document.querySelectorAll(".math > .eqno")].filter((number) => {
+  const formula = number.parentElement.querySelector(".katex-display").getBoundingClientRect();
+  return formula.width && formula.right > number.getBoundingClientRect().left;
+}).map((number) => number.textContent)"""
+# Marks that begin a line, since they are parted from the formula before them.
+PARTED = """[...document.querySelectorAll("[role=main] span.math")].filter((math) => {
+  const [mark, last] = [math.nextSibling, [...math.querySelectorAll(".base")].at(-1)];
+  if (mark?.nodeType !== 3 || !/^[.,;:?!)’”]/.test(mark.data) || !last?.checkVisibility()) return false;
+  const range = document.createRange();
+  range.setStart(mark, 0);
+  range.setEnd(mark, 1);
+  return range.getBoundingClientRect().left < last.getBoundingClientRect().left;
+}).map((math) => math.parentElement.textContent.slice(0, 60))"""
+# What scrolls sideways without a shadow on the edge behind which there is more.
+UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .katex-display, .figure, .put-in")]
+  .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+  .filter((box) => getComputedStyle(box).overflowX === "auto")
+  .filter((box) => !getComputedStyle(box).backgroundImage.includes("gradient"))
+  .map((box) => `${box.className || box.tagName} ${box.textContent.trim().slice(0, 60)}`)"""
+BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(font => font.family)"
+
+
+@dataclass
+class Visit:
+    """What a reader's browser met on one page."""
+
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    weight: int = 0
+    width: dict[int, int] = field(default_factory=dict)
+    math: list[int] = field(default_factory=list)
+    broken_fonts: list[str] = field(default_factory=list)
+    unfocused: list[str] = field(default_factory=list)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    overlaps: list[str] = field(default_factory=list)
+    unhinted: list[str] = field(default_factory=list)
+    parted: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def visits(site, pages) -> dict[str, Visit]:
+    with chromium() as browser, served(site) as address:
+        visits = {}
+        for name in pages:
+            with browser.new_page(viewport={"width": 1280, "height": 800}) as page:
+                visits[name] = visit(page, f"{address}/{name}")
+        return visits
+
+
+def visit(page: Page, address: str) -> Visit:
+    seen = Visit()
+    responses = note_responses(page)
+    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.goto(address, wait_until="networkidle")
+    seen.weight = weight(responses)
+    seen.math = page.evaluate(MATH)
+    seen.broken_fonts = page.evaluate(BROKEN_FONTS)
+    page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        seen.unfocused += page.evaluate(UNFOCUSED)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.add_script_tag(path=AXE)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        seen.violations[scheme] = axe_violations(page)
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
+        seen.overlaps += page.evaluate(OVERLAPS)
+        seen.unhinted += page.evaluate(UNHINTED)
+        seen.parted += page.evaluate(PARTED)
+    return seen
+
+
+def axe_violations(page: Page, within: str = "document") -> list[str]:
+    found = page.evaluate(f"axe.run({within}).then(result => result.violations)")
+    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"][:3]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out(visits, scheme):
+    assert {name: visit.violations[scheme] for name, visit in visits.items() if visit.violations[scheme]} == {}
+
+
+def test_pages_load_without_complaint(visits):
+    assert {name: visit.errors for name, visit in visits.items() if visit.errors} == {}
+
+
+def test_everything_comes_from_the_site(visits):
+    requests = {request for visit in visits.values() for request in visit.requests}
+    assert [request for request in requests if not request.startswith(("http://127.0.0.1:", "data:"))] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_scrolls_sideways(visits, width):
+    assert {name: visit.width[width] for name, visit in visits.items() if visit.width[width] > width} == {}
+
+
+def test_no_formula_lies_under_its_number(visits):
+    overlaps = {name: visit.overlaps for name, visit in visits.items() if visit.overlaps}
+    assert overlaps == {}
+
+
+def test_no_line_begins_with_a_mark(visits):
+    assert {name: visit.parted for name, visit in visits.items() if visit.parted} == {}
+
+
+def test_what_scrolls_shows_that_it_does(visits):
+    assert {name: visit.unhinted for name, visit in visits.items() if visit.unhinted} == {}
+
+
+def test_math_is_set(visits):
+    assert {name: visit.broken_fonts for name, visit in visits.items() if visit.broken_fonts} == {}
+    heights = [height for visit in visits.values() for height in visit.math]
+    assert heights
+    assert min(heights) > 0
+
+
+def test_focus_is_visible(visits):
+    assert {name: visit.unfocused for name, visit in visits.items() if visit.unfocused} == {}
+
+
+def test_every_page_is_light(visits):
+    assert {name: visit.weight for name, visit in visits.items() if visit.weight > WEIGHT_LIMIT} == {}

@@ -1,0 +1,64 @@
+"""A page printed from the browser: what is folded is there, what cannot be used is not, and nothing is cut off."""
+
+import io
+
+import pytest
+from playwright.sync_api import Page
+from pypdf import PdfReader
+
+from tests.browser.test_pdf import PAPER_WIDTH, squeezed
+from tests.support.browser import IN_BROWSER
+
+pytestmark = IN_BROWSER
+
+SHOWN = "all => all.filter(one => one.checkVisibility({ visibilityProperty: true })).length"
+# What stands out to the right of the page, but for what is drawn.
+TOO_WIDE = """[...document.querySelectorAll("[role=main] *")]
+  .filter((one) => one.checkVisibility() && !one.closest("svg, .katex-mathml, .unseen"))
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+  .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 60)}`)"""
+
+
+@pytest.fixture
+def printed(page, address):
+    """Open a page as it is printed: on paper, from a window that is dark."""
+
+    def open_page(name: str) -> Page:
+        page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
+        page.goto(f"{address}/{name}")
+        page.emulate_media(media="print", color_scheme="dark")
+        return page
+
+    return open_page
+
+
+def test_solutions_and_answers_are_open(printed):
+    page = printed("lectures/03-backward.html")
+    for folded in ("details.dropdown > summary ~ *", ".question details li"):
+        assert page.locator(folded).evaluate_all(SHOWN) == page.locator(folded).count() > 4
+    paper = squeezed("".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(page.pdf())).pages))
+    assert squeezed("Exactly 1, at any depth and width: each layer has one backward product") in paper
+    assert squeezed("The answers, and why they tempt") in paper
+
+
+def test_controls_leave_their_values(printed):
+    page = printed("reference/calculator.html")
+    assert page.locator("button, input[type=range]").evaluate_all(SHOWN) == 0
+    fields = page.locator(".calculator .size input[type=text]")
+    assert fields.evaluate_all(SHOWN) == fields.count() > 20
+    styles = fields.or_(page.locator(".calculator select")).evaluate_all(
+        "all => all.map(one => getComputedStyle(one)).map(style => style.borderStyle + style.appearance)"
+    )
+    assert set(styles) == {"nonenone"}
+
+
+def test_code_that_is_folded_is_left_out_and_what_was_unfolded_stays(printed):
+    page = printed("lectures/03-backward.html")
+    assert page.locator("details.hide").evaluate_all(SHOWN) == 0
+    page.locator("details.hide").first.evaluate("fold => { fold.open = true; }")
+    assert page.locator("details.hide").evaluate_all(SHOWN) == 1
+
+
+def test_no_page_is_wider_than_the_paper(pages, printed):
+    wide = {name: printed(name).evaluate(TOO_WIDE) for name in pages}
+    assert {name: boxes for name, boxes in wide.items() if boxes} == {}

@@ -1,0 +1,114 @@
+"""What helps a reader find the way, in a browser: letters, search, the first page, the missing page."""
+
+import pytest
+from playwright.sync_api import expect
+
+from flopbook.axes import MEANING
+from tests.conftest import ROOT
+from tests.support.browser import IN_BROWSER, chromium, served
+
+pytestmark = IN_BROWSER
+
+
+@pytest.fixture(scope="module")
+def page(site):
+    with chromium() as browser, served(site) as address, browser.new_page(base_url=address) as page:
+        page.set_viewport_size({"width": 1280, "height": 800})
+        yield page
+
+
+def test_a_letter_tells_its_meaning(page):
+    page.goto("/lectures/01-matmul.html")
+    tooltip = page.locator(".tooltip")
+    page.locator("p .letter", has_text="K").first.hover()
+    assert tooltip.text_content() == f"K: {MEANING['K']}"
+    page.keyboard.press("Escape")
+    assert tooltip.is_hidden()
+    page.locator("p .letter", has_text="B").first.click()
+    assert tooltip.text_content() == f"B: {MEANING['B']}"
+    page.locator("h1").click()
+    assert tooltip.is_hidden()
+
+
+@pytest.mark.parametrize(
+    "query, first",
+    [
+        ("2BDK", "lectures/01-matmul.html#formula-matmul"),
+        ("4BDK", "lectures/03-backward.html#formula-matmul-backward"),
+        ("backward", "lectures/03-backward.html"),
+        ("matrix product", "lectures/01-matmul.html"),
+        ("MFU", "lectures/05-seconds.html"),
+        ("utilization", "lectures/05-seconds.html#utilization"),
+        ("roofline", "lectures/05-seconds.html"),
+        ("memory", "lectures/06-memory.html"),
+        ("audit", "lectures/08-audit.html"),
+        ("FlopCount", "reference/api.html#flopbook.counting.FlopCount"),
+        ("notation", "reference/notation.html"),
+    ],
+)
+def test_search_finds_what_explains(page, query, first):
+    page.goto(f"/search.html?q={query}")
+    page.wait_for_selector("ul.search li a")
+    assert page.locator("ul.search li a").first.get_attribute("href") == first
+
+
+def test_an_excerpt_is_of_the_text(page):
+    page.goto("/search.html?q=backward")
+    page.wait_for_selector("ul.search p.context")
+    page.wait_for_load_state("networkidle")
+    assert not [text for text in page.locator("p.context").all_inner_texts() if "min to read" in text]
+
+
+@pytest.mark.parametrize(
+    "query, excerpt", [("2BDK", "(2)2BDK Holds when"), ("roofline", "You will derive the roofline")]
+)
+def test_an_excerpt_reads_as_the_page_does(page, query, excerpt):
+    page.goto(f"/search.html?q={query}")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("p.context").first).to_contain_text(excerpt)
+
+
+def test_a_search_can_be_mended_where_it_was_made(page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/search.html?q=roofing")
+    field = page.get_by_label("Search for")
+    expect(field).to_have_value("roofing")
+    field.fill("roofline")
+    field.press("Enter")
+    page.wait_for_selector("ul.search li a")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_first_screen_shows_what_the_book_does(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/index.html")
+    for shown in [".math", ".flopbook-comparison", ".start a"]:
+        assert page.locator(shown).first.bounding_box()["y"] < 800, shown
+    top = page.locator(".course-map > li").first.bounding_box()
+    assert width < 1000 or top["y"] + top["height"] < 800
+    titles = page.locator(".course-map a").all_text_contents()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert len(titles) == len(list((ROOT / "lectures").glob("*.md")))
+
+
+def test_the_missing_page_works_at_any_depth(page, site):
+    page.route("**/a/b/c.html", lambda route: route.fulfill(path=site / "404.html", status=404))
+    page.goto("/a/b/c.html")
+    page.get_by_label("Search").fill("MFU")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_selector("ul.search li a")
+    page.go_back()
+    page.get_by_role("link", name="the first page").click()
+    assert page.title() == "The FLOP Book"
+
+
+def test_the_drawers_of_a_narrow_window_open_by_keyboard(page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/lectures/01-matmul.html")
+    link = page.locator(".sidebar-tree a").first
+    assert not link.is_visible()
+    page.get_by_role("button", name="All pages").press("Enter")
+    assert link.is_visible()
+    page.set_viewport_size({"width": 1280, "height": 800})

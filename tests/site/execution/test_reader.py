@@ -1,0 +1,164 @@
+"""What a build executes again, and how it fails: on a small book of its own."""
+
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.small_book import ALL, FILES, HEAD, SmallBook
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    book = SmallBook(tmp_path_factory.mktemp("built"))
+    first = book.build()
+    assert first.code == 0, first.text
+    assert first.executed == ALL
+    return book.folder
+
+
+@pytest.fixture
+def book(built, tmp_path) -> Iterator[SmallBook]:
+    """The small book as the first build left it, in the same place for every test."""
+    backup = tmp_path / "backup"
+    shutil.copytree(built, backup, symlinks=True)
+    book = object.__new__(SmallBook)
+    book.folder = built
+    yield book
+    shutil.rmtree(built)
+    shutil.copytree(backup, built, symlinks=True)
+
+
+@pytest.mark.parametrize(
+    "name, addition, expected",
+    [
+        ("lectures/direct.md", "\nMore prose.\n", set()),
+        ("lectures/direct.md", "\n```{code-cell}\n1 + 1\n```\n", {"lectures/direct"}),
+        ("src/flopbook/one.py", "more = 1\n", {"lectures/direct", "lectures/indirect"}),
+        ("src/flopbook/two.py", "more = 1\n", {"lectures/indirect"}),
+        ("src/flopbook/__init__.py", "more = 1\n", ALL),
+        ("reference/data/table.json", " ", {"lectures/unrelated"}),
+        ("requirements.lock", "two==2\n", ALL),
+        ("references.bib", "% nothing\n", set()),
+    ],
+)
+def test_a_change_executes_what_it_affects_and_nothing_else(book, name, addition, expected):
+    book.append(name, addition)
+    build = book.build()
+    assert build.code == 0, build.text
+    assert build.executed == expected
+
+
+def test_nothing_to_do_reads_no_page(book):
+    build = book.build()
+    assert (build.code, re.findall(r"^\[", build.text)) == (0, [])
+
+
+def test_a_broken_module_fails_every_time_and_every_page_is_named(book):
+    book.write("src/flopbook/one.py", "raise RuntimeError('no value')\n")
+    for build in (book.build(), book.build()):
+        assert build.code != 0
+        last = build.text[build.text.index("The site was not built") :]
+        assert "lectures/direct.md:7: code cell 1 failed: RuntimeError: no value" in last
+        assert "    from flopbook.one import value" in last
+        assert "lectures/indirect.md:7: code cell 1 failed: RuntimeError: no value" in last
+    book.write("src/flopbook/one.py", FILES["src/flopbook/one.py"])
+    assert book.build().code == 0
+
+
+FAULTS = {
+    "reference": ("{ref}`nowhere`", "undefined label: 'nowhere'"),
+    "formula": ("$\\frac{1}$", "KaTeX parse error"),
+    "stderr": ("```{code-cell}\nimport sys\nprint('oh', file=sys.stderr)\n```", "the cell writes to stderr"),
+    "figure": ("```{code-cell}\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);\n```", "image: {alt: ...}"),
+    "question": (
+        ":::{question} Why?\n[x] So.\n: It is.\n\n[ ] No.\n:::",
+        "11: WARNING: the answer 'No.' has no reason",
+    ),
+    "exercise": (
+        "```{code-cell}\nfrom IPython.display import display\n"
+        "display({'application/vnd.flopbook.exercise+json': dict(right='1')}, raw=True)\n```",
+        "this exercise has no title",
+    ),
+    "kernel": ("```{code-cell}\nimport os\nos.kill(os.getpid(), 9)\n```", "code cell 1 failed"),
+}
+
+
+def test_a_fault_on_a_page_fails_the_build_and_the_next_one_too(book):
+    for name, (text, _) in FAULTS.items():
+        book.write(f"lectures/{name}.md", f"{HEAD}# A fault\n\n{text}\n")
+    for build in (book.build(), book.build()):
+        assert build.code != 0
+        for name, (_, complaint) in FAULTS.items():
+            assert re.search(rf"lectures/{name}\.md:.*{re.escape(complaint)}", build.text), build.text
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        (
+            "---\nfile_format: mystnb\nflopbook:\n  data: [none.json]\n---\n\n```{code-cell}\n1\n```\n",
+            "not there: .*none.json",
+        ),
+        (f"{HEAD}# A cell\n\n```{{code-cell}}\n:tags: [\n1\n```\n", "could not be read"),
+    ],
+)
+def test_a_page_that_cannot_be_read_is_named(book, text, complaint):
+    book.write("lectures/direct.md", text)
+    build = book.build()
+    assert build.code != 0
+    assert re.search(f"The site was not built. lectures/direct.md.*{complaint}", build.text), build.text
+    assert "Traceback" not in build.text
+
+
+def test_a_formula_is_boxed_once(book):
+    box = (
+        "\n```{code-cell}\nfrom IPython.display import display\n"
+        "display({'application/vnd.flopbook.formula+json': dict(name='same', title='T', latex='x', when='y', "
+        "sizes='z', value='1', witnesses=['counted'])}, raw=True)\n```\n"
+    )
+    book.append("lectures/direct.md", box)
+    assert book.build().code == 0
+    book.append("lectures/unrelated.md", box)
+    build = book.build()
+    assert build.code != 0
+    assert "a formula named 'same' is boxed already on lectures/direct" in build.text
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_build_goes_on_where_it_stopped(book, how):
+    book.append("lectures/direct.md", "\n```{code-cell}\n1\n```\n")
+    book.append("lectures/unrelated.md", "\n```{code-cell}\nimport time\ntime.sleep(3)\n```\n")
+    process = book.start()
+    assert process.stdout.readline().startswith("[1/2] lectures/direct")
+    time.sleep(1)
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    build = book.build()
+    assert build.code == 0, build.text
+    assert build.executed == {"lectures/unrelated"}
+
+
+def test_a_page_that_is_gone_leaves_nothing_behind(book):
+    (book.folder / "lectures" / "direct.md").unlink()
+    assert book.build().code == 0
+    for kept in ("html", "pages"):
+        assert [path.name for path in (book.folder / "_build" / kept).rglob("direct.*")] == []
+
+
+def test_a_pdf_is_offered_until_a_page_changes(book):
+    site = book.folder / "_build" / "html"
+    pdf = site / "the-flop-book.pdf"
+    pdf.touch()
+    book.append("index.md", "\n```{downloads}\n```\n")
+    assert book.build().code == 0
+    assert pdf.name in (site / "index.html").read_text()
+    book.append("lectures/direct.md", "\nMore prose.\n")
+    assert book.build().code == 0
+    assert not pdf.exists()
+    assert pdf.name not in (site / "index.html").read_text()

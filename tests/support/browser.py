@@ -1,0 +1,58 @@
+"""Headless Chromium on the built site, for the tests and the benchmarks."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+from flopsite.takeaway.chromium import ARGUMENTS, MISSING, find_chromium
+
+__all__ = ["IN_BROWSER", "MISSING", "chromium", "find_chromium", "note_responses", "served", "weight"]
+
+#: The marks of a module whose tests need Chromium.
+IN_BROWSER = [
+    pytest.mark.skipif(not find_chromium(), reason=MISSING),
+    pytest.mark.filterwarnings("default"),  # the browser's driver has warnings of its own
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """Serve the site on a free port; the address is yielded."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def note_responses(page: Page) -> list[Response]:
+    """A list that grows with all that the page loads from now on."""
+    responses: list[Response] = []
+    page.on("response", lambda response: responses.append(response))  # noqa: PLW0108  (playwright marks what it calls)
+    return responses
+
+
+def weight(responses: list[Response]) -> int:
+    """Bytes that a web server sends for a page: text is compressed on the way, fonts are so already."""
+    bodies = {response.url: response.body() for response in responses if response.ok}
+    return sum(len(body if url.endswith(".woff2") else gzip.compress(body)) for url, body in bodies.items())

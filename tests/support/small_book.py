@@ -1,0 +1,80 @@
+"""A book of three pages in a folder of its own, built with the machinery of this checkout."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+HEAD = "---\nfile_format: mystnb\n---\n\n"
+FILES = {
+    "index.md": "# A small book\n\n```{toctree}\n:glob:\n\nlectures/*\n```\n",
+    "references.bib": "",
+    "requirements.lock": "one==1\n",
+    "reference/data/table.json": "[1]",
+    "src/flopbook/__init__.py": "",
+    "src/flopbook/one.py": "value = 1\n",
+    "src/flopbook/two.py": "def value():\n    from .one import value\n\n    return 2 * value\n",
+    "src/flopbook/other.py": "value = 3\n",
+    "lectures/direct.md": f"{HEAD}# Direct\n\n```{{code-cell}}\nfrom flopbook.one import value\n```\n",
+    "lectures/indirect.md": f"{HEAD}# Indirect\n\n```{{code-cell}}\nfrom flopbook import two\ntwo.value()\n```\n",
+    "lectures/unrelated.md": (
+        "---\nfile_format: mystnb\nflopbook:\n  data: [reference/data/table.json]\n---\n\n"
+        "# Unrelated\n\n```{code-cell}\nimport flopbook.other\n```\n"
+    ),
+}
+ALL = {"lectures/direct", "lectures/indirect", "lectures/unrelated"}
+
+
+@dataclass
+class Build:
+    """What one build did and said."""
+
+    code: int
+    text: str
+
+    @property
+    def executed(self) -> set[str]:
+        return set(re.findall(r"^\[\d+/\d+\] (\S+)  (?:[\d.]+ s|FAILED)$", self.text, re.MULTILINE))
+
+
+class SmallBook:
+    """A book in a folder of its own, built with the site machinery of this checkout."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        shutil.copytree(ROOT / "src" / "flopsite", folder / "src" / "flopsite")
+        shutil.copy(ROOT / "conf.py", folder)
+        (folder / "src" / "flopbook").mkdir()
+        for name in ("axes", "hardware", "units"):
+            shutil.copy(ROOT / "src" / "flopbook" / f"{name}.py", folder / "src" / "flopbook")
+        (folder / "node_modules").symlink_to(ROOT / "node_modules")
+        for name, text in FILES.items():
+            self.write(name, text)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def append(self, name: str, text: str) -> None:
+        self.write(name, (self.folder / name).read_text() + text)
+
+    def start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flopsite"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(self.folder / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def build(self) -> Build:
+        process = self.start()
+        text, _ = process.communicate(timeout=120)
+        return Build(process.returncode, text)
