@@ -41,10 +41,10 @@ notebooks: html  ## Write the .ipynb of every page
 	@echo "The notebooks are in _build/html/notebooks:" && cd _build/html/notebooks && find . -name '*.ipynb' | sort
 
 benchmark: $(INSTALLED)  ## Train a small network on three data sets (RESULTS=results)
-	@$(BIN)/python -m flopbook.benchmarking benchmark --results "$(RESULTS)"
+	@$(BIN)/python -m flopbook.labs benchmark --results "$(RESULTS)"
 
 profile: $(INSTALLED)  ## Take one of its training steps apart (RESULTS=results)
-	@$(BIN)/python -m flopbook.benchmarking profile --results "$(RESULTS)"
+	@$(BIN)/python -m flopbook.labs profile --results "$(RESULTS)"
 
 lint: $(INSTALLED)  ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

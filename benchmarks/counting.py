@@ -16,8 +16,7 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from flopbook.counting import FlopCount
-from flopbook.metering import FlopMeter
+from flopbook.measure import FlopCount, FlopMeter
 
 
 class Block(nn.Module):

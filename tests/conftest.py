@@ -1,4 +1,4 @@
-"""The built site, for the tests of its pages."""
+"""What tests share: the built site, and a way to count one step."""
 
 from pathlib import Path
 
@@ -20,3 +20,16 @@ def site() -> Path:
 def pages(site: Path) -> list[str]:
     """The pages of the site, by their address within it."""
     return sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
+
+
+@pytest.fixture
+def count():
+    """Count one step; an operator without a rule warns, and so fails the test."""
+    from flopbook.measure import FlopCount  # noqa: PLC0415  (tests of the site need no torch)
+
+    def counted(step):
+        with FlopCount() as count:
+            step()
+        return count
+
+    return counted

@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flopbook.executing import Executed
-from flopbook.executing.callgrind import run
 from flopbook.files import write_whole
+from flopbook.measure.processor import Executed
+from flopbook.measure.processor.callgrind import run
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "data" / "executed.json"
@@ -91,7 +91,7 @@ def record(case: Case, folder: Path) -> dict[str, Executed]:
         command = [sys.executable, HERE / "programs.py", marks, case.program, *map(str, case.sizes.values())]
     phases = {phase: Executed.read(places) for phase, places in run(command, {**os.environ, **ONE_THREAD}).items()}
     if unknown := sorted({kind for ran in phases.values() for kind in ran.unknown}):
-        raise LookupError(f"no rule of flopbook.executing.instructions names {', '.join(unknown)}")
+        raise LookupError(f"no rule of flopbook.measure.processor.instructions names {', '.join(unknown)}")
     return phases
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from flopbook.accounting import Product, TrainingStep, evaluate
-from flopbook.tally import PHASES, Tally, times
+from flopbook.counts.tally import PHASES, Tally, times
+from flopbook.predict.products import Product
+from flopbook.predict.steps import TrainingStep, evaluate
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
     Examples
     --------
     >>> import torch
-    >>> from flopbook.accounting import matmul, training_step
-    >>> from flopbook.counting import FlopCount
+    >>> from flopbook.measure import FlopCount
+    >>> from flopbook.predict import matmul, training_step
     >>> step = training_step(matmul("x[B,D] @ w[D,K] -> y[B,K]"), data="x")
     >>> x, w = torch.randn(4, 3), torch.randn(3, 2, requires_grad=True)
     >>> with FlopCount() as counted:

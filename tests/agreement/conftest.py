@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from flopbook.accounting import TrainingStep
+from flopbook.predict import TrainingStep
 
 # The same networks on every run: a failure is never news about something else than the change at hand.
 settings.register_profile(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flopbook.auditing import Audit
-from flopbook.exercises import Exercise, Verdict
+from flopbook.teaching.audits import Audit
+from flopbook.teaching.exercises import Exercise, Verdict
 from flopsite.math.katex import NODE
 from tests.conftest import ROOT
 from tests.support.answers import ANSWERS, EXERCISES

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from sympy import divisors, expand, solve
 from torch import nn
 
-from flopbook.accounting import evaluate, flops, matmul, training_step
-from flopbook.axes import B, D, K, axis
-from flopbook.counting import FlopCount
+from flopbook.measure import FlopCount
+from flopbook.predict import B, D, K, axis, evaluate, flops, matmul, training_step
 
 H1, H2, H3 = axis("H1"), axis("H2"), axis("H3")
 STEP = training_step(

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from flopbook.accounting import conv, evaluate, training_step
 from flopbook.comparison import compare
-from flopbook.counting import FlopCount
-from flopbook.profiling import profile_flops
+from flopbook.measure import FlopCount, profile_flops
+from flopbook.predict import conv, evaluate, training_step
 
 LAYERS = {
     False: (nn.Conv1d, nn.Conv2d, nn.Conv3d),

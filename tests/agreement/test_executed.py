@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flopbook.accounting import evaluate, matmul, training_step
-from flopbook.executing import recorded
-from flopbook.executing.instructions import FUSED, flops
+from flopbook.measure.processor import recorded
+from flopbook.measure.processor.instructions import FUSED, flops
+from flopbook.predict import evaluate, matmul, training_step
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "reference" / "data" / "executed.json"

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
 
-from flopbook.accounting import evaluate, matmul, training_step
-from flopbook.memory import Formats, training_memory
-from flopbook.report.memory import weigh
+from flopbook.measure.memory import weigh
+from flopbook.predict import evaluate, matmul, training_step
+from flopbook.predict.memory import Formats, training_memory
 
 KINDS = ("parameters", "gradients", "optimizer", "activations")
 OPTIMIZERS = {

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from flopbook.accounting import evaluate, flops
-from flopbook.counting import FlopCount
-from flopbook.models import Model, decoder, decoder_block, linear_stack, mlp
-from flopbook.report.memory import weigh
-from flopbook.update_rules import RULES, update_flops
+from flopbook.measure import FlopCount
+from flopbook.measure.memory import weigh
+from flopbook.predict import evaluate, flops
+from flopbook.predict.models import Model, decoder, decoder_block, linear_stack, mlp
+from flopbook.predict.optimizers import RULES, update_flops
 
 INDEX_BYTES = 8  # tokens and targets are whole numbers, and none of the model's
 

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from sympy import IndexedBase, Max, sqrt, symbols
 from torch import nn
 
-from flopbook.accounting import evaluate, flops, matmul, training_step
-from flopbook.axes import B
-from flopbook.counting import FlopCount
-from flopbook.elementwise import elements, operations
+from flopbook.measure import FlopCount
+from flopbook.predict import B, evaluate, flops, matmul, training_step
+from flopbook.predict.pointwise import elements, operations
 
 i, rate, decay, momentum, damping, beta1, beta2, eps, t = symbols(
     "i eta lambda mu tau beta1 beta2 epsilon t", positive=True

@@ -7,10 +7,9 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flopbook.accounting import evaluate, flops, matmul, training_step
 from flopbook.comparison import compare
-from flopbook.counting import FlopCount
-from flopbook.profiling import profile_flops
+from flopbook.measure import FlopCount, profile_flops
+from flopbook.predict import evaluate, flops, matmul, training_step
 
 PRODUCT = matmul("x[B,D] @ w[D,K] -> y[B,K]")
 SIZES = [(1, 1, 1), (1, 7, 1), (2, 3, 5), (7, 11, 13), (64, 32, 16), (97, 1, 101), (128, 257, 2)]

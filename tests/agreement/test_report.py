@@ -8,9 +8,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from flopbook.profiling import profile_flops
-from flopbook.report import Report
-from flopbook.tree import Cost
+from flopbook.counts.breakdown import Cost
+from flopbook.measure import Report, profile_flops
 
 
 def trained(model, optimizer, loss, x, y):

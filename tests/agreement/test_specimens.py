@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from flopbook.accounting import evaluate, flops
-from flopbook.counting import FlopCount
+from flopbook.measure import FlopCount
+from flopbook.predict import evaluate, flops
 from flopbook.specimens import SPECIMENS
 
 each = pytest.mark.parametrize("specimen", SPECIMENS, ids=str)

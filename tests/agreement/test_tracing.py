@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from flopbook.accounting import evaluate
-from flopbook.counting import FlopCount
+from flopbook.measure import FlopCount
+from flopbook.predict import evaluate
 from flopbook.specimens import SPECIMENS
 from flopbook.specimens.layers import GPT, Adapted, Apply, Attention, Residual, SwiGLU
 from flopbook.tracing import trace
-from flopbook.tracing.running import tensors
+from flopbook.tracing.run import tensors
 
 # ruff: noqa: PLR0913, PLR0917  (the arguments are sizes, one letter each)
 

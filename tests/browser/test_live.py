@@ -102,7 +102,7 @@ def test_values_print_as_in_a_notebook(cell):
 
 
 def test_flopbook_is_there(cell):
-    output = run(cell, "from flopbook.accounting import flops, matmul\nflops(matmul('x[B,D] @ w[D,K] -> y[B,K]'))")
+    output = run(cell, "from flopbook.predict.steps import flops, matmul\nflops(matmul('x[B,D] @ w[D,K] -> y[B,K]'))")
     assert formula(output) == [r"\displaystyle 2 B D K"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from flopbook.axes import MEANING
+from flopbook.predict.axes import MEANING
 from tests.conftest import ROOT
 from tests.support.browser import IN_BROWSER, chromium, served
 
@@ -42,7 +42,7 @@ def test_a_letter_tells_its_meaning(page):
         ("roofline", "lectures/05-seconds.html"),
         ("memory", "lectures/06-memory.html"),
         ("audit", "lectures/08-audit.html"),
-        ("FlopCount", "reference/api.html#flopbook.counting.FlopCount"),
+        ("FlopCount", "reference/api.html#flopbook.measure.counting.count.FlopCount"),
         ("notation", "reference/notation.html"),
     ],
 )

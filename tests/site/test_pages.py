@@ -4,7 +4,7 @@ import re
 
 from bs4 import BeautifulSoup
 
-from flopbook.axes import MEANING
+from flopbook.predict.axes import MEANING
 from tests.conftest import ROOT
 
 

@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from flopbook.axes import B, D, H, K, axis
-from flopbook.exercises import Exercise
+from flopbook.predict import B, D, H, K, axis
+from flopbook.teaching import Exercise
 
 EXERCISES = {
     "product": Exercise(2 * B * D * K, hints={"BDK": "Each is 2 FLOPs.", "2BD": "And the columns?", "2BDH": "No H."}),

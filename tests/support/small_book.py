@@ -50,8 +50,8 @@ class SmallBook:
         shutil.copytree(ROOT / "src" / "flopsite", folder / "src" / "flopsite")
         shutil.copy(ROOT / "conf.py", folder)
         (folder / "src" / "flopbook").mkdir()
-        for name in ("axes", "hardware", "units"):
-            shutil.copy(ROOT / "src" / "flopbook" / f"{name}.py", folder / "src" / "flopbook")
+        for name in ("lazy.py", "units.py", "predict/__init__.py", "predict/axes.py", "predict/devices.py"):
+            self.write(f"src/flopbook/{name}", (ROOT / "src" / "flopbook" / name).read_text("utf-8"))
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         for name, text in FILES.items():
             self.write(name, text)

@@ -10,9 +10,9 @@ from functools import cached_property
 
 import torch
 
-from flopbook.specimens import derivations, models
-from flopbook.specimens.derivations import Derivation
-from flopbook.specimens.models import Built
+from flopbook.specimens import in_torch, on_paper
+from flopbook.specimens.in_torch import Built
+from flopbook.specimens.on_paper import Derivation
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Specimen:
 
 
 def _specimen(family: str, name: str, kind: str, derivation: str = "", /, **sizes: int) -> Specimen:
-    return Specimen(family, name, getattr(models, kind), getattr(derivations, derivation or kind), sizes)
+    return Specimen(family, name, getattr(in_torch, kind), getattr(on_paper, derivation or kind), sizes)
 
 
 _TOKENS = dict(B=2, T=7, S=7)

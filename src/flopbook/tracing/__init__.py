@@ -8,14 +8,14 @@ import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 
-from flopbook.tally import times
+from flopbook.counts.tally import times
+from flopbook.tracing.calls import Costs
 from flopbook.tracing.checking import Check
 from flopbook.tracing.errors import FormulaError, NoPolynomialError
-from flopbook.tracing.frames import Costs
-from flopbook.tracing.letters import Fixes
-from flopbook.tracing.result import Traced
-from flopbook.tracing.running import letters_of
+from flopbook.tracing.run import letters_of
 from flopbook.tracing.search import Search
+from flopbook.tracing.sizes import Fixes
+from flopbook.tracing.traced import Traced
 
 __all__ = ["FormulaError", "Traced", "trace"]
 
@@ -160,6 +160,6 @@ def _warn(uncounted: Mapping[str, int]) -> None:
     if uncounted:
         listed = ", ".join(f"{name} ({times(calls)})" for name, calls in uncounted.items())
         warnings.warn(
-            f"no rule for {listed}: not traced. Add one with flopbook.operators.flop_rule",
+            f"no rule for {listed}: not traced. Add one with flopbook.measure.operators.flop_rule",
             stacklevel=3,
         )

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import sympy
 
-from flopbook.axes import axis
+from flopbook.predict.axes import axis
+from flopbook.tracing.calls import Costs
 from flopbook.tracing.errors import FormulaError, NoPolynomialError, remedy
 from flopbook.tracing.fitting import summed
-from flopbook.tracing.frames import Costs
-from flopbook.tracing.letters import Assumption, Fixes, in_words
 from flopbook.tracing.search import Point, Search
+from flopbook.tracing.sizes import Assumption, Fixes, in_words
 
 #: How many calls more than a sample the check of an example size may run.
 _CHEAP = 2_000

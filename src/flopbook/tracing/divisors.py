@@ -19,7 +19,7 @@ def divisors(
 ) -> Iterator[Divisor]:
     """What has to divide which candidate so that a difference, which is zero at these sizes, always is.
 
-    >>> from flopbook.axes import D, H
+    >>> from flopbook.predict import D, H
     >>> list(divisors(D - H * sympy.floor(D / H), {D: 8, H: 2}, [D, H]))
     [Divisor(symbol=D, divisor=H)]
     >>> next(divisors(sympy.floor(D / H) - 2 * sympy.floor(sympy.floor(D / H) / 2), {D: 8, H: 2}, [D, H]))
@@ -48,7 +48,7 @@ def divisors_of_numbers(
 ) -> Iterator[Divisor]:
     """What may have to divide a letter that is a plain number meanwhile, and so stands in a quotient as a number.
 
-    >>> from flopbook.axes import D, H
+    >>> from flopbook.predict import D, H
     >>> list(divisors_of_numbers(12 - H * sympy.floor(12 / H), {D: 12, H: 3}, {D: 12}))
     [Divisor(symbol=D, divisor=H)]
     """
@@ -68,7 +68,7 @@ def likely_divisors(
 ) -> Iterator[Divisor]:
     """What may have to divide a letter, or what it may have to divide, the most likely first.
 
-    >>> from flopbook.axes import D, H
+    >>> from flopbook.predict import D, H
     >>> [str(found.divisor) for found in likely_divisors(D, [D, H], set(), {D: 12, H: 6})]
     ['2', '3', '4', 'H', '6', '12']
     """

@@ -6,7 +6,7 @@ import sympy
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from flopbook.tracing.places import Place
+from flopbook.tracing.source_lines import Place
 
 #: What PyTorch raises where it would need a tensor's values.
 DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode

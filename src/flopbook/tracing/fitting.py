@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 import sympy
 
-from flopbook.tracing.frames import Cell, Costs, holders
+from flopbook.tracing.calls import Cell, Costs, holders
 
 
 def fit(
@@ -26,7 +26,7 @@ def fit(
 
     Examples
     --------
-    >>> from flopbook.axes import D, L
+    >>> from flopbook.predict import D, L
     >>> cell = Cell("forward", "", "aten::mm")
     >>> fit(L, [2, 3, 4], [{cell: 4 * D}, {cell: 6 * D}, {cell: 8 * D}])[0][cell]
     2*D*L

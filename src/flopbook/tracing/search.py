@@ -6,15 +6,15 @@ from copy import copy
 
 import sympy
 
-from flopbook.axes import axis
+from flopbook.predict.axes import axis
+from flopbook.tracing.calls import PHASES, Costs
 from flopbook.tracing.divisors import Divisor, likely_divisors
 from flopbook.tracing.errors import DATA, FormulaError, NoPolynomialError, no_polynomial, one_size, refused_sizes
 from flopbook.tracing.fitting import fit, interpolate, summed
-from flopbook.tracing.frames import PHASES, Costs
-from flopbook.tracing.letters import Fixes, Letters
-from flopbook.tracing.places import Place, raised
-from flopbook.tracing.running import Run, letters_of
-from flopbook.tracing.twins import Twins, UnlikeError
+from flopbook.tracing.repeats import Twins, UnlikeError
+from flopbook.tracing.run import Run, letters_of
+from flopbook.tracing.sizes import Fixes, Letters
+from flopbook.tracing.source_lines import Place, raised
 
 #: The highest degree that a polynomial is looked for in one letter.
 _HIGHEST = 6

@@ -22,7 +22,8 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from flopbook import axes, hardware, units
+from flopbook import units
+from flopbook.predict import axes, devices
 from flopsite.book import Book
 from flopsite.calculators.html import panel
 from flopsite.calculators.parse import CalculatorError, read, script
@@ -44,7 +45,7 @@ class CalculatorDirective(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        for module in (axes, hardware, units):
+        for module in (axes, devices, units):
             self.env.note_dependency(str(module.__file__))
         scripts = Book.of(self.env).data["calculators"].setdefault(self.env.docname, {})
         try:

@@ -10,7 +10,7 @@ import sympy
 from docutils import nodes
 from sympy import Expr
 
-from flopbook.axes import axis
+from flopbook.predict import axis
 from flopbook.units import plain, si
 
 #: Units that take a prefix; `static/calculators/exact.js` has the same.
@@ -50,7 +50,7 @@ class Row:
     boxed: bool = False
 
     def value(self, sizes: Mapping[str, int]) -> Fraction:
-        """Exactly; unlike `flopbook.accounting.evaluate` it takes a size of 0, such as no optimizer state."""
+        """Exactly; unlike `flopbook.predict.steps.evaluate` it takes a size of 0, such as no optimizer state."""
         number = self.expression.xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})
         return Fraction(int(number.p), int(number.q))
 

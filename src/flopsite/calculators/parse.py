@@ -6,8 +6,8 @@ from typing import Any
 
 import sympy
 
-from flopbook import hardware
-from flopbook.axes import axis
+from flopbook.predict import devices
+from flopbook.predict.axes import axis
 from flopsite.calculators.html import Calculator, Row, Size
 from flopsite.calculators.javascript import UnprintableError, javascript
 
@@ -86,7 +86,7 @@ def _rows(box: Mapping[str, Any], unit: str) -> Iterator[Row]:
 
 
 def _devices(first: str) -> dict[str, dict[str, int]]:
-    peaks = {name: {"peak": round(peak / _GIGA)} for name, peak in hardware.peaks().items()}
+    peaks = {name: {"peak": round(peak / _GIGA)} for name, peak in devices.peaks().items()}
     if first not in peaks:
         raise CalculatorError(f":time: {first!r} is no device whose peak is known: those are {'; '.join(peaks)}")
     return {first: peaks[first], **peaks}

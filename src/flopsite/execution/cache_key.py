@@ -4,12 +4,15 @@ import ast
 import hashlib
 import platform
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
+
+from flopbook.lazy import handed_on, is_for_type_checkers
 
 _SETTINGS = [
     "src/flopsite/execution/kernel.py",
@@ -63,32 +66,43 @@ def imported_files(source: str, package: str, src: Path) -> set[Path]:
 
 @cache
 def imported_modules(source: str, package: str) -> tuple[str, ...]:
-    """Full names of all that a piece of code in `package` imports; of `from a import b`, both `a` and `a.b`."""
+    """Full names of all that a piece of code in `package` imports when it runs; `a.b` of `from a import b`."""
     return tuple(_imports(source, package))
 
 
 def _imports(source: str, package: str) -> Iterator[str]:
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # the cell will say so when it runs
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+    with suppress(SyntaxError):  # the cell will say so when it runs
+        waiting: list[ast.AST] = [ast.parse(source)]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+                module = ".".join([*base, *([node.module] if node.module else [])])
+                yield from (f"{module}.{alias.name}".removesuffix(".*") for alias in node.names)
+            elif not is_for_type_checkers(node):
+                waiting += ast.iter_child_nodes(node)
 
 
 def _files_of(module: str, src: Path) -> Iterator[tuple[Path, str]]:
-    """The files that importing a module runs, each with the package that its relative imports start from."""
+    """The files that importing a module or a name runs, each with the package that its relative imports start from.
+
+    A package hands its names on lazily: one of them stands for its own module, the package alone for all of them.
+    """
     parts = module.split(".")
+    on: dict[str, str] = {}
     for depth in range(1, len(parts) + 1):
         folder = src.joinpath(*parts[:depth])
         package = ".".join(parts[:depth])
         if (init := folder / "__init__.py").is_file():
             yield init, package
+            on = handed_on(init.read_text("utf-8"))
         elif (file := folder.with_suffix(".py")).is_file():
             yield file, ".".join(parts[: depth - 1])
+            return
+        else:
+            on = {parts[depth - 1]: on[parts[depth - 1]]} if parts[depth - 1] in on else {}
+            break
+    for home in on.values():
+        yield from _files_of(home, src)

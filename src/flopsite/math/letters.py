@@ -8,7 +8,7 @@ import re
 
 from sphinx.environment import BuildEnvironment
 
-from flopbook.axes import MEANING
+from flopbook.predict.axes import MEANING
 from flopsite.book import Book
 
 _SET = re.compile(r'<span class="mord mathnormal(?: mtight)? letter"[^>]*>(\w)')

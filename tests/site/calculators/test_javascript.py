@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Max, Min, Piecewise, Rational, ceiling, floor
 
-from flopbook.axes import B, D, K, axis
+from flopbook.predict import B, D, K, axis
 from flopbook.units import si
 from flopsite.calculators.html import long, short
 from flopsite.calculators.javascript import UnprintableError, javascript

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import sympy
 
-from flopbook.accounting import evaluate
-from flopbook.axes import MEANING, B, D, K, axis
-from flopbook.formula import boxed
-from flopbook.memory import FLOAT32, MIXED, OPTIMIZERS
-from flopbook.models import mlp
-from flopbook.planning import training_plan
-from flopbook.update_rules import update_flops
+from flopbook.predict.axes import MEANING, B, D, K, axis
+from flopbook.predict.memory import FLOAT32, MIXED
+from flopbook.predict.models import mlp
+from flopbook.predict.optimizers import OPTIMIZERS, update_flops
+from flopbook.predict.plans import training_plan
+from flopbook.predict.steps import evaluate
+from flopbook.teaching.formulas import boxed
 from flopsite.calculators.html import Size
 from flopsite.calculators.parse import CalculatorError, read, script
 

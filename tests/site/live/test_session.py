@@ -12,7 +12,7 @@ from flopsite.live.engine import archive, own_sources
 from flopsite.live.names import names
 from flopsite.live.session import Session, bundle
 from tests.conftest import ROOT
-from tests.test_floors import standing_on
+from tests.test_imports import modules_of
 
 SRC = ROOT / "src"
 
@@ -52,8 +52,11 @@ def page(*sources):
         (["import torch", "x = torch.ones(2)", "1 + 1", "x + 1"], ["PyTorch", "PyTorch", "", "PyTorch"]),
         (["import torch\nx = 1", "x = 2", "x"], ["PyTorch", "", ""]),
         (["x = 2", "import torch\nx = 1", "x"], ["", "PyTorch", "PyTorch"]),
-        (["from flopbook.accounting import matmul", "from flopbook import exercises"], ["", ""]),
-        (["from flopbook.counting import FlopCount", "from flopbook import figures"], ["PyTorch", "Matplotlib"]),
+        (["from flopbook.predict.steps import matmul", "from flopbook import teaching"], ["", ""]),
+        (
+            ["from flopbook.measure.counting.count import FlopCount", "from flopbook import figures"],
+            ["PyTorch", "Matplotlib"],
+        ),
         (["def late():\n    import torch", "late"], ["PyTorch", "PyTorch"]),
         (["try:\n    nowhere\nexcept NameError:\n    pass"], [""]),
         (["%timeit 1", "2"], ["IPython", ""]),
@@ -193,8 +196,10 @@ def test_a_value_shows_itself_as_in_a_notebook():
 def test_the_browser_gets_the_side_that_predicts_and_nothing_that_needs_torch():
     sources = own_sources(SRC)
     found = {path.removeprefix("flopbook/").removesuffix(".py") for path in sources if path.startswith("flopbook/")}
-    assert {module for module in standing_on("predicting") if "." not in module} <= found
-    assert not found & {"counting", "figures", "timing", "tracing/__init__"}
+    assert {module.replace(".", "/") for module in modules_of("predict", "teaching")} <= {
+        module.removesuffix("/__init__") for module in found
+    }
+    assert not found & {"measure/timing", "figures/__init__", "figures/style", "tracing/__init__"}
 
 
 def test_an_archive_has_the_same_bytes_every_time():

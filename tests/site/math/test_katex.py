@@ -8,7 +8,7 @@ import pytest
 from docutils import nodes
 from sphinx.errors import ExtensionError
 
-from flopbook.axes import MEANING
+from flopbook.predict.axes import MEANING
 from flopsite.math.katex import NODE, SCRIPT, Typesetter
 from tests.conftest import ROOT
 

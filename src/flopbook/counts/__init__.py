@@ -1,0 +1,1 @@
+"""A count as plain data that any measurement fills in. Nothing here imports torch or SymPy."""

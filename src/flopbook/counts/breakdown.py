@@ -1,0 +1,200 @@
+"""One count as plain data: a tree of modules and a list of operators, for every view of it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from flopbook.counts.tally import PHASES, Call, Tally
+
+
+class Cost(NamedTuple):
+    """FLOPs of three kinds, kept apart.
+
+    Attributes
+    ----------
+    contractions : int
+        Matrix products, convolutions, attention.
+    pointwise : int
+        Pointwise operators.
+    fused : int
+        Pointwise arithmetic that the operator of a contraction does besides: a
+        bias added, a softmax.
+    """
+
+    contractions: int = 0
+    pointwise: int = 0
+    fused: int = 0
+
+    @classmethod
+    def of(cls, call: Call, calls: int) -> "Cost":
+        """Cost of so many equal calls."""
+        apart = (0, call.pointwise) if call.flops else (call.pointwise, 0)
+        return cls(*(calls * flops for flops in (call.flops, *apart)))
+
+    @classmethod
+    def sum(cls, *costs: "Cost") -> "Cost":
+        """Each kind added up.
+
+        Examples
+        --------
+        >>> Cost.sum(Cost(1280, 0, 40), Cost(0, 128), Cost(0, 256))
+        Cost(contractions=1280, pointwise=384, fused=40)
+        """
+        return cls(*map(sum, zip(cls(), *costs, strict=True)))
+
+
+@dataclass(frozen=True)
+class Node:
+    """One module with all that it holds; the root is the whole step.
+
+    Attributes
+    ----------
+    path : str
+        Such as ``GPT.blocks.0``; empty for the step.
+    kind : str
+        The module's class; empty for the step.
+    parameters : int
+        Each counted once.
+    costs : dict of str to Cost
+        FLOPs of each phase.
+    children : tuple of Node
+        The modules that it holds.
+    """
+
+    path: str
+    kind: str
+    parameters: int
+    costs: Mapping[str, Cost]
+    children: tuple["Node", ...]
+
+    @property
+    def title(self) -> str:
+        """The last part of the path, and the class where that says more."""
+        name = self.path.rpartition(".")[2] or "step"
+        return name if self.kind in ("", name) else f"{name} {self.kind}"
+
+    @property
+    def cost(self) -> Cost:
+        """FLOPs of all phases."""
+        return Cost.sum(*self.costs.values())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all phases."""
+        return self.cost.contractions // 2
+
+    def walk(self, depth: int | None = None, level: int = 0) -> Iterator[tuple[int, "Node"]]:
+        """This node and all below it, down to `depth` levels, each with its level.
+
+        Raises
+        ------
+        ValueError
+            If the depth is no number of levels.
+        """
+        if depth is not None and (not isinstance(depth, int) or isinstance(depth, bool) or depth < 0):
+            raise ValueError(f"depth={depth!r}: give how many levels to go down, 0 or more")
+        yield level, self
+        if depth is None or level < depth:
+            for child in self.children:
+                yield from child.walk(depth, level + 1)
+
+
+class OperatorCost(NamedTuple):
+    """Calls and FLOPs of one operator in one phase."""
+
+    phase: str
+    operator: str
+    calls: int
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """One count as plain data, which holds no module and no tensor.
+
+    Attributes
+    ----------
+    witness : str
+        Who speaks.
+    step : Node
+        The tree of modules; its root is the whole step.
+    operators : tuple of OperatorCost
+        Most FLOPs first.
+    uncounted : dict of str to int
+        Calls of every operator that no rule is known for.
+    """
+
+    witness: str
+    step: Node
+    operators: tuple[OperatorCost, ...]
+    uncounted: Mapping[str, int]
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases in which anything was counted."""
+        return tuple(phase for phase in PHASES if any(self.step.costs[phase]))
+
+
+def break_down(tally: Tally, kinds: Mapping[str, str], parameters: Mapping[str, int]) -> Breakdown:
+    """Break a count down by module and by operator.
+
+    Parameters
+    ----------
+    tally : Tally
+        What was noted.
+    kinds : dict of str to str
+        Class of every module, by path.
+    parameters : dict of str to int
+        Parameters of every module, by path; of all together for the empty one.
+
+    Returns
+    -------
+    Breakdown
+        Plain data.
+
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> tally.witness = "counted"
+    >>> tally.note("forward", "Net.0", "aten::addmm", 1280, 40)
+    >>> step = break_down(tally, {"Net": "Net", "Net.0": "Linear"}, {"": 85, "Net": 85, "Net.0": 85}).step
+    >>> [(level, node.title, node.macs) for level, node in step.walk()]
+    [(0, 'step', 640), (1, 'Net', 640), (2, '0 Linear', 640)]
+    """
+    found: defaultdict[str, list[tuple[str, Cost]]] = defaultdict(list)
+    for call, calls in tally.calls.items():
+        for path in _upwards(call.module):
+            found[path].append((call.phase, Cost.of(call, calls)))
+    below: defaultdict[str, list[str]] = defaultdict(list)
+    for path in kinds:
+        below[path.rpartition(".")[0]].append(path)
+
+    def node(path: str) -> Node:
+        children = tuple(map(node, below[path]))
+        return Node(path, kinds.get(path, ""), parameters[path], _by_phase(found[path]), children)
+
+    return Breakdown(tally.witness, node(""), _operators(tally), tally.uncounted)
+
+
+def _operators(tally: Tally) -> tuple[OperatorCost, ...]:
+    rows: defaultdict[tuple[str, str], list[tuple[int, Cost]]] = defaultdict(list)
+    for call, calls in tally.calls.items():
+        rows[call.phase, call.operator].append((calls, Cost.of(call, calls)))
+    operators = (
+        OperatorCost(*key, sum(calls for calls, _ in noted), Cost.sum(*(cost for _, cost in noted)))
+        for key, noted in rows.items()
+    )
+    return tuple(sorted(operators, key=lambda row: row.cost, reverse=True))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A module's path and those of all that hold it, up to the step's."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+    yield ""
+
+
+def _by_phase(noted: list[tuple[str, Cost]]) -> dict[str, Cost]:
+    return {phase: Cost.sum(*(cost for ran_in, cost in noted if ran_in == phase)) for phase in PHASES}

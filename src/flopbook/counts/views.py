@@ -1,0 +1,246 @@
+"""One count as text, as HTML that folds, and as JSON."""
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from flopbook.counts.breakdown import Breakdown, Cost, Node
+from flopbook.counts.tally import times
+from flopbook.files import write_whole
+
+#: Name and version of the JSON form; a field that changes its meaning changes the version.
+SCHEMA = "flopbook.count/1"
+
+
+class Column(NamedTuple):
+    """One column of the module tree: its heading, and what it says of a module ("" for nothing)."""
+
+    heading: str
+    text: Callable[[Node], str]
+
+
+class Views(ABC):
+    """The views of a count that has a `breakdown`."""
+
+    @property
+    @abstractmethod
+    def breakdown(self) -> Breakdown:
+        """The count as plain data."""
+
+    def table(self, depth: int | None = None) -> str:
+        """The count as text: by phase, by operator, and by module.
+
+        Parameters
+        ----------
+        depth : int, optional
+            How far to go down into the modules; all the way unless told.
+
+        Returns
+        -------
+        str
+            Three tables.
+        """
+        counted = self.breakdown
+        tables = (phase_rows(counted), operator_rows(counted), module_rows(counted.step, columns(counted), depth))
+        return "\n\n".join([*map(text_table, tables), *notes(counted)])
+
+    def to_json(self, path: str | os.PathLike | None = None) -> str:
+        """The count as JSON, in the form that the reference describes.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            A file to write it to, whole or not at all.
+
+        Returns
+        -------
+        str
+            The JSON.
+        """
+        return dump(as_dict(self.breakdown), path)
+
+    def _repr_html_(self) -> str:
+        return html_of(self.breakdown)
+
+
+def columns(counted: Breakdown) -> list[Column]:
+    """The columns of a module tree; none for a phase without contractions."""
+    found = [Column("parameters", lambda node: number(node.parameters)), Column("MACs", lambda node: number(node.macs))]
+    for phase in counted.phases:
+        if whole := counted.step.costs[phase].contractions:
+            found += _phase_columns(phase, whole)
+    for kind in ("pointwise", "fused"):
+        if getattr(counted.step.cost, kind):
+            found.append(Column(kind, lambda node, kind=kind: number(getattr(node.cost, kind))))  # type: ignore[misc]
+    return found
+
+
+def _phase_columns(phase: str, whole: int) -> tuple[Column, Column]:
+    def flops(node: Node) -> int:
+        return node.costs[phase].contractions
+
+    return (
+        Column(phase, lambda node: number(flops(node))),
+        Column("share", lambda node: share(flops(node), whole)),
+    )
+
+
+def number(value: int) -> str:
+    """An integer as people read it; nothing for zero."""
+    return f"{value:,}" if value else ""
+
+
+def share(part: float, whole: float) -> str:
+    """A part in percent of the whole; nothing for zero."""
+    return f"{part / whole:.1%}" if part else ""
+
+
+def phase_rows(counted: Breakdown) -> list[tuple[str, ...]]:
+    """FLOPs of each phase and of all, after a row of headings."""
+    costs = {phase: counted.step.costs[phase] for phase in counted.phases} | {"total": counted.step.cost}
+    rows = [(phase, *map("{:,}".format, (*cost, sum(cost)))) for phase, cost in costs.items()]
+    return [("FLOPs", *Cost._fields, "all"), *rows]
+
+
+def operator_rows(counted: Breakdown) -> list[tuple[str, ...]]:
+    """Calls and FLOPs of each operator in all phases, after a row of headings."""
+    totals: dict[str, tuple[int, Cost]] = {}
+    for row in counted.operators:
+        calls, cost = totals.get(row.operator, (0, Cost()))
+        totals[row.operator] = calls + row.calls, Cost.sum(cost, row.cost)
+    whole = counted.step.cost.contractions
+    rows = [
+        (operator, number(calls), number(cost.contractions), share(cost.contractions, whole), *map(number, cost[1:]))
+        for operator, (calls, cost) in sorted(totals.items(), key=lambda item: item[1][1], reverse=True)
+    ]
+    return [("operator", "calls", "contractions", "share", "pointwise", "fused"), *rows]
+
+
+def module_rows(step: Node, tree: Sequence[Column], depth: int | None = None) -> list[tuple[str, ...]]:
+    """Every module down to a depth, after a row of headings."""
+    rows = [("  " * level + node.title, *(column.text(node) for column in tree)) for level, node in step.walk(depth)]
+    return [("module", *(column.heading for column in tree)), *rows]
+
+
+def notes(counted: Breakdown) -> list[str]:
+    """What a reader has to know of these numbers; nothing where they speak for themselves."""
+    listed = ", ".join(f"{name} ({times(calls)})" for name, calls in counted.uncounted.items())
+    said = [f"Not counted, for want of a rule: {listed}."] if listed else []
+    if counted.step.cost.fused:
+        said.append("fused: pointwise arithmetic that a contraction's operator does besides, such as adding a bias.")
+    return said
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells in columns: the first to the left, numbers to the right.
+
+    Examples
+    --------
+    >>> print(text_table([("FLOPs", "contractions"), ("forward", "1,280"), ("all", "")]))
+    FLOPs    contractions
+    forward         1,280
+    all
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    )
+
+
+def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
+    """The same as HTML, with a caption; columns of numbers are marked."""
+    head, *body = rows
+    kinds = [' class="number"' if all(_is_number(row[n]) for row in body) else "" for n in range(len(head))]
+    headings = "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, head, strict=True))
+    lines = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], cells, strict=True))
+        + "</tr>"
+        for name, *cells in body
+    )
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{headings}</tr></thead><tbody>{lines}</tbody></table>"
+    )
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("+-")[:1].isdigit()
+
+
+def html_of(counted: Breakdown) -> str:
+    """Phases, operators and modules."""
+    phases = html_table(phase_rows(counted), f"FLOPs, {counted.witness}")
+    return html_block(phases, html_folded(counted, columns(counted)), *html_lines(notes(counted)))
+
+
+def html_block(*parts: str) -> str:
+    """The parts of one output, together."""
+    return f'<div class="flopbook-count">{"".join(parts)}</div>'
+
+
+def html_lines(lines: Sequence[str]) -> list[str]:
+    """A paragraph for each line."""
+    return [f"<p>{escape(line)}</p>" for line in lines]
+
+
+def html_folded(counted: Breakdown, tree: Sequence[Column]) -> str:
+    """Operators and modules, which fold with the browser's own means."""
+    operators = html_table(operator_rows(counted), "FLOPs of each operator, in all phases")
+    return (
+        f"<details><summary>Operators</summary>{operators}</details>"
+        f"<details open><summary>Modules</summary><ul>{_html_node(counted.step, tree, 2)}</ul></details>"
+    )
+
+
+def _html_node(node: Node, tree: Sequence[Column], unfolded: int) -> str:
+    """A module and what it holds, the first levels unfolded."""
+    said = []
+    for column in tree:
+        if text := column.text(node):
+            said.append(f" ({text})" if column.heading == "share" else f" · {column.heading} {text}")
+    words = f"<strong>{escape(node.title)}</strong>{escape(''.join(said))}"
+    if not node.children:
+        return f"<li>{words}</li>"
+    below = "".join(_html_node(child, tree, unfolded - 1) for child in node.children)
+    return f"<li><details{' open' * (unfolded > 0)}><summary>{words}</summary><ul>{below}</ul></details></li>"
+
+
+def as_dict(counted: Breakdown) -> dict[str, Any]:
+    """A count as the plain dictionaries and lists of its JSON form."""
+    return {
+        "schema": SCHEMA,
+        "witness": counted.witness,
+        "flops": _costs(counted.step.costs) | {"total": counted.step.cost._asdict()},
+        "operators": [
+            {"operator": row.operator, "phase": row.phase, "calls": row.calls, **row.cost._asdict()}
+            for row in counted.operators
+        ],
+        "modules": _module(counted.step),
+        "uncounted": dict(counted.uncounted),
+    }
+
+
+def _module(node: Node) -> dict[str, Any]:
+    return {
+        "path": node.path,
+        "class": node.kind,
+        "parameters": node.parameters,
+        "macs": node.macs,
+        "flops": _costs(node.costs),
+        "modules": [_module(child) for child in node.children],
+    }
+
+
+def _costs(costs: Mapping[str, Cost]) -> dict[str, dict[str, int]]:
+    return {phase: cost._asdict() for phase, cost in costs.items()}
+
+
+def dump(content: Mapping[str, Any], path: str | os.PathLike | None) -> str:
+    """JSON text, also written to a file where a path is given."""
+    text = json.dumps(content, indent=2)
+    if path is not None:
+        write_whole(path, text)
+    return text

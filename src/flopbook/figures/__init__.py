@@ -1,0 +1,19 @@
+"""Matplotlib plots of results: each takes what another module gave and returns matplotlib Axes."""
+
+from typing import TYPE_CHECKING
+
+from flopbook.lazy import hand_on
+
+if TYPE_CHECKING:
+    from flopbook.figures.formulas import plot_bit_layouts, plot_magnitudes, plot_shapes
+    from flopbook.figures.measurements import plot_comparison, plot_roofline, plot_sweep
+    from flopbook.figures.steps import (
+        plot_bottlenecks,
+        plot_categories,
+        plot_memory,
+        plot_operator_flops,
+        plot_operator_times,
+    )
+    from flopbook.figures.style import COLOURS
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

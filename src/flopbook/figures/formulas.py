@@ -1,0 +1,113 @@
+"""Plots of what formulas say: shapes of products, layouts of numbers, magnitudes."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MultipleLocator
+
+from flopbook.figures.style import COLOURS, axes, tidy
+
+if TYPE_CHECKING:
+    from flopbook.predict import Product
+
+
+def plot_magnitudes(amounts: Mapping[str, float], *, x_label: str, ax: Axes | None = None) -> Axes:
+    """Amounts that lie magnitudes apart, as points on a logarithmic scale.
+
+    Examples
+    --------
+    >>> ax = plot_magnitudes({"a product": 1e6, "a training run": 2e25}, x_label="FLOPs")
+    >>> ax.get_xscale()
+    'log'
+    """
+    ax = axes(ax, 0.7 + 0.35 * len(amounts))
+    places = range(len(amounts))
+    ax.hlines(places, min(amounts.values()) / 10, list(amounts.values()), color=COLOURS[0], linewidth=2, alpha=0.5)
+    ax.plot(list(amounts.values()), list(places), "o", color=COLOURS[0])
+    ax.set_yticks(list(places), list(amounts))
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set_xlabel(x_label)
+    return tidy(ax)
+
+
+def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = None) -> Axes:
+    """Bits of floating-point formats, a square for each: sign, exponent, fraction.
+
+    Parameters
+    ----------
+    layouts : mapping of str to tuple of int
+        Exponent bits and fraction bits, by the name of the format.
+    ax : Axes, optional
+        Where to draw; else a new figure.
+
+    Examples
+    --------
+    >>> ax = plot_bit_layouts({"float32": (8, 23), "bfloat16": (8, 7)})
+    >>> len(ax.patches)
+    48
+    """
+    ax = axes(ax, 0.9 + 0.35 * len(layouts))
+    for place, (exponent, fraction) in enumerate(layouts.values()):
+        first = 0
+        parts = {"sign": 1, "exponent": exponent, "fraction": fraction}
+        for number, (part, bits) in enumerate(parts.items()):
+            label = part if place == 0 else None
+            ax.barh([place] * bits, 0.85, 0.75, range(first, first + bits), color=COLOURS[1 - number], label=label)
+            first += bits
+    ax.set_yticks(range(len(layouts)), list(layouts))
+    ax.invert_yaxis()
+    ax.xaxis.set_major_locator(MultipleLocator(8))
+    ax.set_xlabel("bits")
+    return tidy(ax)
+
+
+def plot_shapes(products: Sequence["Product"], sizes: Mapping[str, int], ax: Axes | None = None) -> Axes:
+    """Shapes of matrix products, to scale: a row for each, its operands turned so that equal letters meet.
+
+    Parameters
+    ----------
+    products : sequence of Product
+        Each of two matrices.
+    sizes : mapping of str to int
+        The size of each axis.
+    ax : Axes, optional
+        Where to draw; else a new figure.
+
+    Examples
+    --------
+    >>> from flopbook.predict import matmul
+    >>> y = matmul("x[B,D] @ w[D,K] -> y[B,K]")
+    >>> ax = plot_shapes(y.gradients, dict(B=4, D=3, K=2))
+    >>> [text.get_text() for text in ax.texts if "x" in text.get_text()]
+    ['xᵀ', 'x.grad']
+    """
+    ax = axes(ax, 1.7 * len(products))
+    largest = max(sizes.values())
+    gap, space = 0.6 * largest, 0.05 * largest
+    for number, product in enumerate(products):
+        edge, middle = 0.0, -1.6 * largest * number
+        for (name, rows, columns), sign in zip(_turned(product), ("@", "=", ""), strict=True):
+            height, width = sizes[rows], sizes[columns]
+            centre, colour = edge + width / 2, COLOURS[0 if sign else 1]
+            ax.add_patch(Rectangle((edge, middle - height / 2), width, height, fc=f"{colour}40", ec=colour))
+            ax.text(centre, middle - height / 2 - space, name, ha="center", va="top")
+            ax.text(edge - space, middle, rows, ha="right", va="center", style="italic")
+            ax.text(centre, middle + height / 2 + space, columns, ha="center", va="bottom", style="italic")
+            edge += width + gap
+            ax.text(edge - 0.6 * gap, middle, sign, ha="center", va="center")
+    ax.set_aspect("equal")
+    ax.autoscale_view()
+    ax.axis("off")
+    return ax
+
+
+def _turned(product: "Product") -> list[tuple[str, str, str]]:
+    """Name, rows and columns of both operands and the result, as a textbook multiplies them."""
+    rows, columns = product.output.axes
+    (shared,) = set(product.axes) - {rows, columns}
+    first, second = sorted((product.left, product.right), key=lambda tensor: rows not in tensor.axes)
+    shapes = ((first, (rows, shared)), (second, (shared, columns)), (product.output, (rows, columns)))
+    return [(tensor.name + ("" if tensor.axes == shape else "ᵀ"), *shape) for tensor, shape in shapes]

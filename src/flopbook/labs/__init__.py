@@ -1,0 +1,1 @@
+"""What ``make benchmark`` and ``make profile`` run, and the labs show."""

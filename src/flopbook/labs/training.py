@@ -1,0 +1,158 @@
+"""Train a small network, and stop when it gets no better."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from flopbook.labs.data import Parts, Split
+from flopbook.measure.meter import FlopMeter
+from flopbook.measure.timing import now
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A network, and how it is trained.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Widths of the hidden layers; none makes a linear model.
+    batch : int
+        Samples of a step.
+    learning_rate : float
+        Of AdamW.
+    epochs : int
+        At most.
+    patience : int
+        How many epochs without a better validation error end the training.
+    seconds : float
+        For the training on one data set, at most.
+    device : str
+        Such as ``cpu`` or ``cuda``.
+    seed : int
+        Of data, parameters and the order of samples.
+
+    Raises
+    ------
+    ValueError
+        If the layers, the batch or how long to train are no whole numbers of 1 or more.
+    """
+
+    hidden: tuple[int, ...] = (64, 64, 64)
+    batch: int = 256
+    learning_rate: float = 5e-3
+    epochs: int = 150
+    patience: int = 20
+    seconds: float = 8.0
+    device: str = "cpu"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "epochs", "patience"):
+            if not _is_whole(getattr(self, name)):
+                raise ValueError(f"{name}={getattr(self, name)!r}: give a whole number, 1 or more")
+        if not isinstance(self.hidden, (tuple, list)) or not all(map(_is_whole, self.hidden)):
+            raise ValueError(f"hidden={self.hidden!r}: give each layer 1 unit or more, as in (64, 64), or () for none")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+class Step:
+    """One training step, for any batch; without an argument on the same batch always.
+
+    Attributes
+    ----------
+    model : Sequential
+        Linear layers with SiLU between them.
+    optimizer : AdamW
+        Of all its parameters.
+    """
+
+    def __init__(self, model: nn.Sequential, optimizer: torch.optim.Optimizer, batch: Split):
+        self.model, self.optimizer, self._batch = model, optimizer, batch
+
+    def __call__(self, batch: Split | None = None) -> None:
+        x, y = batch or self._batch
+        self.optimizer.zero_grad()
+        nn.functional.mse_loss(self.model(x), y).backward()
+        self.optimizer.step()
+
+
+def make_step(setup: Setup, part: Split) -> Step:
+    """A fresh network with its optimizer, and the first batch of a data set.
+
+    Examples
+    --------
+    >>> from flopbook.labs.data import synthetic
+    >>> step = make_step(Setup(), synthetic(1000).train)
+    >>> sum(parameter.numel() for parameter in step.model.parameters())
+    8769
+    """
+    torch.manual_seed(setup.seed)
+    widths = (part.x.shape[1], *setup.hidden, part.y.shape[1])
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.SiLU()]
+    model = nn.Sequential(*layers[:-1]).to(setup.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=setup.learning_rate)
+    return Step(model, optimizer, Split(part.x[: setup.batch].clone(), part.y[: setup.batch].clone()))
+
+
+class Trained(NamedTuple):
+    """A trained model, with how it came about."""
+
+    model: nn.Sequential
+    epochs: int
+    stopped: str
+    seconds: float
+    meter: FlopMeter
+
+
+def train(step: Step, parts: Parts, setup: Setup) -> Trained:
+    """Run epochs until the validation error gets no better; the best parameters are put back."""
+    started, meter = now(), FlopMeter()
+    best, waited, epoch, stopped = float("inf"), 0, 0, f"all {setup.epochs} epochs"
+    state = deepcopy(step.model.state_dict())
+    while epoch < setup.epochs:
+        epoch += 1
+        complete = _run_epoch(step, parts.train, setup, meter, until=started + setup.seconds)
+        with torch.no_grad():
+            error = nn.functional.mse_loss(step.model(parts.validation.x), parts.validation.y).item()
+        waited += 1
+        if error < best:
+            best, waited, state = error, 0, deepcopy(step.model.state_dict())
+        if not complete:
+            stopped = f"{setup.seconds:g} s are over"
+            break
+        if waited >= setup.patience:
+            stopped = f"no better for {setup.patience} epochs"
+            break
+    step.model.load_state_dict(state)
+    return Trained(step.model, epoch, stopped, now() - started, meter)
+
+
+def _run_epoch(step: Step, part: Split, setup: Setup, meter: FlopMeter, until: float) -> bool:
+    """Every sample once, in a new order; whether there was time for all."""
+    order = torch.randperm(len(part.x)).to(part.x.device)
+    for chosen in order.split(setup.batch):
+        if now() > until:
+            return False
+        batch = Split(part.x[chosen], part.y[chosen])
+        with meter(*batch):
+            step(batch)
+    return True
+
+
+def held_bytes(step: Step, parts: Parts) -> int:
+    """Bytes of tensors that stay from one step to the next: data, parameters, gradients, optimizer state."""
+    parameters = list(step.model.parameters())
+    gradients = [parameter.grad for parameter in parameters]
+    held = tree_leaves([list(parts), parameters, gradients, list(step.optimizer.state.values())])
+    return sum(tensor.nbytes for tensor in held if isinstance(tensor, Tensor))

@@ -1,0 +1,15 @@
+"""The machine side: what PyTorch runs, counted, profiled, timed and weighed. Nothing here imports SymPy."""
+
+from typing import TYPE_CHECKING
+
+from flopbook.lazy import hand_on
+
+if TYPE_CHECKING:
+    from flopbook.measure.counting.count import FlopCount
+    from flopbook.measure.machine import choose_device
+    from flopbook.measure.meter import FlopMeter
+    from flopbook.measure.profiler import profile_flops
+    from flopbook.measure.report import Report
+    from flopbook.measure.timing import time_step
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

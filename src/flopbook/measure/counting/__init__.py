@@ -1,0 +1,1 @@
+"""Count what runs: each operator by its rule, with its phase and its module."""

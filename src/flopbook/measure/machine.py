@@ -1,0 +1,188 @@
+"""What this machine can do: FLOP/s of matrix products in each format, and bytes/s of a copy."""
+
+import platform
+from collections.abc import Callable
+from math import inf
+from typing import NamedTuple
+
+import torch
+from torch.nn.functional import ScalingType, scaled_mm
+
+from flopbook.measure.timing import now
+
+#: Formats by the names that data sheets use.
+FORMATS = {
+    "fp64": torch.float64,
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp8": torch.float8_e4m3fn,
+}
+_FEWEST = 3  # widths; small products may be slow for other reasons than arithmetic
+_LARGEST = 8192  # width of a square product; eight times the FLOPs at each doubling
+_PATIENCE = 0.2  # seconds for the products of one width
+_MOST = 50  # products of one width
+
+
+class Rate(NamedTuple):
+    """FLOP/s of square matrix products in one format.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Of the products.
+    flop_per_s : tuple of float
+        For each width.
+    missing : str
+        Why there are none; empty where there are.
+    """
+
+    widths: tuple[int, ...] = ()
+    flop_per_s: tuple[float, ...] = ()
+    missing: str = ""
+
+    @property
+    def peak(self) -> float | None:
+        """The highest; None where there are none."""
+        return max(self.flop_per_s, default=None)
+
+
+class Chosen(NamedTuple):
+    """A device to measure on, and a word on why it is this one."""
+
+    device: str
+    word: str
+
+
+def choose_device(wanted: str = "auto") -> Chosen:
+    """The device that is wanted if it is there, else the processor.
+
+    Parameters
+    ----------
+    wanted : str
+        Such as ``cuda``; ``auto`` for an accelerator where there is one. One
+        of several, such as ``cuda:1``, becomes the current one.
+
+    Examples
+    --------
+    >>> choose_device("cpu").device, choose_device("abacus").word
+    ('cpu', "There is no 'abacus' here: the processor is measured.")
+    """
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    kind, _, number = wanted.partition(":")
+    numbers = ("", *map(str, range(torch.accelerator.device_count())))
+    if accelerator and kind in ("auto", accelerator.type) and number in numbers:
+        if number:
+            torch.accelerator.set_device_index(int(number))
+        name = torch.cuda.get_device_name() if accelerator.type == "cuda" else accelerator.type
+        return Chosen(accelerator.type, f"{name} is measured.")
+    if wanted in ("auto", "cpu"):
+        processor = f"{platform.machine()}, threads: {torch.get_num_threads()}"
+        none = "" if wanted == "cpu" else "There is no accelerator here. "
+        return Chosen("cpu", f"{none}The processor is measured: {processor}.")
+    return Chosen("cpu", f"There is no {wanted!r} here: the processor is measured.")
+
+
+def measure_products(name: str, device: str, smallest: int = 128) -> Rate:
+    """FLOP/s of square products of doubling width, until one takes long; the fastest of several.
+
+    Parameters
+    ----------
+    name : str
+        One of `FORMATS`.
+    device : str
+        Such as ``cpu`` or ``cuda``.
+    smallest : int
+        The first width.
+
+    Returns
+    -------
+    Rate
+        With the reason, where the device or PyTorch has no product in this
+        format.
+
+    Raises
+    ------
+    ValueError
+        If the format is unknown.
+
+    Examples
+    --------
+    >>> measure_products("tf32", "cpu").missing
+    'tf32 is a mode of NVIDIA GPUs, and this device is cpu'
+    """
+    if name not in FORMATS:
+        raise ValueError(f"{name!r} is no format: choose from {', '.join(FORMATS)}")
+    if name == "tf32" and torch.device(device).type != "cuda":
+        return Rate(missing=f"tf32 is a mode of NVIDIA GPUs, and this device is {device}")
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    try:
+        return _sweep(FORMATS[name], device, smallest)
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _sweep(dtype: torch.dtype, device: str, width: int) -> Rate:
+    widths: list[int] = []
+    rates: list[float] = []
+    seconds = 0.0
+    while width <= _LARGEST and (len(widths) < _FEWEST or 8 * seconds < 2 * _PATIENCE):
+        try:
+            seconds = _fastest(_product(dtype, device, width))
+        except (RuntimeError, NotImplementedError, TypeError) as error:
+            if not widths:
+                return Rate(missing=str(error).partition("\n")[0])
+            break  # the memory is full
+        widths.append(width)
+        rates.append(2 * width**3 / seconds)
+        width *= 2
+    return Rate(tuple(widths), tuple(rates))
+
+
+def _fastest(call: Callable[[], object]) -> float:
+    """Seconds of the fastest of several calls: a peak is what is reached when nothing else runs."""
+    call()
+    fastest, until = inf, now() + _PATIENCE
+    for _ in range(_MOST):
+        started = now()
+        call()
+        fastest = min(fastest, now() - started)
+        if now() > until:
+            break
+    return fastest
+
+
+def _product(dtype: torch.dtype, device: str, width: int) -> Callable[[], torch.Tensor]:
+    """A square product to run; that of an 8-bit format also scales its operands."""
+    left, right = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
+    if dtype.itemsize > 1:
+        return lambda: left @ right
+    one, whole = torch.ones((), device=device), ScalingType.TensorWise
+    return lambda: scaled_mm(left, right.t(), one, whole, one, whole)
+
+
+def measure_bandwidth(device: str, size: int = 2**28) -> float:
+    """Bytes/s of a copy within the device's memory, each byte read and written.
+
+    Parameters
+    ----------
+    device : str
+        Such as ``cpu`` or ``cuda``.
+    size : int
+        Bytes to copy; more than any cache holds.
+
+    Notes
+    -----
+    A processor that reads a line before it overwrites it moves up to half as
+    much again.
+
+    Examples
+    --------
+    >>> measure_bandwidth("cpu", size=2**20) > 0
+    True
+    """
+    source = torch.zeros(size // 4, device=device)
+    target = torch.zeros_like(source)
+    return 2 * source.nbytes / _fastest(lambda: target.copy_(source))

@@ -1,0 +1,21 @@
+"""The rules by which operators are counted, in one table.
+
+Importing the table fills it: products, convolutions, attention and recurrent
+layers contract; pointwise arithmetic is counted apart; movement is zero.
+"""
+
+from flopbook.measure.operators import (
+    attention,
+    convolution,
+    normalization,
+    optimizers,
+    pointwise,
+    pooling,
+    products,
+    recurrent,
+    scattering,
+)
+from flopbook.measure.operators.movement import MOVEMENT
+from flopbook.measure.operators.registry import CONTRACTIONS, POINTWISE, flop_rule
+
+__all__ = ["CONTRACTIONS", "MOVEMENT", "POINTWISE", "flop_rule"]

@@ -1,0 +1,133 @@
+"""Floating-point instructions that a processor ran.
+
+The witness *executed* knows no formula and no tensor's shape: callgrind, a
+tool of valgrind, runs a program on an emulated processor and writes down how
+often each machine instruction ran; the mnemonics say what they compute.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+from flopbook.measure.processor.callgrind import NOWHERE, Place
+from flopbook.measure.processor.instructions import FUSED, flops, kind, operation
+from flopbook.measure.processor.machine_code import listed
+
+_NAME = re.compile(r"(?:void )?((?:\(anonymous namespace\)|[^<(])*)")
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What one phase of a program ran.
+
+    Attributes
+    ----------
+    times : mapping of (str, str, str) to int
+        How often each kind of floating-point instruction ran, by library,
+        function and kind, such as ``vfmadd231ps ymm``.
+    instructions : int
+        How many instructions of all kinds ran.
+    unread : int
+        How many of them stand in no file, so that nobody can say what they do.
+
+    Examples
+    --------
+    >>> ran = Executed({("libblas.so", "sgemm", "vfmadd231ps ymm"): 3, ("libm.so", "exp", "mulss xmm"): 2}, 7, 0)
+    >>> ran.flops, ran.fused, ran.by_operation()
+    (50, 48, {'fused multiply-add': 48, 'multiply': 2})
+    """
+
+    times: Mapping[tuple[str, str, str], int]
+    instructions: int
+    unread: int
+
+    @classmethod
+    def read(cls, places: Mapping[Place, int]) -> Self:
+        """Look up what stands where callgrind saw something run."""
+        by_file: dict[str, Counter[tuple[str, int]]] = {}
+        for place, runs in places.items():
+            by_file.setdefault(place.file, Counter())[place.function, place.address] += runs
+        unread = by_file.pop(NOWHERE, Counter()).total()
+        times: Counter[tuple[str, str, str]] = Counter()
+        for file, ran in by_file.items():
+            instructions = listed(file, {address for _, address in ran})
+            for (function, address), runs in ran.items():
+                if operation(instructions[address]):
+                    times[Path(file).name, _short(function), kind(instructions[address])] += runs
+        return cls(dict(sorted(times.items())), sum(places.values()), unread)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        times = {(library, function, named): runs for library, function, named, runs in data["times"]}
+        return cls(times, data["instructions"], data["unread"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as lists and numbers."""
+        times = [[*what, runs] for what, runs in self.times.items()]
+        return {"instructions": self.instructions, "unread": self.unread, "times": times}
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """How often each kind of instruction ran that no rule names; where there is any, FLOPs are an error."""
+        totals: Counter[str] = Counter()
+        for (_, _, named), runs in self.times.items():
+            if operation(named) == "unknown":
+                totals[named] += runs
+        return dict(totals)
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of all instructions."""
+        return sum(self.by_operation().values())
+
+    @property
+    def fused(self) -> int:
+        """FLOPs of the fused multiply-adds of matrix products, two for each."""
+        return self.by_operation(within="gemm").get(FUSED, 0)
+
+    def by_operation(self, within: str = "") -> dict[str, int]:
+        """FLOPs of each operation, most first, in functions that have `within` in their name."""
+        totals: Counter[str] = Counter()
+        for (_, function, named), runs in self.times.items():
+            if within in function:
+                totals[str(operation(named))] += flops(named) * runs
+        return dict(totals.most_common())
+
+    def by_function(self) -> dict[str, int]:
+        """FLOPs of each function, most first."""
+        totals: Counter[str] = Counter()
+        for (library, function, named), runs in self.times.items():
+            totals[f"{function} in {library}"] += flops(named) * runs
+        return dict(totals.most_common())
+
+
+def recorded(path: str | PathLike) -> dict[str, dict[str, Executed]]:
+    """Read what ``make executed`` recorded.
+
+    Parameters
+    ----------
+    path : str or path
+        ``reference/data/executed.json``, or a file like it.
+
+    Returns
+    -------
+    dict of str to dict of str to Executed
+        What ran, by program and phase.
+    """
+    programs = json.loads(Path(path).read_text(encoding="utf-8"))["programs"]
+    return {
+        name: {phase: Executed.from_json(ran) for phase, ran in program["phases"].items()}
+        for name, program in programs.items()
+    }
+
+
+def _short(function: str) -> str:
+    """A C++ function's name without its result, its parameters and its templates'."""
+    found = _NAME.match(function)
+    return found[1] if found else function

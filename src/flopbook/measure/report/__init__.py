@@ -1,0 +1,233 @@
+"""One training step of any model: what it takes, where, how fast, and in how much memory."""
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from typing import NamedTuple
+
+from torch import nn
+
+from flopbook.counts.breakdown import Breakdown
+from flopbook.counts.views import dump
+from flopbook.files import write_whole
+from flopbook.measure.memory import Memory, weigh
+from flopbook.measure.report.chrome_trace import OrderedCount, trace_step
+from flopbook.measure.report.latency import time_modules
+from flopbook.measure.report.observe import Configuration, batch, check, configuration, observe
+from flopbook.measure.report.progress import show_progress
+from flopbook.measure.report.restore import as_it_was
+from flopbook.measure.report.rule_of_thumb import Formula, formulas
+from flopbook.measure.report.show import as_dict, html, text
+from flopbook.measure.timing import Timing, time_step
+
+#: How long to time, in seconds, and in how many steps at least and at most.
+_SECONDS, _FEWEST, _MOST = 0.3, 3, 50
+
+
+class Projection(NamedTuple):
+    """FLOPs of many steps like the one that was measured, and seconds where it was timed."""
+
+    steps: int
+    flops: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one step of a model takes, made by :meth:`measure`.
+
+    It shows itself as text and, in a notebook, as tables that fold. It holds
+    plain data only, neither the model nor its tensors.
+
+    Attributes
+    ----------
+    configuration : Configuration
+        Model, device, types, optimizers and PyTorch's version.
+    parameters, trainable : int
+        The model's, each counted once.
+    samples : int
+        The batch.
+    counted : Breakdown
+        FLOPs of each phase, operator and module.
+    timing : Timing or None
+        Seconds of a step; None on the meta device, where nothing runs.
+    latency : dict of str to float
+        Seconds of each module's forward pass, by path.
+    memory : Memory
+        Bytes that a step holds.
+    trace : str or None
+        The step's trace, for `save_trace`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Linear(16, 5)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> x = torch.randn(8, 16)
+    >>> def step():
+    ...     optimizer.zero_grad()
+    ...     model(x).square().mean().backward()
+    ...     optimizer.step()
+    >>> report = Report.measure(step, model=model)
+    >>> report.total, report.flops_per_sample, report.parameters
+    (2560, 320.0, 85)
+    >>> report.formulas["total"]
+    Formula(factor=6, flops=4080, error=0.59375)
+    >>> report.project(steps=1000).flops
+    2560000
+    """
+
+    configuration: Configuration
+    parameters: int
+    trainable: int
+    samples: int
+    counted: Breakdown
+    timing: Timing | None
+    latency: Mapping[str, float]
+    memory: Memory
+    trace: str | None = field(repr=False)
+
+    @classmethod
+    def measure(
+        cls,
+        step: Callable[[], object],
+        model: nn.Module,
+        *,
+        samples: int | None = None,
+        restore: Collection[object] = (),
+    ) -> "Report":
+        """Count, weigh, time and trace a step, and leave everything as it was.
+
+        Parameters
+        ----------
+        step : callable
+            Takes nothing; runs forward and, if there are, backward and
+            optimizer. It runs several times.
+        model : Module
+            The model that the step calls.
+        samples : int, optional
+            The batch. Unless given, the leading axis of the first tensor that
+            the model is called with; for a language model give its tokens.
+        restore : collection of object
+            Objects that the step changes besides the model and its optimizers,
+            such as a learning-rate scheduler, a gradient scaler or a second
+            model: what they hold is brought back too.
+
+        Returns
+        -------
+        Report
+            Plain data.
+
+        Raises
+        ------
+        TypeError
+            If `step` cannot be called or wants arguments, `model` is no
+            module or a scripted one, or something to restore holds nothing.
+        ValueError
+            If the step never calls the model, `samples` is not positive or
+            cannot be seen, or the model has lazy parameters.
+        RuntimeError
+            If torch.profiler runs already.
+
+        Notes
+        -----
+        Brought back at the end, or after an error in the step: parameters,
+        buffers, gradients, modes and attributes of the model, optimizers with
+        their state, and the random numbers of Python, NumPy and PyTorch. Not
+        brought back is what nobody can see, such as how far a data iterator
+        went: let the step reuse one batch, or name the object in `restore`. On
+        an accelerator the statistic of its peak memory starts anew.
+        """
+        check(step, model, samples, restore)
+        with show_progress(stages=5) as shown, as_it_was(model, restore) as state:
+            shown.stage("counting")
+            with observe(model) as seen, OrderedCount() as counted:
+                step()
+            taken = batch(model, seen, samples)
+            described = configuration(model, seen)
+            shown.stage("weighing")
+            held = weigh(step, model, seen.optimizers)
+            timing, latency, traced = None, {}, None
+            if "meta" not in described.device:
+                shown.stage("timing the step")
+                timing = time_step(step, _SECONDS)
+                shown.stage("timing the modules")
+                steps = min(max(ceil(_SECONDS / timing.seconds), _FEWEST), _MOST)
+                latency = time_modules(step, counted.paths, steps)
+                shown.stage("tracing")
+                state.restore()  # so that it is the step that was counted
+                traced = json.dumps(trace_step(step, counted.order))
+        sizes = {parameter: parameter.numel() for parameter in model.parameters()}
+        trainable = sum(size for parameter, size in sizes.items() if parameter.requires_grad)
+        return cls(described, sum(sizes.values()), trainable, taken, counted.breakdown, timing, latency, held, traced)
+
+    @property
+    def forward(self) -> int:
+        """FLOPs of the forward pass's contractions."""
+        return self.counted.step.costs["forward"].contractions
+
+    @property
+    def backward(self) -> int:
+        """FLOPs of the backward pass's contractions."""
+        return self.counted.step.costs["backward"].contractions
+
+    @property
+    def total(self) -> int:
+        """FLOPs of all contractions."""
+        return self.counted.step.cost.contractions
+
+    @property
+    def flops_per_sample(self) -> float:
+        """FLOPs of all contractions, over the batch."""
+        return self.total / self.samples
+
+    @property
+    def flop_per_s(self) -> float | None:
+        """FLOP/s of all contractions in the time of a step; None where that was not timed."""
+        return self.timing and self.timing.flop_per_s(self.total)
+
+    @property
+    def formulas(self) -> dict[str, Formula]:
+        """What 2, 4 and 6 x parameters x batch say of forward, backward and total, where they ran."""
+        counted = {"forward": self.forward, "backward": self.backward, "total": self.total}
+        return formulas(self.parameters, self.samples, counted)
+
+    def project(self, steps: int = 10_000) -> Projection:
+        """FLOPs and seconds of so many steps.
+
+        Raises
+        ------
+        ValueError
+            If `steps` is not a positive integer.
+        """
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+            raise ValueError(f"steps={steps!r}: give how many steps, 1 or more")
+        return Projection(steps, steps * self.total, self.timing and steps * self.timing.seconds)
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def table(self, depth: int | None = None) -> str:
+        """The report as text, with modules down to a depth."""
+        return text(self, depth)
+
+    def to_json(self, path: str | os.PathLike | None = None) -> str:
+        """The report as JSON, in the form that the reference describes; also written to a file if one is named."""
+        return dump(as_dict(self), path)
+
+    def save_trace(self, path: str | os.PathLike) -> None:
+        """Write the step's trace, for ui.perfetto.dev or chrome://tracing; each operator's event says its FLOPs.
+
+        Raises
+        ------
+        ValueError
+            If the model is on the meta device, where nothing runs.
+        """
+        if self.trace is None:
+            raise ValueError("nothing runs on the meta device, so there is no trace: measure on a real one")
+        write_whole(path, self.trace)

@@ -1,0 +1,141 @@
+"""A trace for Perfetto or Chrome whose events say their FLOPs, module and phase."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from torch import nn
+
+from flopbook.counts.tally import Call
+from flopbook.measure.counting.compiled import eager_when_compiled
+from flopbook.measure.counting.count import FlopCount
+from flopbook.measure.profiler import torch_profiler
+
+Event = dict[str, Any]
+
+
+class _Calls(defaultdict):
+    """A tally that also keeps the order of the calls."""
+
+    def __init__(self) -> None:
+        super().__init__(int)
+        self.order: list[tuple] = []
+
+    def __missing__(self, key: tuple) -> int:
+        return 0  # without noting it, which would be a call too many
+
+    def __setitem__(self, key: tuple, calls: int) -> None:
+        self.order.append(key)
+        super().__setitem__(key, calls)
+
+
+class OrderedCount(FlopCount):
+    """A count that also keeps the order of the calls.
+
+    Attributes
+    ----------
+    order : list of Call
+        One for each call.
+    paths : dict of Module to str
+        Every module of those that ran; one that has several paths, by its first.
+    """
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._noted = _Calls()
+        self._tally = self._mode._tally = self._noted
+
+    @property
+    def order(self) -> list[Call]:
+        return [Call(*key) for key in self._noted.order]
+
+    @property
+    def paths(self) -> dict[nn.Module, str]:
+        return {module: path for path, module in reversed(self._modules.modules.items())}
+
+
+def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, Any]:
+    """Profile one step, and write on each operator's event what was counted of it.
+
+    Parameters
+    ----------
+    step : callable
+        Runs once. A compiled function runs uncompiled.
+    order : sequence of Call
+        What was counted of the same step, in order.
+
+    Returns
+    -------
+    dict
+        In the trace event format. ``otherData`` has the FLOPs of all
+        contractions, and how many of them an event was found for.
+    """
+    with eager_when_compiled(), torch_profiler(record_shapes=True) as profiler:
+        step()
+    with TemporaryDirectory() as folder:
+        exported = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(exported))
+        found = json.loads(exported.read_text(encoding="utf-8"))
+    found.pop("traceName", None)  # where the temporary file was
+    events = [event for event in found["traceEvents"] if event.get("cat") == "cpu_op"]
+    found["otherData"] = {
+        "FLOPs": sum(call.flops for call in order),
+        "FLOPs on events": _annotate(events, order),
+    }
+    return found
+
+
+def _annotate(events: Iterable[Event], order: Sequence[Call]) -> int:
+    """Write on the events what was counted; FLOPs of the calls that an event was found for."""
+    found = _outermost(events, {call.operator for call in order})
+    contracting = {call.operator for call in order if call.flops}
+    calls = [call for call in order if call.operator in contracting]
+    pairs = _in_order((event for event in found if event["name"] in contracting), calls)
+    if len(pairs) < len(calls):
+        contracting, pairs = set(), []
+    pairs += _by_operator(found, (call for call in order if call.operator not in contracting))
+    for event, call in pairs:
+        event["args"] |= _said(call)
+    return sum(call.flops for _, call in pairs)
+
+
+def _outermost(events: Iterable[Event], operators: Container[str]) -> list[Event]:
+    """Events of these operators in order, without those inside of one: what an operator calls was not counted."""
+    found = []
+    until: defaultdict[int, float] = defaultdict(float)
+    for event in sorted(events, key=lambda event: (event["ts"], -event["dur"])):
+        if event["name"] in operators and event["ts"] >= until[event["tid"]]:
+            found.append(event)
+            until[event["tid"]] = event["ts"] + event["dur"]
+    return found
+
+
+def _in_order(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[Event, Call]]:
+    """Each call with the next event of its name; an event too many is a call that a checkpoint broke off."""
+    pairs = []
+    calls = iter(order)
+    call = next(calls, None)
+    for event in events:
+        if call and event["name"] == call.operator:
+            pairs.append((event, call))
+            call = next(calls, None)
+    return pairs
+
+
+def _by_operator(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[Event, Call]]:
+    """The calls of each operator that has as many events; those of any other could be any of its events."""
+    expected, found = defaultdict(list), defaultdict(list)
+    for call in order:
+        expected[call.operator].append(call)
+    for event in events:
+        found[event["name"]].append(event)
+    equal = (name for name, calls in expected.items() if len(calls) == len(found[name]))
+    return [pair for name in equal for pair in zip(found[name], expected[name], strict=True)]
+
+
+def _said(call: Call) -> dict[str, Any]:
+    said = {"FLOPs": call.flops, "pointwise FLOPs": call.pointwise, "module": call.module}
+    return {name: value for name, value in said.items() if value} | {"phase": call.phase}

@@ -1,0 +1,169 @@
+"""A report as text, as HTML that folds, and as JSON."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from flopbook.counts import views
+from flopbook.counts.breakdown import Cost, Node
+from flopbook.counts.views import Column
+from flopbook.units import si
+
+if TYPE_CHECKING:
+    from flopbook.measure.report import Report
+
+#: Name and version of the JSON form; a field that changes its meaning changes the version.
+SCHEMA = "flopbook.report/1"
+
+Rows = list[tuple[str, ...]]
+
+
+def text(report: "Report", depth: int | None = None) -> str:
+    """The report as text, with modules down to a depth."""
+    configured = configuration_rows(report)
+    width = max(len(name) for name, _ in configured)
+    tables = (
+        flops_rows(report),
+        views.operator_rows(report.counted),
+        views.module_rows(report.counted.step, columns(report), depth),
+        steps_rows(report),
+        memory_rows(report),
+    )
+    parts = (
+        title(report),
+        "\n".join(f"{name.ljust(width)}  {value}" for name, value in configured),
+        *map(views.text_table, tables),
+        "\n".join(notes(report)),
+    )
+    return "\n\n".join(parts)
+
+
+def html(report: "Report") -> str:
+    """The same for a notebook; operators and modules fold."""
+    return views.html_block(
+        views.html_table([("configuration", "value"), *configuration_rows(report)], title(report)),
+        views.html_table(flops_rows(report), "FLOPs of one step"),
+        views.html_folded(report.counted, columns(report)),
+        views.html_table(steps_rows(report), "Time"),
+        views.html_table(memory_rows(report), "Memory"),
+        *views.html_lines(notes(report)),
+    )
+
+
+def title(report: "Report") -> str:
+    """What was measured, in one line."""
+    what = "Training step" if "backward" in report.counted.phases else "Forward pass"
+    return f"{what} of {report.configuration.model}, {_many(report.samples, 'sample')}"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
+def configuration_rows(report: "Report") -> Rows:
+    """What was measured, and where."""
+    found = report.configuration
+    trainable = "all" if report.trainable == report.parameters else f"{report.trainable:,}"
+    return [
+        ("model", found.model),
+        ("parameters", f"{report.parameters:,}, {trainable} trainable"),
+        ("types", ", ".join(found.dtypes)),
+        ("inputs", ", ".join(found.inputs)),
+        ("optimizer", ", ".join(found.optimizers) or "none"),
+        ("device", f"{found.device}; {_many(found.threads, 'thread')}"),
+        ("torch", found.torch),
+    ]
+
+
+def flops_rows(report: "Report") -> Rows:
+    """FLOPs of each phase and of all, beside what the rule of thumb says."""
+    step = report.counted.step
+    costs = {phase: step.costs[phase] for phase in report.counted.phases} | {"total": step.cost}
+    head = ("FLOPs", "contractions", "rule of thumb", "says", "errs", "pointwise", "fused")
+    each = f"{report.flops_per_sample:,.1f}".removesuffix(".0")
+    return [head, *(_flops_row(report, phase, cost) for phase, cost in costs.items()), ("a sample", each, *("",) * 5)]
+
+
+def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
+    said = ("", "", "")
+    if formula := report.formulas.get(phase):
+        said = (f"{formula.factor} x parameters x batch", f"{formula.flops:,}", f"{formula.error:+.1%}")
+    return (phase, f"{cost.contractions:,}", *said, *map(views.number, cost[1:]))
+
+
+def columns(report: "Report") -> list[Column]:
+    """The columns of the module tree: those of a count, and how long the forward pass took."""
+    found = views.columns(report.counted)
+    if not report.latency:
+        return found
+    whole = max(report.latency.values())
+
+    def latency(node: Node) -> str:
+        return si(report.latency[node.path], "s") if node.path in report.latency else ""
+
+    def part(node: Node) -> str:
+        return views.share(report.latency.get(node.path, 0), whole)
+
+    def rate(node: Node) -> str:
+        flops = node.costs["forward"].contractions
+        return si(flops / report.latency[node.path], "FLOP/s") if flops and node.path in report.latency else ""
+
+    return [*found, Column("latency", latency), Column("share", part), Column("rate", rate)]
+
+
+def steps_rows(report: "Report") -> Rows:
+    """FLOPs and seconds of one step, and of many."""
+    rows: Rows = [("steps", "FLOPs", "time", "FLOP/s")]
+    for steps in (1, report.project().steps):
+        _, flops, seconds = report.project(steps)
+        timed = (_time(seconds), si(flops / seconds, "FLOP/s")) if seconds else ("", "")
+        rows.append((f"{steps:,}", f"{flops:,}", *timed))
+    return rows
+
+
+def _time(seconds: float) -> str:
+    """Seconds as people say them: 26.3 ms, or 2:46:00."""
+    return si(seconds, "s") if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def memory_rows(report: "Report") -> Rows:
+    """Bytes that a step holds."""
+    known = {name: size for name, size in report.memory._asdict().items() if size is not None}
+    return [("memory", "bytes", "rounded"), *((name, f"{size:,}", si(size, "B")) for name, size in known.items())]
+
+
+def notes(report: "Report") -> list[str]:
+    """What a reader has to know of these numbers."""
+    cost = report.counted.step.cost
+    said = views.notes(report.counted)
+    both = cost.contractions + cost.pointwise
+    fused = f"; with what is fused {sum(cost):,}" if cost.fused else ""
+    said.append(f"Contractions and pointwise operators: {both:,} FLOPs{fused}.")
+    if report.forward and report.backward:
+        said.append(f"Backward takes {report.backward / report.forward:.4f} times the FLOPs of forward.")
+    if "".join(report.configuration.inputs).startswith("int"):
+        said.append("The rule of thumb counts tokens: samples=... sets how many a step takes.")
+    if report.timing:
+        spread, steps = report.timing.spread_seconds, report.timing.calls
+        said.append(f"Time: the median of {steps} steps; the middle half spreads over {_time(spread)}.")
+        said.append("Latency: a module's forward pass with all that it holds and the time in between, uncompiled.")
+    said.append("Activations: what autograd keeps for the backward pass, at its most.")
+    return said
+
+
+def as_dict(report: "Report") -> dict[str, Any]:
+    """A report as the plain dictionaries and lists of its JSON form."""
+    return {
+        "schema": SCHEMA,
+        "configuration": asdict(report.configuration),
+        "parameters": report.parameters,
+        "trainable": report.trainable,
+        "samples": report.samples,
+        "flops_per_sample": report.flops_per_sample,
+        "formulas": {phase: formula._asdict() for phase, formula in report.formulas.items()},
+        "timing": report.timing and {**report.timing._asdict(), "flop_per_s": report.flop_per_s},
+        "latency_seconds": dict(report.latency),
+        "memory_bytes": report.memory._asdict(),
+        "projection": report.project()._asdict(),
+        "counted": views.as_dict(report.counted),
+    }

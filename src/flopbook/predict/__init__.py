@@ -1,0 +1,13 @@
+"""The paper side: what a training step costs, derived with SymPy. Nothing here imports torch."""
+
+from typing import TYPE_CHECKING
+
+from flopbook.lazy import hand_on
+
+if TYPE_CHECKING:
+    from flopbook.predict.axes import B, C, D, E, F, G, H, K, L, N, S, T, V, axis
+    from flopbook.predict.notation import Tensor
+    from flopbook.predict.products import Product, conv, matmul
+    from flopbook.predict.steps import TrainingStep, evaluate, flops, training_step
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

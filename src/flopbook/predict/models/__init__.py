@@ -1,0 +1,12 @@
+"""Whole models by architecture: their products, and what follows for parameters, FLOPs and activations."""
+
+from typing import TYPE_CHECKING
+
+from flopbook.lazy import hand_on
+
+if TYPE_CHECKING:
+    from flopbook.predict.models.model import Model
+    from flopbook.predict.models.perceptron import linear_stack, mlp
+    from flopbook.predict.models.transformer import decoder, decoder_block, matrices, tables
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

@@ -1,0 +1,59 @@
+"""A whole model on paper: parameters, FLOPs and activations as expressions in its sizes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import sympy
+from sympy import Expr
+
+from flopbook.predict.axes import axis
+from flopbook.predict.memory import elements
+from flopbook.predict.notation import Tensor
+from flopbook.predict.steps import TrainingStep, flops
+
+__all__ = ["Model"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model takes, as expressions in its sizes. Models add up, and a part can be repeated: ``L * block + head``.
+
+    Attributes
+    ----------
+    parameters, tensors : sympy.Expr
+        Trained numbers, and the tensors that hold them.
+    forward, backward : sympy.Expr
+        FLOPs of the products of one step.
+    activations : sympy.Expr
+        Numbers that are kept for the backward pass.
+    """
+
+    parameters: Expr
+    tensors: Expr
+    forward: Expr
+    backward: Expr
+    activations: Expr
+
+    def _each(self, change: Callable[..., Expr], *others: "Model") -> "Model":
+        return Model(*(change(*(getattr(model, kind.name) for model in (self, *others))) for kind in fields(self)))
+
+    def __add__(self, other: "Model") -> "Model":
+        return self._each(sympy.Add, other)
+
+    def __rmul__(self, times: Expr | int) -> "Model":
+        return self._each(lambda value: times * value)
+
+    def at(self, **sizes: Expr) -> "Model":
+        """The model with some letters replaced, and its expressions expanded."""
+        replaced = {axis(name): size for name, size in sizes.items()}
+        return self._each(lambda value: sympy.expand(value.subs(replaced)))
+
+
+def model_of(step: TrainingStep, parameters: list[Tensor], activations: list[Tensor]) -> Model:
+    tensors = sympy.Integer(len(parameters))
+    return Model(elements(parameters), tensors, flops(step.forward), flops(step.backward), elements(activations))
+
+
+def repeated(model: Model, longer: Model, times: Expr) -> Model:
+    """A model after what a longer one has more than it is added several times."""
+    return model + times * (longer + -1 * model)

@@ -1,0 +1,59 @@
+"""Multilayer perceptrons: linear layers and what lies between them."""
+
+from itertools import pairwise
+
+from flopbook.predict.axes import H, L
+from flopbook.predict.memory import kept
+from flopbook.predict.models.model import Model, model_of, repeated
+from flopbook.predict.notation import Tensor
+from flopbook.predict.products import matmul
+from flopbook.predict.steps import training_step
+
+__all__ = ["linear_stack", "mlp"]
+
+
+def linear_stack(*widths: str) -> Model:
+    """Linear layers with biases, ReLU between them, and a mean of squares as the loss.
+
+    Parameters
+    ----------
+    *widths : str
+        The letter of each width, from the input to the output.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two.
+
+    Notes
+    -----
+    ReLU needs nothing but its result, which the next layer keeps anyway. Derived in the lectures *Why backward costs
+    twice, and when it does not* and *Where the memory goes*.
+
+    Examples
+    --------
+    >>> stack = linear_stack("D", "H", "K")
+    >>> stack.parameters
+    D*H + H*K + H + K
+    >>> stack.forward, stack.backward
+    (2*B*D*H + 2*B*H*K, 2*B*D*H + 4*B*H*K)
+    """
+    if len(widths) < 2:
+        raise ValueError(f"linear_stack({', '.join(map(repr, widths))}) has no layer: write linear_stack('D', 'K')")
+    layers = [matmul(f"h{i}[B,{D}] @ w{i}[{D},{K}] -> h{i + 1}[B,{K}]") for i, (D, K) in enumerate(pairwise(widths))]
+    step = training_step(*layers, data="h0")
+    biases = [Tensor(f"b{letter}", (letter,)) for letter in widths[1:]]
+    by_loss = [Tensor("y", ("B", widths[-1])), Tensor("target", ("B", widths[-1]))]
+    return model_of(step, [*(layer.right for layer in layers), *biases], [*kept(step), *by_loss])
+
+
+def mlp() -> Model:
+    """A multilayer perceptron: L hidden layers of width H, like :func:`linear_stack` otherwise.
+
+    Examples
+    --------
+    >>> mlp().parameters
+    D*H + H**2*L - H**2 + H*K + H*L + K
+    """
+    shallow, deeper = linear_stack("D", "H", "K"), linear_stack("D", "H", "J", "K")
+    return repeated(shallow, deeper, L - 1).at(J=H)

@@ -1,0 +1,116 @@
+"""Reading the notation of the field: ``x[B,D] @ w[D,K] -> y[B,K]``.
+
+A tensor is a name and its axes. A letter is one axis; equal letters meet: an
+axis that the two operands share and the result lacks is summed over, one that
+all three share is a batch axis.
+"""
+
+import re
+from dataclasses import dataclass
+
+from flopbook.predict.axes import axis
+
+
+class NotationError(ValueError):
+    """A text that does not say a product; the message quotes it and says what to write."""
+
+
+_TENSOR = re.compile(r"\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\[([^\[\]]*)\]\s*")
+_FORMS = {"@": "x[B,D] @ w[D,K] -> y[B,K]", "*": "x[B,C,X] * w[K,C,R] -> y[B,K,P]"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A named tensor and the names of its axes.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``x``, ``w1`` or ``w1.grad``.
+    axes : tuple of str
+        One name for each dimension, all different.
+
+    Raises
+    ------
+    NotationError
+        If an axis occurs twice or has no proper name.
+
+    Examples
+    --------
+    >>> Tensor("x", ("B", "D"))
+    x[B,D]
+    >>> Tensor("x", ("B", "D")).grad
+    x.grad[B,D]
+    """
+
+    name: str
+    axes: tuple[str, ...]
+
+    def __post_init__(self):
+        for name in self.axes:
+            try:
+                axis(name)
+            except ValueError as error:
+                raise NotationError(f"{self}: {error}") from None
+        if len(set(self.axes)) < len(self.axes):
+            raise NotationError(
+                f"{self} names an axis twice: give a square two letters, and evaluate both with the same size"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Tensor":
+        """Tensor written as ``name[A,B,...]``; a single number has no axes, ``name[]``.
+
+        Examples
+        --------
+        >>> Tensor.parse("w[D, K]").axes
+        ('D', 'K')
+        """
+        match = _TENSOR.fullmatch(text)
+        if not match:
+            raise NotationError(f"{text.strip()!r} is not a tensor: write it like 'x[B,D]'")
+        name, axes = match.groups()
+        return cls(name, tuple(part.strip() for part in axes.split(",")) if axes.strip() else ())
+
+    @property
+    def grad(self) -> "Tensor":
+        """The gradient of the loss with respect to this tensor: same axes."""
+        return Tensor(f"{self.name}.grad", self.axes)
+
+    def __repr__(self):
+        return f"{self.name}[{','.join(self.axes)}]"
+
+    __str__ = __repr__
+
+
+def parse_product(text: str, operator: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The two operands and the result of ``left OPERATOR right -> result``.
+
+    Parameters
+    ----------
+    text : str
+        The product as the reader wrote it.
+    operator : str
+        The sign between the operands: ``@``, or ``*`` for a convolution.
+
+    Raises
+    ------
+    NotationError
+        If `text` has another form, or names a tensor that cannot be read.
+
+    Examples
+    --------
+    >>> parse_product("x[B,D] @ w[D,K] -> y[B,K]", "@")
+    (x[B,D], w[D,K], y[B,K])
+    """
+    if not isinstance(text, str):
+        raise NotationError(f"{text!r} is not text: write it like {_FORMS[operator]!r}")
+    operands, arrow, result = text.partition("->")
+    parts = operands.split(operator)
+    if not arrow or len(parts) != 2 or "->" in result:
+        raise NotationError(f"{text!r} is not one product: write it like {_FORMS[operator]!r}")
+    try:
+        left, right, output = (Tensor.parse(part) for part in (*parts, result))
+    except NotationError as error:
+        raise NotationError(f"{text!r}: {error}") from None
+    return left, right, output

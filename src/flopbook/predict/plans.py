@@ -1,0 +1,157 @@
+"""What training a whole model takes: FLOPs, bytes and time, as expressions that a calculator can turn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy
+from sympy import Expr, ceiling
+
+from flopbook.predict.axes import axis
+from flopbook.predict.devices import peaks
+from flopbook.predict.memory import FLOAT32, MIXED, Formats, bytes_held
+from flopbook.predict.models import Model
+from flopbook.predict.optimizers import OPTIMIZERS, RULES, State
+from flopbook.predict.pointwise import operations
+from flopbook.predict.roofline import mfu
+
+__all__ = ["Plan", "training_plan"]
+
+_GIGA = 10**9
+_HOUR = 3600
+
+#: What is chosen with a name, and the sizes that each name stands for; the first is what a calculator starts with.
+_CHOICES = {
+    "Optimizer": {
+        name: {"update_flops": operations(*RULES[name]), **OPTIMIZERS[name]._asdict()} for name in reversed(RULES)
+    },
+    "Precision": {
+        name: {f"bytes_{kind}": size for kind, size in formats._asdict().items()}
+        for name, formats in {
+            "16 bits, with a float32 copy and moments": MIXED,
+            "the same, gradients in float32": MIXED._replace(gradients=4),
+            "16 bits throughout": Formats(2, 2, 2, 2),
+            "float32": FLOAT32,
+        }.items()
+    },
+    "Device": {name: {"peak": round(peaks()[name] / _GIGA)} for name in ("H100 SXM, bf16", *peaks())},
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Expressions in the sizes of a model and of its training, made by :func:`training_plan`.
+
+    Attributes
+    ----------
+    name, title : str
+        As of a boxed formula.
+    rows : dict
+        For each title its unit and its expression.
+    choices : dict
+        For each label its options, and for each option the sizes it stands for.
+    """
+
+    name: str
+    title: str
+    rows: Mapping[str, tuple[str, Expr]]
+    choices: Mapping[str, Mapping[str, Mapping[str, int]]] = field(repr=False)
+
+    def __repr__(self):
+        return "\n".join([self.title, *(f"  {title}: {expression}" for title, (_, expression) in self.rows.items())])
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {
+            "application/vnd.flopbook.plan+json": {
+                "name": self.name,
+                "title": self.title,
+                "rows": [
+                    [title, unit, sympy.srepr(expression), _latex(expression)]
+                    for title, (unit, expression) in self.rows.items()
+                ],
+                "choices": [[label, list(options.items())] for label, options in self.choices.items()],
+            },
+            "text/plain": repr(self),
+        }
+
+
+def _latex(expression: Expr) -> str:
+    """In TeX, with names that are words set upright and apart, so that they do not read as products of letters."""
+    words = (symbol for symbol in expression.free_symbols if symbol.name.islower())
+    upright = {word: "_".join(rf"\text{{{part}}}" for part in word.name.split("_")) for word in words}
+    return sympy.latex(expression, symbol_names=upright, mul_symbol=r"\,")
+
+
+def training_plan(
+    name: str, title: str, model: Model, samples: Expr, presets: Mapping[str, Mapping[str, int]] | None = None
+) -> Plan:
+    """What it takes to train a `model`.
+
+    Beside the model's own letters the expressions have these: `devices`; `peak`, the dense peak of each in GFLOP/s;
+    `utilization`, the MFU of a busy device in percent; `budget`, what is trained on altogether, in the unit of
+    `samples`; and what an optimizer and a precision stand for. Every device holds the whole model and its share of the
+    batch. Bytes and time are those of the device with the largest share: a sequence is not split.
+
+    Parameters
+    ----------
+    name, title : str
+        What a calculator calls it, such as ``decoder``, and what it says.
+    model : Model
+        From `flopbook.predict.models`.
+    samples : sympy.Expr
+        What one step learns from, such as the tokens B*T.
+    presets : dict, optional
+        Models by name, and their sizes.
+
+    Returns
+    -------
+    Plan
+        Its rows are in the order in which one asks for them.
+
+    Examples
+    --------
+    >>> from flopbook.predict import B
+    >>> from flopbook.predict.models import mlp
+    >>> plan = training_plan("mlp", "A perceptron", mlp(), samples=B)
+    >>> plan.rows["Time of a step"]
+    ('s', H*(2*D + 3*H*L - 3*H + 3*K)*ceiling(B/devices)/(5000000*peak*utilization))
+    """
+    # as in flopbook.predict.optimizers.update_flops, with a letter for what the optimizer decides
+    update = axis("update_flops") * model.parameters + axis("counters") * model.tensors
+    flops = {"Forward pass": model.forward, "Backward pass": model.backward, "Update": update}
+    flops["One step"] = sympy.expand(sympy.Add(*flops.values()))
+    rows = {
+        "Parameters": ("", model.parameters),
+        **{title: ("FLOPs", expression) for title, expression in flops.items()},
+        **{title: ("B", expression) for title, expression in _memory(model).items()},
+        **_duration(_largest_share(model.forward + model.backward), samples),
+    }
+    choices = {"Model": presets, **_CHOICES} if presets else _CHOICES
+    return Plan(name, title, rows, choices)
+
+
+def _largest_share(of_batch: Expr) -> Expr:
+    """What the device with the most samples of a batch has of something."""
+    return of_batch.subs(axis("B"), ceiling(axis("B") / axis("devices")))
+
+
+def _memory(model: Model) -> dict[str, Expr]:
+    """Bytes on each device, which holds all parameters and the activations of its share of the batch."""
+    state = State(*(axis(name) for name in State._fields))
+    formats = Formats(*(axis(f"bytes_{kind}") for kind in Formats._fields))
+    held = bytes_held(model.parameters, model.tensors, _largest_share(model.activations), state, formats)
+    names = ("Bytes of parameters", "Bytes of gradients", "Bytes of optimizer state", "Bytes of activations")
+    return {**dict(zip(names, held, strict=True)), "All bytes": held.total}
+
+
+def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:
+    """Time of one device at a utilization, for which the others wait: the definition of MFU, solved for the seconds."""
+    devices, seconds = axis("devices"), axis("seconds")
+    utilization = mfu(share_flops, seconds, axis("peak") * _GIGA)
+    (step_seconds,) = sympy.solve(utilization - axis("utilization") / 100, seconds)
+    steps = ceiling(axis("budget") / samples)
+    return {
+        "Time of a step": ("s", step_seconds),
+        "Steps": ("", steps),
+        "Time of all steps": ("hours", steps * step_seconds / _HOUR),
+        "Devices × time": ("device-hours", devices * steps * step_seconds / _HOUR),
+    }

@@ -1,0 +1,123 @@
+"""The predicting side of speed: how well a device is used, and how fast it can be at best.
+
+Plain ratios: each takes numbers and SymPy expressions alike.
+"""
+
+from collections.abc import Iterable
+from numbers import Real
+from typing import TypeVar
+
+import sympy
+
+from flopbook.predict.pointwise import elements
+from flopbook.predict.products import Product
+
+__all__ = ["arithmetic_intensity", "attainable_flop_per_s", "mfu"]
+
+Quantity = TypeVar("Quantity", float, sympy.Expr)
+
+
+def mfu(model_flops: Quantity, seconds: Quantity, peak_flop_per_s: Quantity) -> Quantity:
+    """Model FLOPs utilization: the share of the peak that a step's own FLOPs take up.
+
+    Parameters
+    ----------
+    model_flops : number or sympy.Expr
+        FLOPs of the forward and backward pass, without what is computed again. With that, the result is the
+        hardware FLOPs utilization, HFU.
+    seconds : number or sympy.Expr
+        Of the same step.
+    peak_flop_per_s : number or sympy.Expr
+        Dense peak of all devices together, at the format of the operands.
+
+    Raises
+    ------
+    ValueError
+        If seconds or peak are not positive numbers.
+
+    Notes
+    -----
+    Chowdhery and others, *PaLM: Scaling Language Modeling with Pathways* (2022), appendix B. Derived in the lecture
+    *From FLOPs to seconds*.
+
+    Examples
+    --------
+    >>> mfu(8_796_093_022_208, seconds=0.05, peak_flop_per_s=312e12)
+    0.56...
+    """
+    _check_positive(seconds=seconds, peak_flop_per_s=peak_flop_per_s)
+    return model_flops / seconds / peak_flop_per_s
+
+
+def _check_positive(**given: object) -> None:
+    for name, value in given.items():
+        if not isinstance(value, sympy.Expr) and not (isinstance(value, Real) and float(value) > 0):
+            raise ValueError(f"{name}={value!r} is no {name}: write a positive number")
+
+
+def arithmetic_intensity(products: Product | Iterable[Product], bytes_per_number: int) -> sympy.Expr:
+    """FLOP per byte: FLOPs over the bytes that have to be moved at least.
+
+    Each product reads its operands and writes its result once. What a cache keeps from one product to the next is
+    left out.
+
+    Parameters
+    ----------
+    products : Product or iterable of Product
+        What runs.
+    bytes_per_number : int
+        Such as 4 for float32 and 2 for bfloat16.
+
+    Raises
+    ------
+    TypeError
+        If something other than products is given.
+    ValueError
+        If there are none, or the bytes are not positive.
+
+    Examples
+    --------
+    >>> from flopbook.predict import evaluate, matmul
+    >>> y = matmul("x[B,D] @ w[D,K] -> y[B,K]")
+    >>> arithmetic_intensity(y, bytes_per_number=2)
+    B*D*K/(B*D + B*K + D*K)
+    >>> evaluate(arithmetic_intensity(y, 2), dict(B=1, D=4096, K=4096))
+    Fraction(2048, 2049)
+    """
+    if not isinstance(bytes_per_number, Real) or not bytes_per_number > 0:
+        raise ValueError(f"bytes_per_number={bytes_per_number!r} is no size: write 4 for float32, or 2 for bfloat16")
+    given = products
+    products = list(given) if isinstance(given, Iterable) else [given]
+    if not all(isinstance(product, Product) for product in products):
+        raise TypeError(f"no products: {given!r}. Write matmul('x[B,D] @ w[D,K] -> y[B,K]'), or step.forward")
+    if not products:
+        raise ValueError("no products are given: write arithmetic_intensity(step.forward, 4)")
+    numbers = sympy.Add(
+        *(elements(tensor) for product in products for tensor in (product.left, product.right, product.output))
+    )
+    return sympy.cancel(sympy.Add(*(product.flops for product in products)) / (bytes_per_number * numbers))
+
+
+def attainable_flop_per_s(intensity: Quantity, peak_flop_per_s: Quantity, bytes_per_s: Quantity) -> Quantity:
+    """The roofline: FLOP/s that peak and bandwidth allow at an arithmetic intensity.
+
+    Holds where computing and moving overlap. Otherwise their times add up.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a positive number.
+
+    Notes
+    -----
+    Williams, Waterman and Patterson, *Roofline: An Insightful Visual Performance Model for Multicore Architectures*
+    (2009). Derived in the lecture *From FLOPs to seconds*.
+
+    Examples
+    --------
+    >>> attainable_flop_per_s(1.0, peak_flop_per_s=312e12, bytes_per_s=2.039e12)
+    2039000000000.0
+    """
+    _check_positive(intensity=intensity, peak_flop_per_s=peak_flop_per_s, bytes_per_s=bytes_per_s)
+    limits = (peak_flop_per_s, intensity * bytes_per_s)
+    return sympy.Min(*limits) if any(isinstance(limit, sympy.Expr) for limit in limits) else min(limits)

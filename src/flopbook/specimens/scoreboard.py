@@ -1,0 +1,118 @@
+"""What counters say of the specimens, each in a word beside what is derived."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+
+from flopbook.predict.steps import evaluate
+from flopbook.specimens import Specimen
+
+
+def verdict(said: int, derived: int, pointwise: int = 0) -> str:
+    """What to say of a count, in a word or as a multiple of the derived one.
+
+    Parameters
+    ----------
+    said : int
+        FLOPs that a counter reports.
+    derived : int
+        FLOPs of the contractions.
+    pointwise : int
+        FLOPs of the pointwise arithmetic beside them. A count that is too
+        large by no more than twice as much (once for each addition that is
+        taken for a multiply-accumulate) is put down to it.
+
+    Examples
+    --------
+    >>> [verdict(said, 100, pointwise=10) for said in (100, 0, 115, 50, 121)]
+    ['exact', 'counts 0', '+ pointwise', '× 0.5', '× 1.21']
+    """
+    if said == derived:
+        return "exact"
+    if said == 0:
+        return "counts 0"
+    if 0 < said - derived <= 2 * pointwise:
+        return "+ pointwise"
+    return f"× {said / derived:.3g}"
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Specimens by counters, made by a page; shows itself as a table.
+
+    Attributes
+    ----------
+    caption : str
+        What is counted.
+    specimens : sequence of Specimen
+        The rows.
+    columns : dict of str to dict of str to str
+        For each counter, the verdict on each specimen, by its name.
+    """
+
+    caption: str
+    specimens: Sequence[Specimen]
+    columns: Mapping[str, Mapping[str, str]]
+
+    def exact(self, counter: str) -> int:
+        """How many specimens a counter counts exactly."""
+        return sum(self.columns[counter][specimen.name] == "exact" for specimen in self.specimens)
+
+    def __repr__(self) -> str:
+        rows = (f"{counter}: {self.exact(counter)} of {len(self.specimens)}" for counter in self.columns)
+        return "\n".join([self.caption, *rows])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{escape(counter)}</th>' for counter in self.columns)
+        foot = "".join(f"<td>{self.exact(counter)} of {len(self.specimens)}</td>" for counter in self.columns)
+        body = []
+        for family, members in groupby(self.specimens, key=lambda specimen: specimen.family):
+            rest = f'<td colspan="{len(self.columns)}"></td>'  # a cell of its own, so that the name stays in sight
+            body.append(f'<tr><th scope="rowgroup">{escape(family)}</th>{rest}</tr>')
+            body += map(self._row, members)
+        return (
+            f'<table class="standings"><caption>{escape(self.caption)}</caption>'
+            f'<thead><tr><th scope="col">Specimen</th>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
+            f'<tfoot><tr><th scope="row">Exact</th>{foot}</tr></tfoot></table>'
+        )
+
+    def _row(self, specimen: Specimen) -> str:
+        cells = "".join(_cell(column[specimen.name]) for column in self.columns.values())
+        return f'<tr><th scope="row">{escape(specimen.name)}</th>{cells}</tr>'
+
+
+def _cell(words: str) -> str:
+    kind = ' class="exact"' if words == "exact" else ""
+    return f"<td{kind}>{escape(words)}</td>"
+
+
+@dataclass(frozen=True)
+class Derivations:
+    """The products of specimens with their FLOPs; shows itself as folded lists."""
+
+    specimens: Sequence[Specimen]
+
+    def __repr__(self) -> str:
+        return "\n".join(_listing(specimen) for specimen in self.specimens)
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            f"<details><summary>{escape(_summary(specimen))}</summary><pre>{escape(_listing(specimen))}</pre></details>"
+            for specimen in self.specimens
+        )
+
+
+def _summary(specimen: Specimen) -> str:
+    phases = (phase for phase, products in specimen.derivation.phases.items() if products)
+    return f"{specimen.name}: " + ", ".join(f"{phase} {getattr(specimen, phase):,}" for phase in phases)
+
+
+def _listing(specimen: Specimen) -> str:
+    lines = [", ".join(f"{letter} = {size}" for letter, size in specimen.sizes.items())]
+    for phase, products in specimen.derivation.phases.items():
+        counts = [f"{evaluate(product.flops, specimen.sizes):,}" for product in products]
+        width = max(map(len, counts), default=0)
+        lines += [f"{phase}: {getattr(specimen, phase):,} FLOPs"] if products else []
+        lines += [f"  {count:>{width}}  {product}" for count, product in zip(counts, products, strict=True)]
+    return "\n".join(lines)

@@ -1,0 +1,12 @@
+"""What a page shows of the paper side: boxed formulas, exercises, audits. Nothing here imports torch."""
+
+from typing import TYPE_CHECKING
+
+from flopbook.lazy import hand_on
+
+if TYPE_CHECKING:
+    from flopbook.teaching.audits import Audit, Findings, judge
+    from flopbook.teaching.exercises import Exercise
+    from flopbook.teaching.formulas import boxed
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

@@ -1,0 +1,124 @@
+"""What is other than usual in PyTorch while a model is traced, and how it is set back."""
+
+import gc
+import logging
+import numbers
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._dispatch.python import enable_python_dispatcher
+from torch._subclasses import fake_tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.modules import normalization, rnn
+from torch.utils._pytree import tree_leaves
+
+from flopbook.measure.counting.compiled import eager_when_compiled
+
+#: How many numbers of a series keep their values.
+SHORT = 256
+
+_RECURRENT = "lstm", "gru", "rnn_tanh", "rnn_relu"
+
+
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """A letter passes for a number, and whatever a model's code sets in PyTorch meanwhile is set back."""
+    with ExitStack() as stack:
+        stack.enter_context(_state_kept())
+        stack.enter_context(_collection_paused())
+        stack.enter_context(warnings.catch_warnings(action="ignore"))  # they are about sizes that the reader never gave
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(eager_when_compiled())
+        if torch.get_default_device().type != "cpu":  # to name the usual device would take time at every call
+            stack.enter_context(torch.device("cpu"))
+        for owner, name, value in (
+            (normalization, "numbers", SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))),  # asks for a class
+            (torch.SymInt, "__float__", lambda size: float(torch.sym_float(size))),  # else math.sqrt takes an integer
+            (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
+            (FakeTensor, "__deepcopy__", _clone),
+            (rnn, "int", (int, torch.SymInt)),
+            (fake_tensor, "CONSTANT_NUMEL_LIMIT", SHORT),
+            (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
+        ):
+            stack.enter_context(replaced(owner, name, value))
+        for owner, name in ((nn.functional, "interpolate"), *((torch._VF, name) for name in _RECURRENT)):
+            stack.enter_context(replaced(owner, name, _in_python(getattr(owner, name))))
+        for name in [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]:
+            stack.enter_context(replaced(nn.init, name, lambda tensor, *_, **__: tensor))  # there are no values to set
+        for name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):  # an option wants a plain truth
+            stack.enter_context(replaced(torch.SymInt, name, _answered(getattr(torch.SymInt, name))))
+        yield
+
+
+def _answered(compare: Callable) -> Callable:
+    def compared(size, other):
+        answer = compare(size, other)
+        return answer if answer is NotImplemented else bool(answer)
+
+    return compared
+
+
+def _in_python(function: Callable) -> Callable:
+    """What reads sizes in C++, and wants plain ones, reads letters in Python."""
+
+    def dispatched(*arguments, **named):
+        given = [leaf for leaf in tree_leaves((arguments, named)) if isinstance(leaf, Tensor)]
+        in_letters = any(tensor._has_symbolic_sizes_strides for tensor in given)
+        with enable_python_dispatcher() if in_letters else nullcontext():
+            return function(*arguments, **named)
+
+    return dispatched
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give `owner` another attribute meanwhile."""
+    own = vars(owner).get(name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
+
+
+@contextmanager
+def _state_kept() -> Iterator[None]:
+    dtype, device = torch.get_default_dtype(), torch.utils._device.CURRENT_DEVICE
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            if torch.utils._device.CURRENT_DEVICE is not device:
+                torch.set_default_device(device)
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """To search all objects of PyTorch and SymPy for garbage takes as long as a run."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _clone(tensor: FakeTensor, memo: dict) -> Tensor:
+    if id(tensor) not in memo:
+        copy = tensor.detach().clone()
+        is_parameter = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
+    return memo[id(tensor)]
+
+
+logging.getLogger(f"{__name__}.silent").disabled = True

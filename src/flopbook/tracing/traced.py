@@ -1,0 +1,172 @@
+"""What a trace gives: formulas by phase, by module and by operator."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from html import escape
+from typing import NamedTuple
+
+import sympy
+from sympy.printing.mathml import mathml
+
+from flopbook.counts.tally import Tally
+from flopbook.counts.views import text_table
+from flopbook.predict.steps import evaluate
+from flopbook.tracing.calls import PHASES, Costs, holders
+from flopbook.tracing.sizes import in_words
+
+
+class ModuleFormula(NamedTuple):
+    """FLOPs of a module with all that it holds, in each phase."""
+
+    forward: sympy.Expr
+    backward: sympy.Expr
+    recomputed: sympy.Expr
+
+
+class TracedTally(Tally):
+    """A trace at given sizes, as :func:`flopbook.comparison.compare` takes it."""
+
+    witness = "traced"
+
+
+class Traced:
+    """The formula of a model, made by :func:`trace`.
+
+    In a notebook it shows itself as a table of its modules.
+
+    Attributes
+    ----------
+    forward, backward, recomputed, total : sympy.Expr
+        FLOPs of the contractions of each phase, and of all.
+    by_module : dict of str to ModuleFormula
+        FLOPs of every module with all that it holds, by its path from the
+        model, such as ``blocks.0.mlp``. The first, ``""``, is the whole step.
+    by_operator : dict of str to sympy.Expr
+        FLOPs of every operator that contracts, in all phases.
+    sizes : dict of str to int
+        The example sizes.
+    conditions : tuple of sympy.Basic
+        What the sizes have to be like, so that the formulas hold.
+    way : str
+        How the formulas were found.
+    uncounted : dict of str to int
+        Calls of every operator that no rule is known for.
+    """
+
+    def __init__(
+        self,
+        costs: Costs,
+        sizes: Mapping[str, int],
+        *,
+        conditions: Sequence[sympy.Basic],
+        way: str,
+        uncounted: Mapping[str, int],
+    ):
+        self._costs, self.sizes = costs, dict(sizes)
+        self.conditions, self.way, self.uncounted = tuple(conditions), way, dict(uncounted)
+
+    @property
+    def forward(self) -> sympy.Expr:
+        return self.by_module[""].forward
+
+    @property
+    def backward(self) -> sympy.Expr:
+        return self.by_module[""].backward
+
+    @property
+    def recomputed(self) -> sympy.Expr:
+        return self.by_module[""].recomputed
+
+    @cached_property
+    def total(self) -> sympy.Expr:
+        return readable(sympy.Add(*self.by_module[""]))
+
+    @cached_property
+    def by_module(self) -> dict[str, ModuleFormula]:
+        sums: defaultdict[tuple[str, str], list[sympy.Expr]] = defaultdict(list)
+        rank = {"": 0}
+        for (phase, path, _), cost in self._costs.items():
+            for holder in reversed(holders(path)):
+                rank.setdefault(holder, len(rank))
+                sums[holder, phase].append(cost)
+        return {
+            path: ModuleFormula(*(readable(sympy.Add(*sums[path, phase])) for phase in PHASES))
+            for path in sorted(rank, key=lambda path: [rank[holder] for holder in reversed(holders(path))])
+        }
+
+    @cached_property
+    def by_operator(self) -> dict[str, sympy.Expr]:
+        sums: defaultdict[str, list[sympy.Expr]] = defaultdict(list)
+        for (_, _, operator), cost in self._costs.items():
+            sums[operator].append(cost)
+        return {operator: readable(sympy.Add(*costs)) for operator, costs in sums.items()}
+
+    def forward_of(self, path: str) -> sympy.Expr:
+        """FLOPs of the forward pass of one module."""
+        return self._of(path).forward
+
+    def backward_of(self, path: str) -> sympy.Expr:
+        """FLOPs of the backward pass of one module."""
+        return self._of(path).backward
+
+    def _of(self, path: str) -> ModuleFormula:
+        if path not in self.by_module:
+            known = ", ".join(map(repr, list(self.by_module)[1:])) or "none"
+            raise KeyError(f"no contraction runs in a module {path!r}; modules with contractions: {known}")
+        return self.by_module[path]
+
+    def at(self, sizes: Mapping[str, int]) -> TracedTally:
+        """What the formulas give at these sizes, to be compared with other witnesses."""
+        tally = TracedTally()
+        for (phase, path, operator), cost in self._costs.items():
+            tally.note(phase, path, operator, int(evaluate(cost, sizes)), 0)
+        return tally
+
+    def _rows(self, written) -> list[tuple[str, ...]]:
+        phases = [phase for phase in PHASES if getattr(self, phase) != 0 or phase != "recomputed"]
+        rows = [
+            (path or "the whole step", *(written(getattr(formula, phase)) for phase in phases))
+            for path, formula in self.by_module.items()
+        ]
+        return [("module", *phases), *rows]
+
+    @property
+    def _notes(self) -> list[str]:
+        told = [self.way]
+        if self.conditions:
+            told.append(f"Holds where {' and '.join(map(in_words, self.conditions))}.")
+        return told
+
+    def __repr__(self):
+        return "\n".join([text_table(self._rows(str)), *self._notes])
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._rows(_formula)
+        headings = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+        body = "".join(
+            f'<tr><th scope="row">{escape(path)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+            for path, *cells in rows
+        )
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes)
+        return (
+            f'<table class="flopbook-traced"><caption>FLOPs, traced</caption><thead><tr>{headings}</tr></thead>'
+            f"<tbody>{body}</tbody></table>{notes}"
+        )
+
+
+def _formula(expression: sympy.Expr) -> str:
+    return f"<math>{mathml(expression, printer='presentation')}</math>"
+
+
+def readable(expression: sympy.Expr) -> sympy.Expr:
+    """The shortest of the ways to write an expression: multiplied out, in factors, or with what is common in front.
+
+    >>> from flopbook.predict import B, D, K
+    >>> readable(2 * B * D * K + 4 * B * D * K)
+    6*B*D*K
+    >>> readable(B * (D + K) - B * K)
+    B*D
+    """
+    expanded = sympy.expand(expression)
+    return min((expanded, sympy.factor_terms(expanded), sympy.factor_terms(expression)), key=sympy.count_ops)

@@ -1,0 +1,174 @@
+"""One count as text, as HTML that folds, and as JSON: the same numbers in each."""
+
+import json
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from flopbook.counts.breakdown import break_down
+from flopbook.counts.tally import Tally
+from flopbook.counts.views import SCHEMA, Views, as_dict, notes
+
+PRODUCT, ADDED, RELU = 2 * 8 * 16 * 5, 8 * 5, 8 * 5
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(16, 5), nn.ReLU())
+
+    def forward(self, x):
+        return self.body(x)
+
+
+@pytest.fixture
+def counted(count):
+    model = Net()
+    return count(lambda: model(torch.ones(8, 16)))
+
+
+def test_text_has_phases_operators_and_modules(counted):
+    assert counted.table() == (
+        "FLOPs    contractions  pointwise  fused    all\n"
+        "forward         1,280         40     40  1,360\n"
+        "total           1,280         40     40  1,360\n"
+        "\n"
+        "operator     calls  contractions   share  pointwise  fused\n"
+        "aten::addmm      1         1,280  100.0%                40\n"
+        "aten::relu       1                               40\n"
+        "\n"
+        "module               parameters  MACs  forward   share  pointwise  fused\n"
+        "step                         85   640    1,280  100.0%         40     40\n"
+        "  Net                        85   640    1,280  100.0%         40     40\n"
+        "    body Sequential          85   640    1,280  100.0%         40     40\n"
+        "      0 Linear               85   640    1,280  100.0%                40\n"
+        "      1 ReLU                                                   40\n"
+        "\n"
+        "fused: pointwise arithmetic that a contraction's operator does besides, such as adding a bias."
+    )
+
+
+def test_calls_of_an_operator_are_added_up_over_the_phases(count):
+    w = torch.ones(3, 2, requires_grad=True)
+    table = count(lambda: (torch.ones(4, 3) @ w).sum().backward()).table()
+    assert ["aten::mm", "2", "96", "100.0%"] in [line.split() for line in table.splitlines()]
+
+
+def test_backward_has_columns_of_its_own(count):
+    layer = nn.Linear(3, 2)
+    table = count(lambda: layer(torch.ones(4, 3)).sum().backward()).table()
+    head = next(line for line in table.splitlines() if line.startswith("module"))
+    assert head.split()[1:] == ["parameters", "MACs", "forward", "share", "backward", "share", "pointwise", "fused"]
+
+
+@pytest.mark.parametrize(("depth", "modules"), [(0, 1), (1, 2), (2, 3), (None, 5)])
+def test_text_goes_as_deep_as_one_asks(counted, depth, modules):
+    *_, tree, _note = counted.table(depth).split("\n\n")
+    assert len(tree.splitlines()) == 1 + modules
+
+
+@pytest.mark.parametrize("depth", [-1, 1.5, "2", True])
+def test_a_depth_that_is_no_number_of_levels(counted, depth):
+    with pytest.raises(ValueError) as error:
+        counted.table(depth)
+    assert str(error.value) == f"depth={depth!r}: give how many levels to go down, 0 or more"
+
+
+def test_json_holds_every_number_under_a_schema(counted):
+    zero = {"contractions": 0, "pointwise": 0, "fused": 0}
+    whole = {"contractions": PRODUCT, "pointwise": RELU, "fused": ADDED}
+    content = json.loads(counted.to_json())
+    assert content["schema"] == SCHEMA == "flopbook.count/1"
+    assert content["witness"] == "counted"
+    assert content["flops"] == {
+        "forward": whole,
+        "backward": zero,
+        "recomputed": zero,
+        "optimizer": zero,
+        "total": whole,
+    }
+    assert content["operators"] == [
+        {"operator": "aten::addmm", "phase": "forward", "calls": 1, **whole, "pointwise": 0},
+        {"operator": "aten::relu", "phase": "forward", "calls": 1, **zero, "pointwise": RELU},
+    ]
+    assert content["uncounted"] == {}
+    net = content["modules"]["modules"][0]
+    linear = net["modules"][0]["modules"][0]
+    assert (net["path"], net["class"], net["parameters"]) == ("Net", "Net", 85)
+    assert (linear["path"], linear["class"], linear["macs"]) == ("Net.body.0", "Linear", 640)
+
+
+def test_json_is_written_to_a_file(counted, tmp_path):
+    path = tmp_path / "count.json"
+    assert counted.to_json(path) == path.read_text(encoding="utf-8")
+
+
+def test_json_keeps_integers_that_floating_point_would_not():
+    tally = Tally()
+    tally.witness = "counted"
+    tally.note("forward", "", "aten::mm", 2**60 + 1, 0)
+    text = json.dumps(as_dict(break_down(tally, {}, {"": 0})))
+    assert json.loads(text)["flops"]["total"]["contractions"] == 2**60 + 1
+
+
+def test_html_folds_and_holds_the_same_numbers(counted):
+    html = counted._repr_html_()
+    assert html.count("<details") == html.count("</details>") == 5  # operators, modules; the step, Net and its body
+    assert not re.search(r"<script|<style|style=|color|onclick", html)
+    assert "<caption>FLOPs, counted</caption>" in html
+    assert "<summary><strong>Net</strong> · parameters 85 · MACs 640 · forward 1,280 (100.0%)" in html
+    assert '<th scope="row">aten::addmm</th><td class="number">1</td><td class="number">1,280</td>' in html
+
+
+def test_html_is_well_formed(counted):
+    html = counted._repr_html_()
+    opened = re.findall(r"<(\w+)", html)
+    closed = re.findall(r"</(\w+)", html)
+    assert sorted(opened) == sorted(closed)
+
+
+def test_what_is_not_counted_is_said_in_every_view(count, counted):
+    counted._uncounted["mylib::fused"] = 2
+    assert "Not counted, for want of a rule: mylib::fused (2 calls)." in counted.table()
+    assert "Not counted, for want of a rule: mylib::fused (2 calls)." in counted._repr_html_()
+    assert json.loads(counted.to_json())["uncounted"] == {"mylib::fused": 2}
+
+
+def test_a_single_call_is_one_call():
+    tally = Tally()
+    tally.witness = "counted"
+    tally._uncounted.update({"mylib::fused": 3, "mylib::once": 1})
+    said = notes(break_down(tally, {}, {"": 0}))
+    assert said == ["Not counted, for want of a rule: mylib::fused (3 calls), mylib::once (1 call)."]
+
+
+def test_names_are_escaped_in_html(count):
+    odd = type("A<b>", (nn.Linear,), {})(2, 3)
+    assert "A&lt;b&gt;" in count(lambda: odd(torch.ones(1, 2)))._repr_html_()
+
+
+def test_the_parts_of_the_tree_add_up(count):
+    model = nn.Sequential(nn.Linear(3, 4), Net().body[1], nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5)))
+    counted = count(lambda: model(torch.ones(7, 3)).sum().backward())
+    (root,) = counted.breakdown.step.children
+    for _, node in root.walk():
+        if node.children:
+            assert node.cost == type(node.cost).sum(*(child.cost for child in node.children))
+            assert node.parameters == sum(child.parameters for child in node.children)
+
+
+def test_an_empty_count_has_its_views(count):
+    nothing = count(lambda: None)
+    assert nothing.table().splitlines()[:2] == [
+        "FLOPs  contractions  pointwise  fused  all",
+        "total             0          0      0    0",
+    ]
+    assert json.loads(nothing.to_json())["modules"]["modules"] == []
+    assert "<table>" in nothing._repr_html_()
+
+
+def test_there_is_no_view_of_nothing():
+    with pytest.raises(TypeError, match="breakdown"):
+        Views()

@@ -1,0 +1,457 @@
+"""The count of a training step: phases, places, and what runs where."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import distributed, nn
+from torch.distributed.tensor import Shard, distribute_module, distribute_tensor
+from torch.utils.checkpoint import checkpoint
+
+from flopbook.counts.tally import Total
+from flopbook.measure import FlopCount
+from flopbook.measure.counting import optimizer_cache
+
+B, D, H, K = 7, 5, 11, 3
+FIRST, SECOND = 2 * B * D * H, 2 * B * H * K
+
+
+@pytest.fixture
+def model():
+    return nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, K))
+
+
+@pytest.fixture
+def x():
+    return torch.ones(B, D)
+
+
+def train(model, x):
+    model.zero_grad()  # adding to earlier gradients would be arithmetic too
+    model(x).square().mean().backward()
+
+
+def test_forward_backward_and_both(count, model, x):
+    counted = count(lambda: train(model, x))
+    assert counted.forward == FIRST + SECOND
+    assert counted.backward == FIRST + 2 * SECOND
+    assert counted.total == 2 * FIRST + 3 * SECOND
+    assert (counted.recomputed, counted.optimizer, counted.uncounted) == (0, 0, {})
+
+
+def test_per_operator_with_calls(count, model, x):
+    assert count(lambda: train(model, x)).by_operator == {
+        "aten::mm": Total(FIRST + 2 * SECOND, 3),
+        "aten::addmm": Total(FIRST + SECOND, 2),
+    }
+
+
+def test_data_that_needs_a_gradient_costs_one_product_more(count, model, x):
+    plain = count(lambda: train(model, x))
+    needed = count(lambda: train(model, x.requires_grad_()))
+    assert needed.backward - plain.backward == FIRST
+
+
+def test_frozen_weights(count, model, x):
+    model[0].requires_grad_(False)
+    assert count(lambda: train(model, x)).backward == SECOND
+
+
+def test_without_gradients_there_is_no_backward_pass(count, model, x):
+    with torch.no_grad():
+        counted = count(lambda: model(x))
+    assert (counted.forward, counted.backward) == (FIRST + SECOND, 0)
+
+
+def test_only_the_gradient_that_is_asked_for(count, model, x):
+    counted = count(lambda: torch.autograd.grad(model(x).sum(), model[2].weight))
+    assert counted.backward == SECOND
+
+
+def test_a_gradient_of_a_gradient_is_backward(count):
+    w = torch.ones(D, K, requires_grad=True)
+
+    def step():
+        (slope,) = torch.autograd.grad((torch.ones(B, D) @ w).square().sum(), w, create_graph=True)
+        slope.square().sum().backward()
+
+    counted = count(step)
+    assert (counted.forward, counted.backward, counted.recomputed) == (2 * B * D * K, 3 * 2 * B * D * K, 0)
+
+
+def test_a_gradient_of_a_gradient_is_backward_where_saved_tensors_have_hooks(count):
+    w = torch.ones(D, K, requires_grad=True)
+
+    def step():
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
+            torch.autograd.grad((torch.ones(B, D) @ w).square().sum(), w, create_graph=True)
+
+    assert count(step).recomputed == 0
+
+
+def test_gradients_by_function_transforms(count):
+    def loss(w):
+        return (torch.ones(B, D) @ w).square().sum()
+
+    counted = count(lambda: torch.func.grad(loss)(torch.ones(D, K)))
+    assert (counted.forward, counted.backward) == (2 * B * D * K, 2 * B * D * K)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_derivative_forward_runs_three_products(count, x):
+    """That of the data, and two of the derivatives: the one of the weight is zero, but PyTorch multiplies by it."""
+    layer = nn.Linear(D, K)
+    assert count(lambda: torch.func.jvp(layer, (x,), (x,))).forward == 3 * 2 * B * D * K
+
+
+@pytest.mark.parametrize(("reentrant", "again"), [(True, FIRST + SECOND), (False, FIRST)])
+def test_a_checkpoint_runs_its_block_again(count, model, x, reentrant, again):
+    """Not reentrant, it stops before the last product, whose result nobody needs."""
+    x.requires_grad_()
+    plain = count(lambda: train(model, x))
+    counted = count(lambda: checkpoint(model, x, use_reentrant=reentrant).square().mean().backward())
+    assert (counted.forward, counted.backward) == (plain.forward, plain.backward)
+    assert counted.recomputed == again
+
+
+class Product(torch.autograd.Function):
+    """A product whose author wrote its backward pass; its forward pass runs without gradients."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, w = ctx.saved_tensors
+        return gradient @ w.T, x.T @ gradient
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_checkpoint_runs_again_what_needs_no_gradients(count, x, reentrant):
+    w = torch.ones(D, D, requires_grad=True)
+
+    def block(x):
+        with torch.no_grad():
+            scale = (x @ w).amax()
+        return (Product.apply(x, w) * scale).relu()
+
+    product = 2 * B * D * D
+    counted = count(lambda: checkpoint(block, x.requires_grad_(), use_reentrant=reentrant).sum().backward())
+    assert (counted.forward, counted.backward, counted.recomputed) == (2 * product, 2 * product, 2 * product)
+
+
+def test_a_checkpoint_inside_a_checkpoint_runs_its_block_twice_more(count, model, x):
+    def outer(x):
+        return checkpoint(model, x, use_reentrant=True).relu()
+
+    counted = count(lambda: checkpoint(outer, x.requires_grad_(), use_reentrant=True).sum().backward())
+    assert counted.recomputed == 2 * counted.forward
+
+
+def test_an_update_is_a_phase_of_its_own(count, model, x):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    train(model, x)
+    counted = count(optimizer.step)
+    assert counted.pointwise == {"forward": 0, "backward": 0, "recomputed": 0, "optimizer": 2 * parameters}
+
+
+def test_the_closure_of_an_optimizer_is_forward_and_backward(count, model, x):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def closure():
+        loss = model(x).sum()
+        loss.backward()
+        return loss
+
+    counted = count(lambda: optimizer.step(closure))
+    assert (counted.forward, counted.optimizer) == (FIRST + SECOND, 0)
+
+
+class Turning(torch.optim.Optimizer):
+    """An optimizer that contracts, and that does something else before."""
+
+    def __init__(self, parameters, before=lambda: None):
+        super().__init__(parameters, {})
+        self.before = before
+
+    @torch.no_grad()
+    def step(self):
+        self.before()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.copy_(parameter @ torch.eye(parameter.shape[1]))
+
+
+def test_a_contraction_of_an_optimizer(count):
+    optimizer = Turning([nn.Parameter(torch.ones(3, 4))])
+    counted = count(optimizer.step)
+    assert (counted.forward, counted.optimizer, counted.total) == (0, 2 * 3 * 4 * 4, 2 * 3 * 4 * 4)
+
+
+def test_an_optimizer_that_uses_another(count):
+    inner = nn.Parameter(torch.ones(2))
+    inner.grad = torch.ones(2)
+    optimizer = Turning([nn.Parameter(torch.ones(3, 4))], before=torch.optim.SGD([inner], lr=0.1).step)
+    assert count(optimizer.step).optimizer == 2 * 3 * 4 * 4
+
+
+def test_an_optimizer_that_steps_in_the_backward_pass(count, x):
+    layer = nn.Linear(D, H, bias=False)
+    optimizer = Turning([layer.weight])
+    layer.weight.register_post_accumulate_grad_hook(lambda parameter: optimizer.step())
+    counted = count(lambda: layer(x).sum().backward())
+    assert (counted.forward, counted.backward, counted.optimizer) == (FIRST, FIRST, 2 * H * D * D)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_counts_the_same(count, model, x, dtype):
+    plain = count(lambda: train(model, x))
+    with torch.autocast("cpu", dtype=dtype):
+        mixed = count(lambda: train(model, x))
+    assert (mixed.forward, mixed.backward) == (plain.forward, plain.backward)
+
+
+def test_the_meta_device_counts_the_same(count, model, x):
+    plain = count(lambda: train(model, x))
+    model.to("meta").zero_grad()
+    meta = count(lambda: train(model, x.to("meta")))
+    assert meta.calls == plain.calls
+
+
+def test_a_product_too_large_for_this_machine(count):
+    """3.5 GiB of operands and results, none of it allocated; the count passes 2**42."""
+    with torch.device("meta"):
+        x, w = torch.empty(16384, 32768), torch.empty(32768, 8192)
+    assert count(lambda: x @ w).total == 8_796_093_022_208
+
+
+def test_modules_forward_and_backward(count, model, x):
+    counted = count(lambda: train(model, x))
+    modules = counted.by_module
+    assert list(modules) == ["", "Sequential", "Sequential.0", "Sequential.1", "Sequential.2"]
+    assert modules["Sequential.0"] == (D * H + H, FIRST, FIRST, 0)
+    assert modules["Sequential.1"] == (0, 0, 0, 0)
+    assert modules["Sequential.2"] == (H * K + K, SECOND, 2 * SECOND, 0)
+    assert modules["Sequential"] == modules[""] == (D * H + H + H * K + K, FIRST + SECOND, FIRST + 2 * SECOND, 0)
+    assert modules["Sequential"].flops == counted.total == 2 * modules["Sequential"].macs
+
+
+def test_what_runs_outside_of_all_modules_belongs_to_the_step(count, model, x):
+    modules = count(lambda: train(model, x @ torch.ones(D, D))).by_module
+    assert modules[""].forward - modules["Sequential"].forward == 2 * B * D * D
+
+
+def test_recomputed_flops_belong_to_their_module(count, model, x):
+    x.requires_grad_()
+    modules = count(lambda: checkpoint(model, x, use_reentrant=False).sum().backward()).by_module
+    assert [modules[f"Sequential.{place}"].recomputed for place in (0, 2)] == [FIRST, 0]
+
+
+def test_two_models_of_one_class_have_two_names(count, x):
+    first, second = nn.Linear(D, H), nn.Linear(H, K)
+    modules = count(lambda: second(first(x))).by_module
+    assert (modules["Linear"].forward, modules["Linear_2"].forward) == (FIRST, SECOND)
+
+
+def test_a_module_that_is_used_twice_counts_twice(count):
+    square = nn.Linear(D, D, bias=False)
+    modules = count(lambda: nn.Sequential(square, square)(torch.ones(B, D))).by_module
+    assert modules["Sequential.0"] == (D * D, 2 * 2 * B * D * D, 0, 0)
+    assert modules[""].parameters == D * D
+
+
+def test_it_prints_its_phases(count, model, x):
+    counted = count(lambda: train(model, x))
+    assert repr(counted) == f"<counted: forward {FIRST + SECOND:,}, backward {FIRST + 2 * SECOND:,}>"
+    assert repr(FlopCount()) == "<counted: no contraction>"
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("inference", [False, True])
+def test_sequences_of_unequal_length_count_their_tokens(count, inference):
+    sequences = [torch.ones(length, D) for length in (2, 5)]
+    with torch.inference_mode(inference):
+        layer, x = nn.Linear(D, K), torch.nested.nested_tensor(sequences, layout=torch.jagged)
+        counted = count(lambda: layer(x) if inference else layer(x).values().sum().backward())
+    assert (counted.forward, counted.backward) == (2 * 7 * D * K, 0 if inference else 2 * 7 * D * K)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_the_older_nested_tensors_have_no_rule():
+    x = torch.nested.nested_tensor([torch.ones(2, D), torch.ones(5, D)])
+    with pytest.warns(UserWarning, match="no rule for aten::matmul"), FlopCount() as counted:
+        torch.matmul(x, torch.nested.nested_tensor([torch.ones(D, K)] * 2))
+    assert counted.total == 0
+
+
+class LowRank(torch.Tensor):
+    """A matrix that is held as two."""
+
+    @staticmethod
+    def __new__(cls, left, right):
+        return torch.Tensor._make_wrapper_subclass(cls, (left.shape[0], right.shape[1]), dtype=left.dtype)
+
+    def __init__(self, left, right):
+        self.left, self.right = left, right
+
+    def __tensor_flatten__(self):
+        return ["left", "right"], None
+
+    @classmethod
+    def __tensor_unflatten__(cls, inner, context, outer_size, outer_stride):
+        return cls(inner["left"], inner["right"])
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        assert func is torch.ops.aten.mm.default
+        return args[0] @ args[1].left @ args[1].right
+
+
+def test_a_tensor_that_holds_others_counts_what_runs_on_them(count, x):
+    assert count(lambda: x @ LowRank(torch.ones(D, 2), torch.ones(2, H))).total == 2 * B * 2 * (D + H)
+
+
+def test_a_tensor_that_processes_share_counts_as_a_whole(count, model, x):
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        mesh = distributed.device_mesh.init_device_mesh("cpu", (1,))
+        shared = distribute_tensor(x, mesh, [Shard(0)])
+        counted = count(lambda: train(distribute_module(model, mesh), shared))
+    finally:
+        distributed.destroy_process_group()
+    assert (counted.forward, counted.backward) == (FIRST + SECOND, FIRST + 2 * SECOND)
+
+
+def test_what_processes_send_each_other_takes_no_flops(count, model, x):
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        counted = count(lambda: train(nn.parallel.DistributedDataParallel(model), x))
+    finally:
+        distributed.destroy_process_group()
+    assert (counted.forward, counted.backward) == (FIRST + SECOND, FIRST + 2 * SECOND)
+
+
+def test_a_compiled_function_is_counted_uncompiled(count, model, x):
+    plain = count(lambda: train(model, x))
+    compiled = torch.compile(model, backend="eager")
+    assert count(lambda: train(compiled, x)).calls == plain.calls
+
+
+def test_a_counted_function_still_compiles(count, x):
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(lambda x: x @ x.T, backend=backend)
+    assert count(lambda: compiled(x)).total == 2 * B * D * B
+    assert not graphs
+    compiled(x)
+    assert len(graphs) == 1
+    assert count(lambda: compiled(x)).total == 2 * B * D * B
+
+
+def test_a_function_that_first_compiles_inside_the_block_still_compiles_afterwards():
+    program = """
+import sys, torch
+from flopbook.measure import FlopCount
+assert "torch._dynamo" not in sys.modules
+graphs = []
+def backend(graph, inputs):
+    graphs.append(graph)
+    return graph.forward
+x = torch.ones(7, 5)
+with FlopCount() as counted:
+    compiled = torch.compile(lambda x: x @ x.T, backend=backend)
+    compiled(x)
+compiled(x)
+print(counted.total, len(graphs))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.split()[0] == str(2 * 7 * 5 * 7)
+    assert int(run.stdout.split()[1]) >= 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+        lambda parameters: torch.optim.Adam(parameters, amsgrad=True),
+        lambda parameters: torch.optim.AdamW(parameters, weight_decay=0),
+        torch.optim.RMSprop,
+    ],
+)
+def test_a_step_that_is_known_counts_as_if_it_were_seen(make):
+    model, x = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 2)), torch.randn(3, 5)
+    optimizer = make(model.parameters())
+
+    def update():
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        with FlopCount() as counted:
+            optimizer.step()
+        return counted.calls
+
+    first, second, third, fourth = (update() for _ in range(4))
+    with FlopCount() as fresh:
+        optimizer_cache._last.clear()
+        optimizer.step()
+    assert second == third == fourth == fresh.calls
+    assert sum(first.values()) <= sum(second.values())
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+    changed = update()
+    optimizer_cache._last.clear()
+    assert changed == update()
+    model[0].weight.requires_grad_(False)
+    without = update()
+    optimizer_cache._last.clear()
+    assert without == update()
+
+
+def test_a_known_step_that_raises_leaves_nothing_behind():
+    weight = nn.Parameter(torch.randn(3, 3))
+    optimizer = torch.optim.AdamW([weight])
+    weight.grad = torch.ones(3, 3)
+    for _ in range(2):
+        with FlopCount():
+            optimizer.step()
+    optimizer.state[weight]["exp_avg"] = torch.ones(2)
+    with pytest.raises(RuntimeError), FlopCount():
+        optimizer.step()
+    assert not torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+    with FlopCount() as counted:
+        weight @ weight
+    assert counted.forward == 54
+
+
+def test_what_compiles_by_itself_is_counted_before_anything_was_compiled():
+    program = """
+import torch
+from torch.nn.attention.flex_attention import flex_attention
+from flopbook.measure import FlopCount
+heads = torch.ones(1, 2, 16, 8)
+with FlopCount() as counted:
+    flex_attention(heads, heads, heads)
+print(counted.total)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(run.stdout) == 2 * 2 * 2 * 16 * 16 * 8
+
+
+def test_a_condition_compiles_itself_and_not_the_count():
+    program = """
+import torch
+from flopbook.measure import FlopCount
+x = torch.ones(4, 4)
+with FlopCount() as counted:
+    found = torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x, (x,))
+print(found.sum().item(), counted.uncounted)
+"""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "64.0 {'higher_order::cond': 1}\n"

@@ -1,0 +1,246 @@
+"""A report: what it shows, what it refuses, and that it reads what ran."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from flopbook.measure import Report
+from flopbook.measure.report import Projection
+from flopbook.measure.report.rule_of_thumb import formulas
+
+
+class Regression(nn.Module):
+    """Two layers and a loss, for steps of any batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 5), nn.Tanh())
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x, scale=1.0):
+        return self.head(self.body(x)) * scale
+
+
+def training(model, optimizer, **called):
+    def step():
+        optimizer.zero_grad()
+        model(**called).square().mean().backward()
+        optimizer.step()
+
+    return step
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Regression()
+
+
+@pytest.fixture(scope="module")
+def report(model):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    return Report.measure(training(model, optimizer, x=torch.ones(7, 6)), model=model)
+
+
+def test_configuration(report):
+    found = report.configuration
+    assert (found.model, found.device, found.dtypes, found.torch) == (
+        "Regression",
+        "cpu",
+        ("float32",),
+        torch.__version__,
+    )
+    assert found.inputs == ("float32[7, 6]",)
+    assert found.optimizers[0].startswith("Adam(lr=0.01, betas=(0.9, 0.999), eps=1e-08")
+    assert found.threads == torch.get_num_threads()
+
+
+def test_parameters_and_samples(report):
+    assert (report.parameters, report.trainable, report.samples) == (47, 47, 7)
+
+
+def test_frozen_parameters_are_not_trainable():
+    model = Regression()
+    model.body.requires_grad_(False)
+    report = Report.measure(lambda: model(torch.ones(3, 6)), model=model)
+    assert (report.parameters, report.trainable) == (47, 12)
+    assert "47, 12 trainable" in str(report)
+
+
+def test_flops_of_each_phase(report):
+    assert (report.forward, report.backward, report.total) == (560, 700, 1260)
+    assert report.flops_per_sample == 180
+    assert report.counted.step.costs["optimizer"].pointwise > 0
+
+
+def test_every_module_that_ran_has_a_latency(report):
+    assert set(report.latency) == {
+        "Regression",
+        "Regression.body",
+        "Regression.body.0",
+        "Regression.body.1",
+        "Regression.head",
+    }
+    assert report.latency["Regression"] >= report.latency["Regression.body"] > 0
+
+
+def test_memory(report):
+    assert report.memory._replace(activations=0) == (188, 0, 188, 2 * 188 + 4 * 4, 0, None)
+    assert report.memory.activations == 4 * 7 * (6 + 5 + 2)  # the data, tanh's result, and what is squared
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize(
+    ("layout", "bytes_"),
+    [(torch.sparse_coo, 7 * (4 + 2 * 8)), (torch.sparse_csr, 7 * (4 + 8) + 8 * 8 + 7 * 2 * 4)],
+    ids=["coordinates", "rows, which keep the other operand too"],
+)
+def test_a_sparse_matrix_weighs_what_it_stores(model, layout, bytes_):
+    matrix = torch.eye(7).to_sparse(layout=layout)
+    report = Report.measure(lambda: torch.sparse.mm(matrix, model(torch.ones(7, 6))).sum().backward(), model=model)
+    assert report.memory.activations == 4 * 7 * (6 + 5) + bytes_  # with the data and tanh's result
+
+
+def test_a_sparse_gradient_weighs_what_it_stores():
+    model = nn.Embedding(5, 3, sparse=True)
+
+    def step():
+        model.zero_grad()
+        model(torch.tensor([1, 3])).sum().backward()
+
+    assert Report.measure(step, model=model).memory.gradients == 2 * (3 * 4 + 8)
+
+
+def test_projection(report):
+    assert report.project(3) == Projection(3, 3 * 1260, 3 * report.timing.seconds)
+    assert report.flop_per_s == 1260 / report.timing.seconds
+
+
+def test_samples_are_what_one_says(model):
+    report = Report.measure(lambda: model(torch.ones(2, 3, 6)), model=model, samples=6)
+    assert report.samples == 6
+    assert report.formulas["total"].flops == 2 * 47 * 6
+
+
+def test_the_model_may_be_called_with_keywords_and_in_containers():
+    class Packed(nn.Module):
+        def forward(self, scale, batch):
+            return scale * batch["x"]
+
+    packed = Packed()
+    report = Report.measure(lambda: packed(2.0, batch={"x": torch.ones(9, 2)}), model=packed)
+    assert (report.samples, report.parameters, report.total, report.formulas) == (9, 0, 0, {})
+    assert "Forward pass of Packed, 9 samples" in str(report)
+
+
+def test_rule_of_thumb_and_its_error():
+    said = formulas(10, 3, {"forward": 50, "backward": 160, "total": 210})
+    assert {phase: (formula.factor, formula.flops) for phase, formula in said.items()} == {
+        "forward": (2, 60), "backward": (4, 120), "total": (6, 180),
+    }  # fmt: skip
+    assert [formula.error for formula in said.values()] == pytest.approx([0.2, -0.25, 180 / 210 - 1])
+
+
+def test_rule_of_thumb_of_a_forward_pass():
+    assert formulas(10, 3, {"forward": 60, "backward": 0, "total": 60})["total"] == (2, 60, 0.0)
+
+
+def test_text_has_every_part(report):
+    text = str(report)
+    assert text.startswith("Training step of Regression, 7 samples\n")
+    for line in (
+        "FLOPs      contractions           rule of thumb   says    errs  pointwise  fused",
+        "forward             560  2 x parameters x batch    658  +17.5%         77     49",
+        "total             1,260  6 x parameters x batch  1,974  +56.7%",
+        "a sample            180",
+        "memory       bytes  rounded",
+        "Backward takes 1.2500 times the FLOPs of forward.",
+    ):
+        assert line in text
+    assert re.search(r"^10,000  12,600,000 ", text, re.MULTILINE)
+    assert re.search(r"^    0 Linear .* s +[\d.]+% .*FLOP/s$", text, re.MULTILINE) is None  # it lies one level deeper
+    assert re.search(r"^      0 Linear .* µ?m?s +[\d.]+% .*FLOP/s$", text, re.MULTILINE)
+
+
+def test_one_sample_and_a_backward_pass_without_contractions():
+    model = nn.Embedding(5, 3)
+    report = Report.measure(lambda: model(torch.tensor([1])).sum().backward(), model=model)
+    assert str(report).startswith("Training step of Embedding, 1 sample\n")
+
+
+def test_text_down_to_a_depth(report):
+    assert "head Linear" in report.table(depth=2)
+    assert "head Linear" not in report.table(depth=1)
+
+
+def test_html_folds_without_a_script_and_without_colors(report):
+    html = report._repr_html_()
+    assert "<caption>Training step of Regression, 7 samples</caption>" in html
+    assert html.count("<details") == html.count("</details>") == 5
+    assert not re.search(r"<script|<style|style=|color|onclick", html)
+
+
+def test_json_says_the_same(report, tmp_path):
+    text = report.to_json(tmp_path / "report.json")
+    assert (tmp_path / "report.json").read_text() == text
+    said = json.loads(text)
+    assert said["schema"] == "flopbook.report/1"
+    assert said["counted"]["schema"] == "flopbook.count/1"
+    assert said["counted"]["flops"]["total"]["contractions"] == report.total
+    assert said["formulas"]["total"]["flops"] == 1974
+    assert said["memory_bytes"]["parameters"] == 188
+    assert said["timing"]["flop_per_s"] == report.flop_per_s
+    assert said["projection"]["steps"] == 10_000
+
+
+def test_the_reference_names_every_field(report):
+    described = (Path(__file__).parents[3] / "reference" / "report-schema.md").read_text()
+
+    def fields(value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield key
+                yield from fields(inner)
+        for inner in value if isinstance(value, list) else ():
+            yield from fields(inner)
+
+    paths = set(report.latency)
+    missing = {field for field in fields(json.loads(report.to_json())) if f"`{field}`" not in described} - paths
+    assert not missing
+
+
+def test_a_report_holds_neither_the_model_nor_its_tensors(report):
+    text = repr(report)
+    assert "tensor(" not in text and "Parameter" not in text
+    assert text.startswith("Report(configuration=Configuration(model='Regression'")
+
+
+def test_nothing_is_said_on_standard_error(model, capfd):
+    Report.measure(lambda: model(torch.ones(7, 6)), model=model)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_on_the_meta_device_flops_are_counted_and_nothing_is_timed(report, tmp_path):
+    with torch.device("meta"):
+        model, x = Regression(), torch.ones(7, 6)
+    optimizer = torch.optim.Adam(model.parameters())
+    meta = Report.measure(training(model, optimizer, x=x), model=model)
+    assert meta.counted == report.counted
+    assert meta.memory == report.memory
+    assert (meta.timing, meta.latency, meta.flop_per_s, meta.project(2).seconds) == (None, {}, None, None)
+    assert "latency" not in str(meta)
+    with pytest.raises(ValueError, match="nothing runs on the meta device"):
+        meta.save_trace(tmp_path / "trace.json")
+
+
+def test_a_compiled_model_is_reported_as_the_model(report, model):
+    compiled = torch.compile(model, backend="eager")
+    optimizer = torch.optim.Adam(model.parameters())
+    found = Report.measure(training(compiled, optimizer, x=torch.ones(7, 6)), model=compiled)
+    assert found.configuration.model == "Regression"
+    assert found.counted == report.counted
+    assert set(found.latency) == set(report.latency)
+    torch.compiler.reset()

@@ -1,0 +1,78 @@
+"""What the machine can do, or why not."""
+
+import pytest
+import torch
+
+from flopbook.measure import choose_device, machine
+from flopbook.measure.machine import FORMATS, measure_products
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(machine, "_PATIENCE", 0.001)
+    monkeypatch.setattr(machine, "_FEWEST", 1)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_a_rate_or_a_reason(name):
+    rate = measure_products(name, "cpu", smallest=32)
+    assert bool(rate.missing) != bool(rate.peak)
+    assert len(rate.widths) == len(rate.flop_per_s)
+
+
+def test_an_unknown_format_is_refused():
+    with pytest.raises(ValueError, match="'fp12' is no format: choose from fp64, fp32, tf32, bf16, fp16, fp8"):
+        measure_products("fp12", "cpu")
+
+
+def test_what_the_device_cannot_do_is_said(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError('"mm" not implemented for this\nstack')
+
+    monkeypatch.setattr(machine, "_product", refuse)
+    assert measure_products("fp8", "cpu").missing == '"mm" not implemented for this'
+
+
+def test_a_full_memory_ends_the_sweep(monkeypatch):
+    def until_64(dtype, device, width):
+        if width > 64:
+            raise RuntimeError("out of memory")
+        return lambda: torch.ones(())
+
+    monkeypatch.setattr(machine, "_product", until_64)
+    assert measure_products("fp32", "cpu", smallest=32).widths == (32, 64)
+
+
+def test_the_precision_of_float32_is_put_back():
+    before = torch.get_float32_matmul_precision()
+    measure_products("fp32", "cpu", smallest=32)
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
+def test_without_an_accelerator_the_processor_is_measured():
+    assert choose_device("auto").word.startswith("There is no accelerator here. The processor is measured: ")
+    assert choose_device("cuda") == ("cpu", "There is no 'cuda' here: the processor is measured.")
+
+
+@pytest.fixture
+def two_accelerators(monkeypatch):
+    """The number of the current one, in a list."""
+    current = [0]
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.accelerator, "set_device_index", lambda number: current.__setitem__(0, number))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: f"GPU {current[0]}")
+    return current
+
+
+@pytest.mark.parametrize(("wanted", "number"), [("auto", 0), ("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_the_accelerator_that_is_wanted_is_measured(two_accelerators, wanted, number):
+    assert choose_device(wanted) == ("cuda", f"GPU {number} is measured.")
+    assert two_accelerators == [number]
+
+
+@pytest.mark.parametrize("wanted", ["cuda:2", "cuda:one", "mps"])
+def test_an_accelerator_that_is_not_there_is_named(two_accelerators, wanted):
+    assert choose_device(wanted) == ("cpu", f"There is no {wanted!r} here: the processor is measured.")

@@ -1,0 +1,62 @@
+"""What torch.profiler says, put into the shared views."""
+
+import pytest
+import torch
+
+from flopbook.counts.tally import Total
+from flopbook.measure import profile_flops
+
+
+@pytest.fixture
+def layer():
+    return torch.nn.Linear(5, 3)
+
+
+def test_phases_and_operators(layer):
+    profiled = profile_flops(lambda: layer(torch.ones(2, 5)).sum().backward())
+    assert profiled.witness == "profiled"
+    assert (profiled.forward, profiled.backward, profiled.total) == (60, 60, 120)
+    assert profiled.by_operator == {"aten::addmm": Total(60, 1), "aten::mm": Total(60, 1)}
+
+
+def test_additions_and_multiplications_are_pointwise():
+    x = torch.ones(7)
+    profiled = profile_flops(lambda: x + x * x)
+    assert (profiled.total, profiled.by_operator) == (0, {})
+    assert profiled.pointwise["forward"] == 14
+
+
+def test_an_optimizer_is_a_phase_of_its_own(layer):
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, foreach=False, weight_decay=0.5)
+    layer(torch.ones(2, 5)).sum().backward()
+    profiled = profile_flops(optimizer.step)
+    assert {call.phase for call in profiled.calls} == {"optimizer"}
+
+
+def test_the_profiler_is_silent_about_a_matrix_times_a_vector():
+    assert profile_flops(lambda: torch.ones(3, 4) @ torch.ones(4)).total == 0
+
+
+def test_a_step_runs_once():
+    runs = []
+    profile_flops(lambda: runs.append(1))
+    assert runs == [1]
+
+
+@pytest.mark.parametrize("step", [None, 3, "x @ w"])
+def test_what_cannot_be_called_is_quoted(step):
+    with pytest.raises(TypeError) as error:
+        profile_flops(step)
+    assert str(error.value) == f"{step!r} cannot be called: write profile_flops(lambda: ...)"
+
+
+def test_an_error_in_the_step_leaves_the_profiler_ready():
+    with pytest.raises(ZeroDivisionError):
+        profile_flops(lambda: 1 / 0)
+    assert profile_flops(lambda: torch.ones(2, 3) @ torch.ones(3, 4)).total == 48
+
+
+def test_a_profiler_that_runs_already():
+    with pytest.raises(RuntimeError) as error:
+        profile_flops(lambda: profile_flops(lambda: None))
+    assert str(error.value) == "torch.profiler runs already: call profile_flops outside of its with block"

@@ -1,0 +1,71 @@
+"""Exact values of formulas, and the sizes that are refused."""
+
+from fractions import Fraction
+
+import numpy
+import pytest
+import sympy
+
+from flopbook.predict import B, D, H, K, evaluate, matmul
+
+FLOPS = matmul("x[B,D] @ w[D,K] -> y[B,K]").flops
+
+
+def test_a_count_is_an_int():
+    value = evaluate(FLOPS, {"B": 4, "D": 3, "K": 2})
+    assert (value, type(value)) == (48, int)
+
+
+def test_past_what_a_float_can_hold():
+    assert evaluate(FLOPS, {"B": 2**30 + 1, "D": 2**30 + 1, "K": 1}) == 2 * (2**30 + 1) ** 2 > 2**53
+
+
+def test_a_ratio_is_a_fraction():
+    value = evaluate((2 * K + D) / (K + D), {"D": 3, "K": 4})
+    assert (value, type(value)) == (Fraction(11, 7), Fraction)
+
+
+def test_a_whole_ratio_is_an_int():
+    assert type(evaluate(6 * B * D / (2 * B), {"B": 5, "D": 7})) is int
+
+
+def test_sizes_are_put_in_all_at_once():
+    assert evaluate(sympy.Max(2, B / (2 * D * K)), {"B": 4, "D": 1, "K": 2}) == 2
+
+
+def test_a_plain_number_is_its_own_value():
+    assert evaluate(7, {}) == 7
+
+
+def test_further_sizes_may_be_there():
+    assert evaluate(2 * B, {"B": 3, "H": 5}) == 6
+
+
+def test_sizes_may_come_from_numpy():
+    value = evaluate(2 * B, {"B": numpy.int64(2**40)})
+    assert (value, type(value)) == (2**41, int)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "missing"),
+    [({}, "B, D, K"), ({"B": 4, "K": 2}, "D"), ({"b": 4, "D": 3, "K": 2}, "B")],
+)
+def test_a_missing_size_is_named(sizes, missing):
+    with pytest.raises(ValueError) as error:
+        evaluate(FLOPS, sizes)
+    assert str(error.value) == f"2*B*D*K needs a size for {missing}: write sizes=dict(B=..., D=..., K=...)"
+
+
+@pytest.mark.parametrize("size", [0, -3, 2.0, 2.5, True, False, "2", None, Fraction(2)])
+def test_what_is_no_size_is_quoted(size):
+    with pytest.raises(ValueError) as error:
+        evaluate(FLOPS, {"B": 4, "D": size, "K": 2})
+    assert str(error.value) == f"D={size!r} is not a size: write a whole number of at least 1"
+
+
+@pytest.mark.parametrize(("expression", "value"), [(1 / (B - H), "zoo"), (B**0.5, "1.41421356237310")])
+def test_a_value_that_is_not_exact_is_refused(expression, value):
+    with pytest.raises(ValueError) as error:
+        evaluate(expression, {"B": 2, "H": 2})
+    assert "has no exact value" in str(error.value)
+    assert str(error.value).endswith(f"it gives {value}")
