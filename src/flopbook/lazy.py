@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TypeGuard
 
 
 def handed_on(source: str) -> dict[str, str]:
@@ -28,7 +29,7 @@ def handed_on(source: str) -> dict[str, str]:
     return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
-def is_for_type_checkers(node: ast.AST) -> bool:
+def is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
     """Tell whether a statement is an ``if TYPE_CHECKING:`` block, which never runs."""
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
