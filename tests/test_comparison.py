@@ -29,7 +29,7 @@ def test_all_agree():
     table = compare(STEP, COUNTED, PROFILED, sizes=SIZES)
     assert table.agrees
     assert repr(table) == (
-        "                                               predicted  counted  profiled\n"
+        "phase     product                              predicted  counted  profiled\n"
         "forward   x[B,D] @ w[D,K] -> y[B,K]               48,000   48,000    48,000\n"
         "forward   all                                     48,000   48,000    48,000\n"
         "backward  x[B,D] @ y.grad[B,K] -> w.grad[D,K]     48,000   48,000    48,000\n"
@@ -102,10 +102,10 @@ def test_a_step_is_compared_with_what_was_measured(given):
 def test_html_has_a_caption_headings_and_every_number():
     html = compare(STEP, EXTRA, sizes=SIZES)._repr_html_()
     assert "<caption>FLOPs. The witnesses differ: backward.</caption>" in html
-    assert '<th scope="col">predicted</th><th scope="col">counted</th>' in html
-    assert '<th scope="row"><code>x[B,D] @ w[D,K] -&gt; y[B,K]</code></th><td>48,000</td><td>48,000</td>' in html
-    assert '<th scope="row"><code>aten::mm</code></th><td>—</td><td>16</td>' in html
-    assert '<tr class="total"><th scope="row" colspan="2">total</th><td>96,000</td><td>96,016</td>' in html
+    assert '<th scope="col" class="number">predicted</th><th scope="col" class="number">counted</th>' in html
+    assert '<th scope="row"><code>x[B,D] @ w[D,K] -&gt; y[B,K]</code></th><td class="number">48,000</td>' in html
+    assert '<th scope="row"><code>aten::mm</code></th><td class="number">—</td><td class="number">16</td>' in html
+    assert '<tr class="total"><th scope="row">total</th><td></td><td class="number">96,000</td>' in html
 
 
 def test_html_escapes_what_it_quotes():

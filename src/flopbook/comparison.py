@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 
 from flopbook.counts.tally import PHASES, Tally, times
 from flopbook.predict.products import Product
 from flopbook.predict.steps import TrainingStep, evaluate
+from flopbook.tables import Cell, Table, Total, code
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,6 @@ class Comparison:
         equal = all(len(set(flops.values())) == 1 for flops in self.totals.values())
         return equal and not self.uncounted
 
-    def _lines(self) -> list[tuple[str, str, list[int | None], bool]]:
-        """Phase, label and FLOPs of every line of the table; whether it is a total."""
-        lines: list[tuple[str, str, list[int | None], bool]] = []
-        for phase in self.totals:
-            for row in self.rows:
-                if row.phase == phase:
-                    lines.append((phase, row.label, [row.flops.get(w) for w in self.witnesses], False))
-            if len(self.totals) > 1 or len(lines) > 1:
-                lines.append((phase, "all", [self.totals[phase][w] for w in self.witnesses], True))
-        sums: list[int | None] = [sum(flops[w] for flops in self.totals.values()) for w in self.witnesses]
-        return [*lines, ("total", "", sums, True)]
-
     @property
     def _verdict(self) -> str:
         if self.uncounted:
@@ -69,36 +57,23 @@ class Comparison:
         apart = [phase for phase, flops in self.totals.items() if len(set(flops.values())) > 1]
         return f"The witnesses differ: {', '.join(apart)}."
 
+    @property
+    def _table(self) -> Table:
+        rows: list[tuple[Cell, ...]] = []
+        for phase, flops in self.totals.items():
+            lines = [row for row in self.rows if row.phase == phase]
+            rows += [(phase, code(row.label), *map(row.flops.get, self.witnesses)) for row in lines]
+            if len(self.totals) > 1 or len(lines) > 1:
+                rows.append(Total((phase, "all", *map(flops.get, self.witnesses))))
+        sums = (sum(flops[witness] for flops in self.totals.values()) for witness in self.witnesses)
+        rows.append(Total(("total", "", *sums)))
+        return Table(("phase", "product", *self.witnesses), rows, f"FLOPs. {self._verdict}", labels=2)
+
     def __repr__(self):
-        head = ("", "", *self.witnesses)
-        table = [(phase, label, *map(_number, flops)) for phase, label, flops, _ in self._lines()]
-        widths = [max(map(len, column)) for column in zip(head, *table, strict=True)]
-        lines = []
-        for line in (head, *table):
-            words = [cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True)]
-            numbers = [cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
-            lines.append("  ".join(words + numbers).rstrip())
-        return "\n".join([*lines, self._verdict])
+        return f"{self._table}\n{self._verdict}"
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{witness}</th>' for witness in self.witnesses)
-        body = []
-        for phase, label, flops, is_total in self._lines():
-            cells = "".join(f"<td>{_number(value)}</td>" for value in flops)
-            name = f"<code>{escape(label)}</code>" if label and not is_total else label
-            kind = ' class="total"' if is_total else ""
-            named = f'<td>{phase}</td><th scope="row">{name}</th>'
-            first = named if name else f'<th scope="row" colspan="2">{phase}</th>'
-            body.append(f"<tr{kind}>{first}{cells}</tr>")
-        return (
-            f'<table class="flopbook-comparison"><caption>FLOPs. {escape(self._verdict)}</caption>'
-            f'<thead><tr><th scope="col">phase</th><th scope="col">product</th>{head}</tr></thead>'
-            f"<tbody>{''.join(body)}</tbody></table>"
-        )
-
-
-def _number(value: int | None) -> str:
-    return "—" if value is None else f"{value:,}"
+        return self._table.html
 
 
 def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int]) -> Comparison:
@@ -136,7 +111,7 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
     >>> with FlopCount() as counted:
     ...     (x @ w).sum().backward()
     >>> compare(step, counted, sizes=dict(B=4, D=3, K=2))
-                                                   predicted  counted
+    phase     product                                predicted  counted
     forward   x[B,D] @ w[D,K] -> y[B,K]                   48       48
     forward   all                                         48       48
     backward  x[B,D] @ y.grad[B,K] -> w.grad[D,K]         48       48

@@ -84,7 +84,7 @@ def test_a_search_can_be_mended_where_it_was_made(page):
 def test_the_first_screen_shows_what_the_book_does(page, width):
     page.set_viewport_size({"width": width, "height": 800})
     page.goto("/index.html")
-    for shown in [".math", ".flopbook-comparison", ".start a"]:
+    for shown in [".math", ".flopbook-table", ".start a"]:
         assert page.locator(shown).first.bounding_box()["y"] < 800, shown
     top = page.locator(".course-map > li").first.bounding_box()
     assert width < 1000 or top["y"] + top["height"] < 800

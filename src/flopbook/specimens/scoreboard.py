@@ -7,6 +7,7 @@ from itertools import groupby
 
 from flopbook.predict.steps import evaluate
 from flopbook.specimens import Specimen
+from flopbook.tables import Cell, Group, Styled, Table, Total
 
 
 def verdict(said: int, derived: int, pointwise: int = 0) -> str:
@@ -64,27 +65,16 @@ class Standings:
         return "\n".join([self.caption, *rows])
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{escape(counter)}</th>' for counter in self.columns)
-        foot = "".join(f"<td>{self.exact(counter)} of {len(self.specimens)}</td>" for counter in self.columns)
-        body = []
+        rows: list[Sequence[Cell]] = []
         for family, members in groupby(self.specimens, key=lambda specimen: specimen.family):
-            rest = f'<td colspan="{len(self.columns)}"></td>'  # a cell of its own, so that the name stays in sight
-            body.append(f'<tr><th scope="rowgroup">{escape(family)}</th>{rest}</tr>')
-            body += map(self._row, members)
-        return (
-            f'<table class="standings"><caption>{escape(self.caption)}</caption>'
-            f'<thead><tr><th scope="col">Specimen</th>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
-            f'<tfoot><tr><th scope="row">Exact</th>{foot}</tr></tfoot></table>'
-        )
-
-    def _row(self, specimen: Specimen) -> str:
-        cells = "".join(_cell(column[specimen.name]) for column in self.columns.values())
-        return f'<tr><th scope="row">{escape(specimen.name)}</th>{cells}</tr>'
+            rows.append(Group((family,)))
+            rows += ((one.name, *(_cell(column[one.name]) for column in self.columns.values())) for one in members)
+        rows.append(Total(("Exact", *(f"{self.exact(counter)} of {len(self.specimens)}" for counter in self.columns))))
+        return Table(("Specimen", *self.columns), rows, self.caption, kind="standings").html
 
 
-def _cell(words: str) -> str:
-    kind = ' class="exact"' if words == "exact" else ""
-    return f"<td{kind}>{escape(words)}</td>"
+def _cell(words: str) -> Cell:
+    return Styled(words, '<span class="exact">exact</span>') if words == "exact" else words
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
-from html import escape
 
+from flopbook.tables import Table, strong
 from flopbook.teaching.exercises import Exercise, Verdict
 
 RIGHT, WRONG, NOT_DECIDABLE = "right", "wrong", "not decidable"
@@ -100,32 +100,26 @@ class Findings(tuple[Finding, ...]):
     Examples
     --------
     >>> Findings([judge("parameters", "9,904", 4_466_520), judge("MACs", "640", 640)])
-    claim       printed  computed   verdict
-    parameters  9,904    4,466,520  wrong
-    MACs        640      640        right
+    claim       printed   computed  verdict
+    parameters    9,904  4,466,520  wrong
+    MACs            640        640  right
     """
 
     __slots__ = ()
 
-    def _rows(self) -> list[tuple[str, ...]]:
-        head = ("claim", "printed", "computed", "verdict")
-        return [head, *((finding.claim, finding.printed, finding.computed, finding.verdict) for finding in self)]
+    @property
+    def _table(self) -> Table:
+        rows = [
+            (claim, printed, computed, strong(verdict) if verdict == WRONG else verdict)
+            for claim, printed, computed, verdict in map(astuple, self)
+        ]
+        return Table(Finding.__match_args__, rows)
 
     def __repr__(self):
-        rows = self._rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-        return "\n".join(line.rstrip() for line in lines)
+        return self._table.text
 
     def _repr_html_(self) -> str:
-        head, *rows = self._rows()
-        columns = "".join(f'<th scope="col">{name}</th>' for name in head)
-        body = ""
-        for claim, *cells, verdict in rows:
-            said = f"<strong>{verdict}</strong>" if verdict == WRONG else verdict
-            texts = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-            body += f'<tr><th scope="row">{escape(claim)}</th>{texts}<td>{said}</td></tr>'
-        return f"<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>"
+        return self._table.html
 
 
 class Audit:

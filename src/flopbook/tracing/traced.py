@@ -10,8 +10,8 @@ import sympy
 from sympy.printing.mathml import mathml
 
 from flopbook.counts.tally import Tally
-from flopbook.counts.views import text_table
 from flopbook.predict.steps import evaluate
+from flopbook.tables import Cell, Styled, Table
 from flopbook.tracing.calls import PHASES, Costs, holders
 from flopbook.tracing.sizes import in_words
 
@@ -123,13 +123,14 @@ class Traced:
             tally.note(phase, path, operator, int(evaluate(cost, sizes)), 0)
         return tally
 
-    def _rows(self, written) -> list[tuple[str, ...]]:
+    @property
+    def _table(self) -> Table:
         phases = [phase for phase in PHASES if getattr(self, phase) != 0 or phase != "recomputed"]
-        rows = [
-            (path or "the whole step", *(written(getattr(formula, phase)) for phase in phases))
+        rows: list[tuple[Cell, ...]] = [
+            (path or "the whole step", *(_formula(getattr(formula, phase)) for phase in phases))
             for path, formula in self.by_module.items()
         ]
-        return [("module", *phases), *rows]
+        return Table(("module", *phases), rows, "FLOPs, traced")
 
     @property
     def _notes(self) -> list[str]:
@@ -139,24 +140,14 @@ class Traced:
         return told
 
     def __repr__(self):
-        return "\n".join([text_table(self._rows(str)), *self._notes])
+        return "\n".join([self._table.text, *self._notes])
 
     def _repr_html_(self) -> str:
-        head, *rows = self._rows(_formula)
-        headings = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-        body = "".join(
-            f'<tr><th scope="row">{escape(path)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-            for path, *cells in rows
-        )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes)
-        return (
-            f'<table class="flopbook-traced"><caption>FLOPs, traced</caption><thead><tr>{headings}</tr></thead>'
-            f"<tbody>{body}</tbody></table>{notes}"
-        )
+        return self._table.html + "".join(f"<p>{escape(note)}</p>" for note in self._notes)
 
 
-def _formula(expression: sympy.Expr) -> str:
-    return f"<math>{mathml(expression, printer='presentation')}</math>"
+def _formula(expression: sympy.Expr) -> Styled:
+    return Styled(str(expression), f"<math>{mathml(expression, printer='presentation')}</math>")
 
 
 def readable(expression: sympy.Expr) -> sympy.Expr:
