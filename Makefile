@@ -15,7 +15,7 @@ INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml pack
 $(shell [ -e $(BIN)/python ] || rm -f .venv/installed-*)
 
 .DEFAULT_GOAL := help
-.PHONY: help html pdf serve test lab notebooks benchmark profile lint types bench peers executed clean
+.PHONY: help html pdf serve test lab notebooks benchmark profile lint types bench peers executed versions wheel clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -46,8 +46,8 @@ benchmark: $(INSTALLED)  ## Train a small network on three data sets (RESULTS=re
 profile: $(INSTALLED)  ## Take one of its training steps apart (RESULTS=results)
 	@$(BIN)/python -m flopbook.labs profile --results "$(RESULTS)"
 
-lint: $(INSTALLED)  ## Check style and formatting
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(INSTALLED)  ## Check style, formatting and the workflows
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/zizmor --quiet --offline --strict-collection .github
 
 types: $(INSTALLED)  ## Check types
 	@$(BIN)/mypy
@@ -60,6 +60,12 @@ peers: $(INSTALLED)  ## Ask the other FLOP counters and record what they say
 
 executed: $(INSTALLED)  ## Record the floating-point instructions that a processor runs
 	@$(BIN)/python reference/executed
+
+versions: $(INSTALLED)  ## Test with the oldest and the newest torch and record it (some GB)
+	@$(BIN)/python -m tools.versions "$(TORCH_INDEX)"
+
+wheel: $(INSTALLED)  ## Build the wheel into dist
+	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean:  ## Remove what the build wrote; .venv stays
 	@rm -rf _build

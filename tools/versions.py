@@ -1,0 +1,118 @@
+"""`make versions`: the unit and agreement tests against the oldest and the newest torch, and the locked one between.
+
+The oldest and the newest get an environment of their own under `.venv-versions`, some GB each. The record,
+`reference/data/versions.json`, is written anew after each of them.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import venv
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from tools.install import index_option
+
+FOLDER = Path(".venv-versions")
+RECORD = Path("reference/data/versions.json")
+LIBRARIES = ["matplotlib", "numpy", "sympy"]
+#: What needs the site, or the programs that come with it.
+LEFT_OUT = ["tests/browser", "tests/pages", "tests/site", "tests/tools", "tests/agreement/test_answers.py"]
+ASK = """
+import importlib.metadata as packages, json, platform
+from flopbook.measure.operators import CONTRACTIONS, POINTWISE
+versions = {name: packages.version(name) for name in ("torch", "numpy", "sympy")}
+rules = sorted({str(operator).replace(".", "::") for operator in (*CONTRACTIONS, *POINTWISE)})
+print(json.dumps({"versions": {"python": platform.python_version(), **versions}, "rules": rules}))
+"""
+
+
+def main(torch_index: str) -> None:
+    """Test each environment and record what came out."""
+    kinds = {"oldest": f"torch=={oldest_torch()}", "locked": None, "newest": "torch"}
+    results: dict[str, dict[str, Any]] = {}
+    for kind, requirement in kinds.items():
+        python = environment(kind, requirement, torch_index) if requirement else sys.executable
+        results[kind] = result = {**ask(python), **run_tests(python, kind)}
+        print(
+            f"torch {result['versions']['torch']}: {result['passed']} passed, {len(result['failed'])} failed",
+            flush=True,
+        )
+        RECORD.write_text(json.dumps(record(results), indent=1) + "\n", encoding="utf-8")
+    sys.exit(any(result["failed"] for result in results.values()))
+
+
+def oldest_torch() -> str:
+    """The oldest torch that pyproject.toml allows, such as 2.11.0."""
+    for requirement in tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]:
+        if found := re.fullmatch(r"torch>=(\d+\.\d+)", requirement):
+            return f"{found[1]}.0"
+    sys.exit("pyproject.toml does not say which torch is the oldest: write torch>=2.11, or the like")
+
+
+def environment(kind: str, requirement: str, torch_index: str) -> str:
+    """Make or renew an environment with one torch, and return its Python."""
+    folder = FOLDER / kind
+    python = str(folder / "bin" / "python")
+    if not Path(python).exists():
+        venv.create(folder, symlinks=True, with_pip=True)
+    print(f"Installing {requirement} into {folder} ...", flush=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+    subprocess.run(
+        [*pip, *index_option(torch_index), requirement, *LIBRARIES, "hypothesis", "pytest", "scikit-learn"], check=True
+    )
+    return python
+
+
+def ask(python: str) -> dict[str, Any]:
+    """Versions of an environment, and the operators that have a rule there."""
+    answer = subprocess.run([python, "-c", ASK], env=surroundings(), stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(answer.stdout)
+
+
+def run_tests(python: str, kind: str) -> dict[str, Any]:
+    """Run the tests in an environment; how many passed and were skipped, and the names of those that failed."""
+    report = FOLDER / f"{kind}.xml"
+    report.parent.mkdir(exist_ok=True)
+    ignored = [f"--ignore={path}" for path in LEFT_OUT]
+    pytest = [python, "-m", "pytest", "--quiet", f"--junit-xml={report}", *ignored, "src/flopbook", "tests"]
+    subprocess.run(pytest, env=surroundings(), check=False)
+    return outcomes(ElementTree.parse(report).getroot())
+
+
+def outcomes(report: ElementTree.Element) -> dict[str, Any]:
+    """What a report of pytest says of its tests."""
+    cases = [
+        (f"{case.get('classname')}.{case.get('name')}", {part.tag for part in case}) for case in report.iter("testcase")
+    ]
+    return {
+        "passed": sum(not tags & {"failure", "error", "skipped"} for _, tags in cases),
+        "skipped": sum("skipped" in tags for _, tags in cases),
+        "failed": sorted({name for name, tags in cases if tags & {"failure", "error"}}),
+    }
+
+
+def record(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results as they are kept: instead of its rules, the operators that an environment lacks."""
+    every = {rule for result in results.values() for rule in result["rules"]}
+    return [
+        {
+            "kind": kind,
+            **{name: value for name, value in result.items() if name != "rules"},
+            "lacks": sorted(every - {*result["rules"]}),
+        }
+        for kind, result in results.items()
+    ]
+
+
+def surroundings() -> dict[str, str]:
+    """The environment variables of a test: the package is the one of this checkout."""
+    return {**os.environ, "PYTHONPATH": "src", "KINETO_LOG_LEVEL": "99"}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
