@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from flopbook.counts.breakdown import Cost, OperatorCost, break_down
+from flopbook.counts.breakdown import Cost, OperatorCost, break_down, upwards
 from flopbook.counts.tally import Call, Tally
 from flopbook.measure import FlopCount
 
@@ -41,7 +41,7 @@ def test_every_module_has_the_cost_of_all_that_it_holds(counted):
 
 def test_phases_add_up_to_all(counted):
     for _, node in counted.step.walk():
-        assert Cost.sum(*node.costs.values()) == node.cost
+        assert Cost.sum(node.costs.values()) == node.cost
 
 
 def test_what_runs_outside_of_all_modules_is_the_steps(counted):
@@ -74,7 +74,19 @@ def test_phases_in_which_something_ran(counted):
 @pytest.mark.parametrize(("call", "cost"), [((1280, 40), Cost(1280, 0, 40)), ((0, 40), Cost(0, 40, 0))])
 def test_pointwise_arithmetic_of_a_contraction_is_fused(call, cost):
     assert Cost.of(Call("forward", "", "aten::x", *call), 1) == cost
-    assert Cost.of(Call("forward", "", "aten::x", *call), 3) == Cost.sum(cost, cost, cost)
+    assert Cost.of(Call("forward", "", "aten::x", *call), 3) == Cost.sum([cost] * 3)
+
+
+def test_a_bias_beside_integer_operations_is_fused():
+    assert Cost.of(Call("forward", "", "aten::x", 0, 40, 8, 1280), 2) == Cost(0, 0, 80, 16, 2560)
+
+
+def test_flops_of_a_cost_leave_out_integers_and_what_is_a_part_of_others():
+    assert Cost(1280, 30, 40, 8, 99).flops == 1280 + 30 + 40
+
+
+def test_a_path_upwards_ends_at_the_step():
+    assert list(upwards("Net.body.0")) == ["Net.body.0", "Net.body", "Net", ""]
 
 
 def test_a_count_breaks_down_to_its_own_totals():

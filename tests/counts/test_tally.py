@@ -32,6 +32,50 @@ def test_pointwise_flops_stay_apart(tally):
     assert tally.pointwise == {"forward": 8, "backward": 0, "recomputed": 5, "optimizer": 0}
 
 
+def test_transcendental_and_integer_stay_apart(tally):
+    tally.note("backward", "", "aten::exp", 0, 8, 6)
+    tally.note("forward", "", "aten::_int_mm", 0, 0, 0, 48)
+    assert tally.transcendental == {"forward": 0, "backward": 6, "recomputed": 0, "optimizer": 0}
+    assert tally.integer == {"forward": 48, "backward": 0, "recomputed": 0, "optimizer": 0}
+    assert tally.total == 96 + 96 + 24 + 500
+
+
+class Unread:
+    """A number that notes how often it is read, as one on a device would wait for it."""
+
+    def __init__(self, value):
+        self.value, self.reads = value, 0
+
+    def __int__(self):
+        self.reads += 1
+        return self.value
+
+
+def test_what_is_masked_is_read_once_and_only_when_asked_for(tally):
+    number = Unread(30)
+    tally.note_masked("forward", "aten::sdpa", number)
+    tally.note_masked("forward", "aten::sdpa", 5)
+    tally.note_masked("backward", "aten::sdpa", 7)
+    assert (tally.total, number.reads) == (716, 0)
+    for _ in range(2):
+        assert tally.masked == {"forward": 35, "backward": 7, "recomputed": 0, "optimizer": 0}
+        assert tally.needed == 716 - 42
+    assert number.reads == 1
+
+
+def test_a_mask_that_is_unknown_is_listed_and_nothing_is_taken_off(tally):
+    tally.note_masked("forward", "aten::sdpa", None)
+    tally.note_masked("backward", "aten::sdpa", None)
+    assert tally.masked_unknown == {"aten::sdpa": 2}
+    assert tally.needed == tally.total
+
+
+def test_model_flops_are_those_of_forward_and_backward_without_what_is_made_again(tally):
+    tally._remade["backward"] += 20
+    assert tally.remade == {"forward": 0, "backward": 20, "recomputed": 0, "optimizer": 0}
+    assert tally.model_flops == 96 + 96 - 20
+
+
 def test_operators_that_contract_with_the_most_flops_first(tally):
     assert list(tally.by_operator.items()) == [
         ("aten::bmm", Total(500, 1)),

@@ -7,9 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from flopbook.counts.breakdown import break_down
+from flopbook.counts.breakdown import Cost, break_down
 from flopbook.counts.tally import Tally
-from flopbook.counts.views import SCHEMA, Views, as_dict, notes
+from flopbook.counts.views import (
+    SCHEMA,
+    Views,
+    as_dict,
+    columns,
+    html_of,
+    notes,
+    operator_rows,
+    phase_rows,
+    text_table,
+)
 
 PRODUCT, ADDED, RELU = 2 * 8 * 16 * 5, 8 * 5, 8 * 5
 
@@ -77,8 +87,8 @@ def test_a_depth_that_is_no_number_of_levels(counted, depth):
 
 
 def test_json_holds_every_number_under_a_schema(counted):
-    zero = {"contractions": 0, "pointwise": 0, "fused": 0}
-    whole = {"contractions": PRODUCT, "pointwise": RELU, "fused": ADDED}
+    zero = dict.fromkeys(Cost._fields, 0)
+    whole = zero | {"contractions": PRODUCT, "pointwise": RELU, "fused": ADDED}
     content = json.loads(counted.to_json())
     assert content["schema"] == SCHEMA == "flopbook.count/1"
     assert content["witness"] == "counted"
@@ -136,6 +146,42 @@ def test_what_is_not_counted_is_said_in_every_view(count, counted):
     assert json.loads(counted.to_json())["uncounted"] == {"mylib::fused": 2}
 
 
+@pytest.fixture
+def rare():
+    """A count with all that only few counts have."""
+    tally = Tally()
+    tally.witness = "counted"
+    tally.note("forward", "", "aten::_int_mm", 0, 0, 0, 4321)
+    tally.note("forward", "", "aten::sdpa", 1000, 60, 10)
+    tally.note_masked("forward", "aten::sdpa", 300)
+    tally.note_masked("forward", "mylib::attention", None)
+    tally._remade["forward"] += 200
+    return break_down(tally, {}, {"": 0})
+
+
+def test_integers_and_transcendental_functions_have_columns_in_every_table(rare):
+    assert text_table(phase_rows(rare)).splitlines()[1].split() == [
+        "forward", "1,000", "0", "60", "1,060", "10", "4,321",
+    ]  # fmt: skip
+    assert phase_rows(rare)[0][-2:] == operator_rows(rare)[0][-2:] == ("transcendental", "integer")
+    assert operator_rows(rare)[2] == ("aten::_int_mm", "1", "", "", "", "", "", "4,321")
+    assert [column.heading for column in columns(rare)][-2:] == ["transcendental", "integer"]
+    assert "integer 4,321" in html_of(rare)
+    assert as_dict(rare)["flops"]["forward"] == {
+        "contractions": 1000, "pointwise": 0, "fused": 60, "transcendental": 10, "integer": 4321,
+    }  # fmt: skip
+
+
+def test_what_is_masked_made_again_or_unknown_is_said_and_written(rare):
+    said = "\n".join(notes(rare))
+    assert "masked: 300 FLOPs of the contractions; needed without them: 700." in said
+    assert "made again: 200 FLOPs of the contractions" in said
+    assert "for the mask is unknown: mylib::attention (1 call)." in said
+    content = as_dict(rare)
+    assert (content["masked"]["forward"], content["remade"]["forward"]) == (300, 200)
+    assert content["masked_unknown"] == {"mylib::attention": 1}
+
+
 def test_a_single_call_is_one_call():
     tally = Tally()
     tally.witness = "counted"
@@ -155,7 +201,7 @@ def test_the_parts_of_the_tree_add_up(count):
     (root,) = counted.breakdown.step.children
     for _, node in root.walk():
         if node.children:
-            assert node.cost == type(node.cost).sum(*(child.cost for child in node.children))
+            assert node.cost == Cost.sum(child.cost for child in node.children)
             assert node.parameters == sum(child.parameters for child in node.children)
 
 

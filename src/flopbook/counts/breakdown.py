@@ -1,7 +1,7 @@
 """One count as plain data: a tree of modules and a list of operators, for every view of it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from flopbook.counts.tally import PHASES, Call, Tally
 
 
 class Cost(NamedTuple):
-    """FLOPs of three kinds, kept apart.
+    """FLOPs of three kinds, kept apart; and operations on integers, which are not FLOPs.
 
     Attributes
     ----------
@@ -20,28 +20,43 @@ class Cost(NamedTuple):
     fused : int
         Pointwise arithmetic that the operator of a contraction does besides: a
         bias added, a softmax.
+    transcendental : int
+        The part of `pointwise` and `fused` that is exponentials, logarithms,
+        roots and the like.
+    integer : int
+        Operations on integers.
     """
 
     contractions: int = 0
     pointwise: int = 0
     fused: int = 0
+    transcendental: int = 0
+    integer: int = 0
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of all kinds."""
+        return self.contractions + self.pointwise + self.fused
 
     @classmethod
     def of(cls, call: Call, calls: int) -> "Cost":
         """Cost of so many equal calls."""
-        apart = (0, call.pointwise) if call.flops else (call.pointwise, 0)
-        return cls(*(calls * flops for flops in (call.flops, *apart)))
+        contracts = call.flops or call.integer
+        pointwise, fused = (0, call.pointwise) if contracts else (call.pointwise, 0)
+        kinds = (call.flops, pointwise, fused, call.transcendental, call.integer)
+        return cls(*(calls * each for each in kinds))
 
     @classmethod
-    def sum(cls, *costs: "Cost") -> "Cost":
+    def sum(cls, costs: Iterable["Cost"]) -> "Cost":
         """Each kind added up.
 
         Examples
         --------
-        >>> Cost.sum(Cost(1280, 0, 40), Cost(0, 128), Cost(0, 256))
-        Cost(contractions=1280, pointwise=384, fused=40)
+        >>> Cost.sum([Cost(1280, 0, 40), Cost(0, 128), Cost(0, 256)])
+        Cost(contractions=1280, pointwise=384, fused=40, transcendental=0, integer=0)
         """
-        return cls(*map(sum, zip(cls(), *costs, strict=True)))
+        kinds = zip(*costs, strict=True)
+        return cls(*map(sum, kinds))
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,7 @@ class Node:
     parameters : int
         Each counted once.
     costs : dict of str to Cost
-        FLOPs of each phase.
+        The cost of each phase.
     children : tuple of Node
         The modules that it holds.
     """
@@ -76,13 +91,38 @@ class Node:
 
     @property
     def cost(self) -> Cost:
-        """FLOPs of all phases."""
-        return Cost.sum(*self.costs.values())
+        """The cost of all phases."""
+        return Cost.sum(self.costs.values())
+
+    @property
+    def forward(self) -> int:
+        """FLOPs of the contractions of the forward pass."""
+        return self.costs["forward"].contractions
+
+    @property
+    def backward(self) -> int:
+        """FLOPs of the contractions of the backward pass."""
+        return self.costs["backward"].contractions
+
+    @property
+    def recomputed(self) -> int:
+        """FLOPs of the contractions that ran again."""
+        return self.costs["recomputed"].contractions
+
+    @property
+    def optimizer(self) -> int:
+        """FLOPs of the contractions of optimizers."""
+        return self.costs["optimizer"].contractions
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of the contractions of all phases."""
+        return self.cost.contractions
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of all phases."""
-        return self.cost.contractions // 2
+        return self.flops // 2
 
     def walk(self, depth: int | None = None, level: int = 0) -> Iterator[tuple[int, "Node"]]:
         """This node and all below it, down to `depth` levels, each with its level.
@@ -90,7 +130,7 @@ class Node:
         Raises
         ------
         ValueError
-            If the depth is no number of levels.
+            If the depth is not a number of levels.
         """
         if depth is not None and (not isinstance(depth, int) or isinstance(depth, bool) or depth < 0):
             raise ValueError(f"depth={depth!r}: give how many levels to go down, 0 or more")
@@ -101,7 +141,7 @@ class Node:
 
 
 class OperatorCost(NamedTuple):
-    """Calls and FLOPs of one operator in one phase."""
+    """Calls and cost of one operator in one phase."""
 
     phase: str
     operator: str
@@ -121,6 +161,12 @@ class Breakdown:
         The tree of modules; its root is the whole step.
     operators : tuple of OperatorCost
         Most FLOPs first.
+    masked : dict of str to int
+        FLOPs of each phase that attention spends on masked pairs.
+    masked_unknown : dict of str to int
+        Calls of every operator whose mask could not be known.
+    remade : dict of str to int
+        FLOPs of each phase that fused kernels spend on making scores again.
     uncounted : dict of str to int
         Calls of every operator that no rule is known for.
     """
@@ -128,6 +174,9 @@ class Breakdown:
     witness: str
     step: Node
     operators: tuple[OperatorCost, ...]
+    masked: Mapping[str, int]
+    masked_unknown: Mapping[str, int]
+    remade: Mapping[str, int]
     uncounted: Mapping[str, int]
 
     @property
@@ -164,7 +213,7 @@ def break_down(tally: Tally, kinds: Mapping[str, str], parameters: Mapping[str, 
     """
     found: defaultdict[str, list[tuple[str, Cost]]] = defaultdict(list)
     for call, calls in tally.calls.items():
-        for path in _upwards(call.module):
+        for path in upwards(call.module):
             found[path].append((call.phase, Cost.of(call, calls)))
     below: defaultdict[str, list[str]] = defaultdict(list)
     for path in kinds:
@@ -174,7 +223,15 @@ def break_down(tally: Tally, kinds: Mapping[str, str], parameters: Mapping[str, 
         children = tuple(map(node, below[path]))
         return Node(path, kinds.get(path, ""), parameters[path], _by_phase(found[path]), children)
 
-    return Breakdown(tally.witness, node(""), _operators(tally), tally.uncounted)
+    return Breakdown(
+        tally.witness,
+        node(""),
+        _operators(tally),
+        tally.masked,
+        tally.masked_unknown,
+        tally.remade,
+        tally.uncounted,
+    )
 
 
 def _operators(tally: Tally) -> tuple[OperatorCost, ...]:
@@ -182,14 +239,18 @@ def _operators(tally: Tally) -> tuple[OperatorCost, ...]:
     for call, calls in tally.calls.items():
         rows[call.phase, call.operator].append((calls, Cost.of(call, calls)))
     operators = (
-        OperatorCost(*key, sum(calls for calls, _ in noted), Cost.sum(*(cost for _, cost in noted)))
+        OperatorCost(*key, sum(calls for calls, _ in noted), Cost.sum(cost for _, cost in noted))
         for key, noted in rows.items()
     )
     return tuple(sorted(operators, key=lambda row: row.cost, reverse=True))
 
 
-def _upwards(path: str) -> Iterator[str]:
-    """A module's path and those of all that hold it, up to the step's."""
+def upwards(path: str) -> Iterator[str]:
+    """Yield a module's path and those of all that hold the module, up to the step's.
+
+    >>> list(upwards("blocks.0.mlp"))
+    ['blocks.0.mlp', 'blocks.0', 'blocks', '']
+    """
     while path:
         yield path
         path = path.rpartition(".")[0]
@@ -197,4 +258,4 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 def _by_phase(noted: list[tuple[str, Cost]]) -> dict[str, Cost]:
-    return {phase: Cost.sum(*(cost for ran_in, cost in noted if ran_in == phase)) for phase in PHASES}
+    return {phase: Cost.sum(cost for ran_in, cost in noted if ran_in == phase) for phase in PHASES}

@@ -1,20 +1,41 @@
 """What a measuring witness noted: calls, and the views of them."""
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: The phases of a training step, in the order in which they run.
 PHASES = ("forward", "backward", "recomputed", "optimizer")
 
 
 class Call(NamedTuple):
-    """One kind of call: where it ran, what ran, and the FLOPs of each call."""
+    """One kind of call: where it ran, what ran, and what each call costs.
+
+    Attributes
+    ----------
+    phase : str
+        One of `PHASES`.
+    module : str
+        Path of the module; empty outside of all.
+    operator : str
+        Such as ``aten::mm``.
+    flops : int
+        FLOPs of its contraction.
+    pointwise : int
+        FLOPs of its pointwise arithmetic.
+    transcendental : int
+        The part of `pointwise` that is exponentials, logarithms, roots and
+        the like.
+    integer : int
+        Operations on integers, which are not FLOPs.
+    """
 
     phase: str
     module: str
     operator: str
     flops: int
-    pointwise: int
+    pointwise: int = 0
+    transcendental: int = 0
+    integer: int = 0
 
 
 class Total(NamedTuple):
@@ -33,25 +54,6 @@ def times(calls: int) -> str:
     return f"{calls} call" if calls == 1 else f"{calls} calls"
 
 
-class ModuleTotal(NamedTuple):
-    """Parameters of a module with all that it holds, and their FLOPs in each phase."""
-
-    parameters: int
-    forward: int
-    backward: int
-    recomputed: int
-
-    @property
-    def flops(self) -> int:
-        """FLOPs of all phases."""
-        return self.forward + self.backward + self.recomputed
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all phases."""
-        return self.flops // 2
-
-
 class Tally:
     """Calls of operators, with the views that all measuring witnesses share.
 
@@ -60,13 +62,27 @@ class Tally:
     forward, backward, recomputed, optimizer : int
         FLOPs of the contractions of each phase.
     total : int
-        FLOPs of the contractions of all phases.
-    pointwise : dict of str to int
-        Pointwise FLOPs of each phase.
+        FLOPs of the contractions of all phases: hardware FLOPs.
+    model_flops : int
+        FLOPs of forward and backward contractions, without what fused
+        backward kernels spend on making scores again.
+    needed : int
+        The total without `masked`.
+    pointwise, transcendental : dict of str to int
+        Pointwise FLOPs of each phase, and the part of them that is
+        exponentials, logarithms, roots and the like.
+    integer : dict of str to int
+        Operations on integers of each phase. They are not FLOPs.
     masked : dict of str to int
-        FLOPs of each phase that fused causal attention spends on keys after
-        their query. They are part of the phase's FLOPs: attention is counted
-        dense, and without them it is counted causal.
+        FLOPs of each phase that attention spends on pairs of query and key
+        that its mask leaves out. They are part of the phase's FLOPs:
+        attention is counted dense.
+    masked_unknown : dict of str to int
+        Calls of every operator whose mask could not be known. Its pairs count
+        as needed.
+    remade : dict of str to int
+        FLOPs of each phase that fused kernels spend on making scores again,
+        which the forward pass had made. They are part of the phase's FLOPs.
     by_operator : dict of str to Total
         FLOPs and calls of every operator that contracts, most FLOPs first.
     calls : dict of Call to int
@@ -81,54 +97,97 @@ class Tally:
     def __init__(self):
         self._tally: defaultdict[tuple, int] = defaultdict(int)
         self._masked: dict[str, int] = dict.fromkeys(PHASES, 0)
+        self._masked_unread: list[tuple[str, Any]] = []
+        self._masked_unknown: defaultdict[str, int] = defaultdict(int)
+        self._remade: dict[str, int] = dict.fromkeys(PHASES, 0)
         self._uncounted: defaultdict[str, int] = defaultdict(int)
 
-    def note(self, phase: str, module: str, operator: str, flops: int, pointwise: int):
-        """Note one call."""
-        self._tally[phase, module, operator, flops, pointwise] += 1
+    def note(self, *call: Any):
+        """Note one call, given by the fields of a `Call`."""
+        self._tally[Call(*call)] += 1
+
+    def note_masked(self, phase: str, operator: str, flops: Any):
+        """Note what one call spent on masked pairs: an int, a tensor that holds one, or None for unknown.
+
+        A tensor is read only when somebody asks for `masked`, so that no device waits.
+        """
+        if flops is None:
+            self._masked_unknown[operator] += 1
+        elif isinstance(flops, int):
+            self._masked[phase] += flops
+        else:
+            self._masked_unread.append((phase, flops))
 
     @property
     def calls(self) -> dict[Call, int]:
         found = {Call(*key): calls for key, calls in self._tally.items()}
         for call in found:
-            for flops in (call.flops, call.pointwise):
-                if not isinstance(flops, int):  # seen here, so that counting need not look
-                    raise TypeError(f"the rule of {call.operator} returned {flops!r}: return its FLOPs, an int")
+            for cost in call[3:]:
+                if not isinstance(cost, int):  # seen here, so that counting need not look
+                    raise TypeError(f"the rule of {call.operator} returned {cost!r}: return its FLOPs, an int")
         return found
 
-    def _flops(self, phase: str) -> int:
-        return sum(call.flops * calls for call, calls in self.calls.items() if call.phase == phase)
-
-    @property
-    def forward(self) -> int:
-        return self._flops("forward")
-
-    @property
-    def backward(self) -> int:
-        return self._flops("backward")
-
-    @property
-    def recomputed(self) -> int:
-        return self._flops("recomputed")
-
-    @property
-    def optimizer(self) -> int:
-        return self._flops("optimizer")
-
-    @property
-    def total(self) -> int:
-        return sum(call.flops * calls for call, calls in self.calls.items())
-
-    @property
-    def pointwise(self) -> dict[str, int]:
+    def _by_phase(self, kind: str) -> dict[str, int]:
+        """FLOPs or operations of one kind, which is a field of a call, in each phase."""
         totals = dict.fromkeys(PHASES, 0)
         for call, calls in self.calls.items():
-            totals[call.phase] += call.pointwise * calls
+            totals[call.phase] += getattr(call, kind) * calls
         return totals
 
     @property
+    def forward(self) -> int:
+        return self._by_phase("flops")["forward"]
+
+    @property
+    def backward(self) -> int:
+        return self._by_phase("flops")["backward"]
+
+    @property
+    def recomputed(self) -> int:
+        return self._by_phase("flops")["recomputed"]
+
+    @property
+    def optimizer(self) -> int:
+        return self._by_phase("flops")["optimizer"]
+
+    @property
+    def total(self) -> int:
+        return sum(self._by_phase("flops").values())
+
+    @property
+    def model_flops(self) -> int:
+        return self.forward + self.backward - self.remade["forward"] - self.remade["backward"]
+
+    @property
+    def needed(self) -> int:
+        return self.total - sum(self.masked.values())
+
+    @property
+    def pointwise(self) -> dict[str, int]:
+        return self._by_phase("pointwise")
+
+    @property
+    def transcendental(self) -> dict[str, int]:
+        return self._by_phase("transcendental")
+
+    @property
+    def integer(self) -> dict[str, int]:
+        return self._by_phase("integer")
+
+    @property
     def masked(self) -> dict[str, int]:
+        while self._masked_unread:
+            phase, flops = self._masked_unread.pop()
+            self._masked[phase] += int(flops)
         return dict(self._masked)
+
+    @property
+    def masked_unknown(self) -> dict[str, int]:
+        return dict(self._masked_unknown)
+
+    @property
+    def remade(self) -> dict[str, int]:
+        return dict(self._remade)
 
     @property
     def by_operator(self) -> dict[str, Total]:
@@ -144,5 +203,5 @@ class Tally:
         return dict(self._uncounted)
 
     def __repr__(self):
-        phases = (f"{phase} {self._flops(phase):,}" for phase in PHASES if self._flops(phase))
+        phases = (f"{phase} {flops:,}" for phase, flops in self._by_phase("flops").items() if flops)
         return f"<{self.witness}: {', '.join(phases) or 'no contraction'}>"

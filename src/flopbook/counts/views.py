@@ -72,7 +72,7 @@ def columns(counted: Breakdown) -> list[Column]:
     for phase in counted.phases:
         if whole := counted.step.costs[phase].contractions:
             found += _phase_columns(phase, whole)
-    for kind in ("pointwise", "fused"):
+    for kind in kinds(counted):
         if getattr(counted.step.cost, kind):
             found.append(Column(kind, lambda node, kind=kind: number(getattr(node.cost, kind))))  # type: ignore[misc]
     return found
@@ -98,11 +98,18 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if part else ""
 
 
+def kinds(counted: Breakdown) -> list[str]:
+    """The kinds of cost beside contractions that a table shows; the last two only where there are such costs."""
+    return ["pointwise", "fused", *(kind for kind in ("transcendental", "integer") if getattr(counted.step.cost, kind))]
+
+
 def phase_rows(counted: Breakdown) -> list[tuple[str, ...]]:
     """FLOPs of each phase and of all, after a row of headings."""
     costs = {phase: counted.step.costs[phase] for phase in counted.phases} | {"total": counted.step.cost}
-    rows = [(phase, *map("{:,}".format, (*cost, sum(cost)))) for phase, cost in costs.items()]
-    return [("FLOPs", *Cost._fields, "all"), *rows]
+    fields = ["contractions", *kinds(counted)]
+    fields.insert(3, "flops")  # the first three make it up
+    rows = [(phase, *(f"{getattr(cost, field):,}" for field in fields)) for phase, cost in costs.items()]
+    return [("FLOPs", *("all" if field == "flops" else field for field in fields)), *rows]
 
 
 def operator_rows(counted: Breakdown) -> list[tuple[str, ...]]:
@@ -110,13 +117,19 @@ def operator_rows(counted: Breakdown) -> list[tuple[str, ...]]:
     totals: dict[str, tuple[int, Cost]] = {}
     for row in counted.operators:
         calls, cost = totals.get(row.operator, (0, Cost()))
-        totals[row.operator] = calls + row.calls, Cost.sum(cost, row.cost)
-    whole = counted.step.cost.contractions
+        totals[row.operator] = calls + row.calls, Cost.sum([cost, row.cost])
+    whole, rest = counted.step.cost.contractions, kinds(counted)
     rows = [
-        (operator, number(calls), number(cost.contractions), share(cost.contractions, whole), *map(number, cost[1:]))
+        (
+            operator,
+            number(calls),
+            number(cost.contractions),
+            share(cost.contractions, whole),
+            *(number(getattr(cost, kind)) for kind in rest),
+        )
         for operator, (calls, cost) in sorted(totals.items(), key=lambda item: item[1][1], reverse=True)
     ]
-    return [("operator", "calls", "contractions", "share", "pointwise", "fused"), *rows]
+    return [("operator", "calls", "contractions", "share", *rest), *rows]
 
 
 def module_rows(step: Node, tree: Sequence[Column], depth: int | None = None) -> list[tuple[str, ...]]:
@@ -127,11 +140,29 @@ def module_rows(step: Node, tree: Sequence[Column], depth: int | None = None) ->
 
 def notes(counted: Breakdown) -> list[str]:
     """What a reader has to know of these numbers; nothing where they speak for themselves."""
-    listed = ", ".join(f"{name} ({times(calls)})" for name, calls in counted.uncounted.items())
-    said = [f"Not counted, for want of a rule: {listed}."] if listed else []
-    if counted.step.cost.fused:
+    cost, masked, remade = counted.step.cost, sum(counted.masked.values()), sum(counted.remade.values())
+    said = []
+    if counted.uncounted:
+        said.append(f"Not counted, for want of a rule: {_listed(counted.uncounted)}.")
+    if counted.masked_unknown:
+        said.append(f"Counted as if nothing were masked, for the mask is unknown: {_listed(counted.masked_unknown)}.")
+    if masked:
+        said.append(
+            f"masked: {masked:,} FLOPs of the contractions; needed without them: {cost.contractions - masked:,}."
+        )
+    if remade:
+        said.append(f"made again: {remade:,} FLOPs of the contractions, for scores that a fused kernel does not keep.")
+    if cost.fused:
         said.append("fused: pointwise arithmetic that a contraction's operator does besides, such as adding a bias.")
+    if cost.transcendental:
+        said.append("transcendental: the part of pointwise and fused that is exponentials, logarithms and roots.")
+    if cost.integer:
+        said.append("integer: operations on integers, which are not FLOPs.")
     return said
+
+
+def _listed(calls: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({times(number)})" for name, number in calls.items())
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
@@ -219,6 +250,9 @@ def as_dict(counted: Breakdown) -> dict[str, Any]:
             for row in counted.operators
         ],
         "modules": _module(counted.step),
+        "masked": dict(counted.masked),
+        "masked_unknown": dict(counted.masked_unknown),
+        "remade": dict(counted.remade),
         "uncounted": dict(counted.uncounted),
     }
 

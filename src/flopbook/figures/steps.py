@@ -41,7 +41,7 @@ def plot_operator_flops(counted: Breakdown, ax: Axes | None = None) -> Axes:
     """FLOPs of each operator, by phase: contractions, pointwise and fused."""
     bars: Bars = {}
     for row in counted.operators:
-        bars.setdefault(row.operator, {})[row.phase] = sum(row.cost)
+        bars.setdefault(row.operator, {})[row.phase] = row.cost.flops
     return _stacked(bars, "FLOPs", ax)
 
 

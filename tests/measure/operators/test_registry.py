@@ -9,7 +9,15 @@ from torch import Tensor, ones
 from flopbook.counts.tally import Total
 from flopbook.measure import FlopCount
 from flopbook.measure.operators import flop_rule
-from flopbook.measure.operators.registry import CONTRACTIONS, FOUND
+from flopbook.measure.operators.lookup import TABLES
+from flopbook.measure.operators.registry import (
+    FOUND,
+    integer_rule,
+    masked_rule,
+    pointwise_rule,
+    remade_rule,
+    transcendental_rule,
+)
 
 
 @torch.library.custom_op("flopbook_test::product", mutates_args=())
@@ -29,10 +37,11 @@ def order(values: Tensor) -> Tensor:
 
 @pytest.fixture(autouse=True)
 def _same_rules_afterwards():
-    before = dict(CONTRACTIONS)
+    before = [dict(table) for table in TABLES]
     yield
-    CONTRACTIONS.clear()
-    CONTRACTIONS.update(before)
+    for table, rules in zip(TABLES, before, strict=True):
+        table.clear()
+        table.update(rules)
     FOUND.clear()
 
 
@@ -111,7 +120,7 @@ def test_an_exception_says_more_than_the_warning():
 def test_what_is_no_operator_is_quoted(thing):
     with pytest.raises(TypeError) as error:
         flop_rule(thing)
-    assert str(error.value) == f"{thing!r} is no operator: give one such as torch.ops.aten.mm, without overload"
+    assert str(error.value) == f"{thing!r} is not an operator: give one such as torch.ops.aten.mm, without overload"
 
 
 def test_a_rule_for_no_operator():
@@ -123,7 +132,7 @@ def test_a_rule_for_no_operator():
 def test_a_rule_that_is_no_function():
     with pytest.raises(TypeError) as error:
         flop_rule(torch.ops.flopbook_test.product)(120)
-    assert str(error.value) == "120 is no rule: give a function of the result and the operator's arguments"
+    assert str(error.value) == "120 is not a rule: give a function of the result and the operator's arguments"
 
 
 @pytest.mark.parametrize("returned", [None, 1.5])
@@ -134,3 +143,89 @@ def test_a_rule_that_returns_no_count(returned):
     with pytest.raises(TypeError) as error:
         _ = counted.total
     assert str(error.value) == f"the rule of flopbook_test::product returned {returned!r}: return its FLOPs, an int"
+
+
+def test_a_rule_is_obeyed_where_the_operator_returns_nothing(count):
+    register(torch.ops.flopbook_test.product_into)
+    counted = count(lambda: product_into(ones(3, 4), ones(4, 5), torch.empty(3, 5)))
+    assert counted.by_operator == {"flopbook_test::product_into": Total(120, 1)}
+
+
+def test_a_rule_is_obeyed_where_the_operator_returns_integers(count):
+    flop_rule(torch.ops.flopbook_test.order)(lambda out, values: 7)
+    assert count(lambda: order(ones(3))).total == 7
+    flop_rule(torch.ops.aten.searchsorted)(lambda out, *_, **__: 9)
+    assert count(lambda: torch.searchsorted(ones(3), ones(2))).total == 9
+
+
+@torch.library.custom_op("flopbook_test::both", mutates_args=())
+def both(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    return left @ right, (left @ right).argmax(0)
+
+
+def test_a_rule_is_obeyed_where_the_operator_returns_several_tensors(count):
+    register(torch.ops.flopbook_test.both)
+    assert count(lambda: both(ones(3, 4), ones(4, 5))).total == 120
+
+
+def test_a_result_that_is_an_argument_by_name_only_reaches_the_rule(count):
+    library = torch.library.Library("flopbook_test", "FRAGMENT")
+    library.define("into(Tensor left, Tensor right, *, Tensor(a!) out) -> ()")
+    library.impl("into", lambda left, right, *, out: None, "CPU")
+
+    @flop_rule(torch.ops.flopbook_test.into)
+    def rule(result, left, right, *, out):
+        return 2 * left.numel() * out.shape[1]
+
+    assert count(lambda: torch.ops.flopbook_test.into(ones(3, 4), ones(4, 5), out=torch.empty(3, 5))).total == 120
+
+
+def test_a_rule_with_another_signature_names_its_operator_and_what_it_takes():
+    @flop_rule(torch.ops.flopbook_test.product)
+    def rule(left, right):
+        return 1
+
+    with pytest.raises(TypeError) as error, FlopCount():
+        product(ones(3, 4), ones(4, 5))
+    assert str(error.value) == (
+        "the rule of flopbook_test::product takes (left, right), but is called with (result, left, right): "
+        "the operator's result, then its arguments"
+    )
+
+
+def test_an_error_inside_a_rule_names_its_operator():
+    flop_rule(torch.ops.flopbook_test.product)(lambda out, left, right: 1 // 0)
+    with pytest.raises(ZeroDivisionError) as error, FlopCount():
+        product(ones(3, 4), ones(4, 5))
+    assert error.value.__notes__ == ["This happened in the rule of flopbook_test::product."]
+
+
+def test_a_product_of_integers_takes_integer_operations(count):
+    counted = count(lambda: ones(3, 4, dtype=torch.long) @ ones(4, 5, dtype=torch.long))
+    assert (counted.total, counted.integer["forward"], counted.uncounted) == (0, 120, {})
+
+
+def test_every_kind_of_rule_has_its_place(count):
+    operator = torch.ops.flopbook_test.product
+    kinds = (flop_rule, pointwise_rule, transcendental_rule, integer_rule, masked_rule, remade_rule)
+    for number, kind in enumerate(kinds, start=1):
+        kind(operator)(lambda out, left, right, number=number: 10 * number)
+    counted = count(lambda: product(ones(3, 4), ones(4, 5)))
+    found = (counted.pointwise, counted.transcendental, counted.integer, counted.masked, counted.remade)
+    assert (counted.total, *(kind["forward"] for kind in found)) == (10, 20, 30, 40, 50, 60)
+
+
+def test_a_transcendental_part_is_kept_where_pytorch_itself_tells_that_an_operator_is_pointwise(count):
+    transcendental_rule(torch.ops.aten.erfinv)(lambda out, *_: out.numel())
+    counted = count(lambda: torch.erfinv(torch.zeros(3)))
+    assert (counted.pointwise["forward"], counted.transcendental["forward"]) == (3, 3)
+
+
+def test_reading_a_mask_is_not_counted_by_whoever_counts_too(count):
+    operator = torch.ops.flopbook_test.product
+    register(operator)
+    masked_rule(operator)(lambda out, left, right: (left * 2).sum().long())
+    with FlopCount() as outer, FlopCount() as inner:
+        product(ones(3, 4), ones(4, 5))
+    assert inner.masked["forward"] == outer.masked["forward"] == 24
+    assert sum(inner.pointwise.values()) == sum(outer.pointwise.values()) == 0

@@ -14,15 +14,16 @@ from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _get_current_dispatch_mode_stack
 
-from flopbook.counts.breakdown import Breakdown, break_down
-from flopbook.counts.tally import PHASES, ModuleTotal, Tally, times
+from flopbook.counts.breakdown import Breakdown, Node, break_down
+from flopbook.counts.tally import Tally, times
 from flopbook.counts.views import Views
 from flopbook.measure.counting.compiled import eager_when_compiled, never_compiled
 from flopbook.measure.counting.modules import ModuleTracker, recomputes
 from flopbook.measure.counting.optimizer_cache import kind_of_step, recall, remember
-from flopbook.measure.operators.lookup import find_rule, made_of_others
+from flopbook.measure.operators.lookup import explain, find_rule, made_of_others, of_the_book
 from flopbook.measure.operators.pointwise import elements
 from flopbook.measure.operators.registry import FOUND, MOVES
 
@@ -36,7 +37,6 @@ class _Mode(TorchDispatchMode):
     def __init__(self, count: "FlopCount"):
         super().__init__()
         self._count, self._modules, self._tally = count, count._modules, count._tally
-        self._masked, self._uncounted = count._masked, count._uncounted
 
     supports_higher_order_operators = True
 
@@ -54,22 +54,34 @@ class _Mode(TorchDispatchMode):
             if not (found := find_rule(func)):
                 return self._without_rule(func, types, args, kwargs or {})
             operator, rule = func, found
-        if rule is MOVES:
-            return operator(*args, **kwargs) if kwargs else operator(*args)
         if types and made_of_others(types):
             return NotImplemented  # then it runs the operator on the tensors that it is made of
-        name, contraction, pointwise, masked = rule
+        if rule is MOVES:
+            return operator(*args, **kwargs) if kwargs else operator(*args)
+        name, contraction, pointwise, transcendental, integer, masked, remade = rule
         kwargs = kwargs or {}
         out = operator(*args, **kwargs)
-        kwargs.pop("out", None)  # a rule gets the result as its first argument, which has that name
-        flops = contraction(out, *args, **kwargs) if contraction and elements(out) else 0  # of integers, none
-        apart = pointwise(out, *args, **kwargs) if pointwise else 0
-        node = _current_node()
-        plainly = node is None and not self._count._optimizing
-        phase, module = ("forward", self._modules.path) if plainly else self._count._place(node)
-        self._tally[phase, module, name, flops, apart] += 1
-        if masked:
-            self._masked[phase] += masked(out, *args, **kwargs)
+        if out is not None:
+            kwargs.pop("out", None)  # that is the result, which a rule gets as its first argument
+        try:
+            flops = contraction(out, *args, **kwargs) if contraction else 0
+            apart = pointwise(out, *args, **kwargs) if pointwise else 0
+            hard = transcendental(out, *args, **kwargs) if transcendental else 0
+            whole = integer(out, *args, **kwargs) if integer else 0
+            if flops and not elements(out) and of_the_book(rule.contraction):
+                flops, whole = 0, whole + flops
+            node = _current_node()
+            plainly = node is None and not self._count._optimizing
+            phase, module = ("forward", self._modules.path) if plainly else self._count._place(node)
+            self._tally[phase, module, name, flops, apart, hard, whole] += 1
+            if masked:
+                with no_dispatch():  # whoever else counts does not see how a mask is read
+                    self._count.note_masked(phase, name, masked(out, *args, **kwargs))
+            if remade:
+                self._count._remade[phase] += remade(out, *args, **kwargs)
+        except Exception as error:
+            explain(error, rule, func, out, args, kwargs)
+            raise
         return out
 
     def _without_rule(self, func, types, args, kwargs):
@@ -84,7 +96,7 @@ class _Mode(TorchDispatchMode):
         out = func(*args, **kwargs)
         written = (out, *args, *kwargs.values()) if schema and schema.is_mutable else out
         if elements(written):  # what gives no floating-point numbers does no arithmetic on them
-            self._uncounted[schema.name if schema else f"{func.namespace}::{func}"] += 1
+            self._count._uncounted[schema.name if schema else f"{func.namespace}::{func}"] += 1
         return out
 
 
@@ -102,16 +114,29 @@ class FlopCount(Views, Tally):
         backward pass nor in an optimizer is forward; recomputed is what a
         checkpoint runs again. Most optimizers have no contraction.
     total : int
-        FLOPs of the contractions of all phases.
-    pointwise : dict of str to int
-        Pointwise FLOPs of each phase.
+        FLOPs of the contractions of all phases: hardware FLOPs.
+    model_flops : int
+        FLOPs of forward and backward contractions, without `remade`.
+    needed : int
+        The total without `masked`.
+    pointwise, transcendental : dict of str to int
+        Pointwise FLOPs of each phase, and the part of them that is
+        exponentials, logarithms, roots and the like.
+    integer : dict of str to int
+        Operations on integers of each phase. They are not FLOPs.
     masked : dict of str to int
-        FLOPs of each phase that fused causal attention spends on keys after
-        their query. They are part of the phase's FLOPs: attention is counted
-        dense, and without them it is counted causal.
+        FLOPs of each phase that attention spends on pairs of query and key
+        that its mask leaves out. They are part of the phase's FLOPs:
+        attention is counted dense.
+    masked_unknown : dict of str to int
+        Calls of every operator whose mask could not be known. Its pairs count
+        as needed.
+    remade : dict of str to int
+        FLOPs of each phase that fused kernels spend on making scores again,
+        which the forward pass had made. They are part of the phase's FLOPs.
     by_operator : dict of str to Total
         FLOPs and calls of every operator that contracts, most FLOPs first.
-    by_module : dict of str to ModuleTotal
+    by_module : dict of str to Node
         Parameters and FLOPs of every module with all that it holds, by its
         path, such as ``GPT.blocks.0``. The first, ``""``, is the whole step.
     calls : dict of Call to int
@@ -184,20 +209,9 @@ class FlopCount(Views, Tally):
             )
 
     @property
-    def by_module(self) -> dict[str, ModuleTotal]:
+    def by_module(self) -> dict[str, Node]:
         """Parameters and FLOPs of every module with all that it holds; the first, ``""``, is the whole step."""
-        flops = {path: dict.fromkeys(PHASES, 0) for path in ("", *self._modules.modules)}
-        for call, calls in self.calls.items():
-            path = call.module
-            while path:
-                flops[path][call.phase] += call.flops * calls
-                path = path.rpartition(".")[0]
-            flops[""][call.phase] += call.flops * calls
-        parameters = self._modules.parameters()
-        return {
-            path: ModuleTotal(parameters[path], *(phases[phase] for phase in PHASES[:3]))
-            for path, phases in flops.items()
-        }
+        return {node.path: node for _, node in self.breakdown.step.walk()}
 
     @property
     def breakdown(self) -> Breakdown:

@@ -1,6 +1,7 @@
 """How an operator finds its rule: in the tables, else by the tags that PyTorch gives it."""
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 
 import torch
 from torch._ops import HigherOrderOperator, OpOverload
@@ -8,7 +9,21 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass_type
 
 from flopbook.measure.operators.movement import moves
 from flopbook.measure.operators.pointwise import of_input, of_result
-from flopbook.measure.operators.registry import CONTRACTIONS, FOUND, MASKED, MOVES, POINTWISE, Rule, aten
+from flopbook.measure.operators.registry import (
+    CONTRACTIONS,
+    FOUND,
+    INTEGER,
+    MASKED,
+    MOVES,
+    POINTWISE,
+    REMADE,
+    TRANSCENDENTAL,
+    Rule,
+    aten,
+)
+
+#: All tables of rules, in the order of the fields of a `Rule`.
+TABLES = CONTRACTIONS, POINTWISE, TRANSCENDENTAL, INTEGER, MASKED, REMADE
 
 
 def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
@@ -20,18 +35,19 @@ def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
 
 
 def _look_up(operator: OpOverload | HigherOrderOperator) -> Rule | None:
-    packet = getattr(operator, "overloadpacket", operator)
+    packet = operator.overloadpacket if isinstance(operator, OpOverload) else operator
     name = f"{operator.namespace}::{packet.__name__}"
-    if packet in CONTRACTIONS or packet in POINTWISE:
-        return Rule(name, CONTRACTIONS.get(packet), POINTWISE.get(packet), MASKED.get(packet))
+    rule = Rule(name, *(table.get(packet) for table in TABLES))
+    if rule.contraction or rule.pointwise or rule.integer:
+        return rule
     if isinstance(operator, HigherOrderOperator):
         return None
     if moves(operator):
         return MOVES
     if torch.Tag.reduction in operator.tags or packet.__name__.startswith("_foreach_"):
-        return Rule(name, pointwise=of_input)
+        return rule._replace(pointwise=of_input)
     if torch.Tag.pointwise in operator.tags:
-        return Rule(name, pointwise=of_result)
+        return rule._replace(pointwise=of_result)
     return _as_the_plain_one(name, operator._overloadname)
 
 
@@ -42,6 +58,37 @@ def _as_the_plain_one(name: str, overload: str) -> Rule | None:
         return None
     rule = _look_up(getattr(getattr(aten, plain), overload))
     return rule._replace(operator=name) if rule and rule is not MOVES else rule
+
+
+def of_the_book(rule: Callable | None) -> bool:
+    """Whether a rule stands in this package; a reader's own rule is obeyed whatever the operator returns."""
+    return getattr(rule, "__module__", "").startswith(__package__)
+
+
+def explain(
+    error: Exception, rule: Rule, operator: OpOverload | HigherOrderOperator, result, arguments: tuple, named: dict
+) -> None:
+    """Say of an error inside a rule whose rule it is; of one that cannot take its arguments, which those are.
+
+    Raises
+    ------
+    TypeError
+        If the rule cannot be called with the operator's result and arguments.
+    """
+    for function in filter(callable, rule):
+        signature = inspect.signature(function)
+        try:
+            signature.bind(result, *arguments, **named)
+        except TypeError:
+            schema = getattr(operator, "_schema", None)
+            names = (
+                ["result", *(argument.name for argument in schema.arguments)] if schema else ["result", "*arguments"]
+            )
+            raise TypeError(
+                f"the rule of {rule.operator} takes {signature}, but is called with ({', '.join(names)}): "
+                "the operator's result, then its arguments"
+            ) from error
+    error.add_note(f"This happened in the rule of {rule.operator}.")
 
 
 def made_of_others(types: Iterable[type]) -> bool:

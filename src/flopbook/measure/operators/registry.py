@@ -10,23 +10,38 @@ aten = torch.ops.aten
 
 Operator = OpOverloadPacket | HigherOrderOperator
 
+#: Functions of an operator's result and arguments.
+Table = dict[Operator, Callable]
+
 #: FLOPs of contractions: each rule is called with the result and the operator's arguments.
-CONTRACTIONS: dict[Operator, Callable[..., int]] = {}
+CONTRACTIONS: Table = {}
 
 #: Pointwise arithmetic of operators that do not simply do one operation per element.
-POINTWISE: dict[Operator, Callable[..., int]] = {}
+POINTWISE: Table = {}
 
-#: What causal attention spends on keys that lie after the query, a part of its contraction.
-MASKED: dict[Operator, Callable[..., int]] = {}
+#: Exponentials, logarithms, roots and the like: a part of the pointwise arithmetic.
+TRANSCENDENTAL: Table = {}
+
+#: Operations of contractions that multiply integers, whatever their result is.
+INTEGER: Table = {}
+
+#: FLOPs of a contraction spent on pairs that a mask leaves out: an int, a tensor that holds one, or None for unknown.
+MASKED: Table = {}
+
+#: FLOPs of a contraction that a fused backward kernel spends on making scores again.
+REMADE: Table = {}
 
 
 class Rule(NamedTuple):
-    """What one call of an operator costs: contractions, and pointwise arithmetic apart."""
+    """What one call of an operator costs: one function for each table; None where an operator has nothing of a kind."""
 
     operator: str
-    contraction: Callable[..., int] | None = None
-    pointwise: Callable[..., int] | None = None
-    masked: Callable[..., int] | None = None
+    contraction: Callable | None = None
+    pointwise: Callable | None = None
+    transcendental: Callable | None = None
+    integer: Callable | None = None
+    masked: Callable | None = None
+    remade: Callable | None = None
 
 
 #: The rule of an operator that only moves or makes data.
@@ -51,14 +66,15 @@ def flop_rule(*operators: Operator) -> Callable:
     callable
         A decorator. The rule is called as ``rule(out, *args, **kwargs)`` with
         the operator's result and its arguments, and returns FLOPs: two for
-        each multiply-accumulate, as an int. A rule registered later replaces
-        an earlier one.
+        each multiply-accumulate, as an int. What the operator returns does not
+        matter: nothing, integers or several tensors. A rule registered later
+        replaces an earlier one.
 
     Raises
     ------
     TypeError
         If something other than an operator is given, or nothing, or what is
-        decorated is no function.
+        decorated is not a function.
 
     Examples
     --------
@@ -79,21 +95,48 @@ def pointwise_rule(*operators: Operator) -> Callable:
     return _register(POINTWISE, operators)
 
 
+def transcendental_rule(*operators: Operator) -> Callable:
+    """Register the decorated function as the part of their pointwise arithmetic that is exp, log, sqrt and the like."""
+    return _register(TRANSCENDENTAL, operators)
+
+
+def integer_rule(*operators: Operator) -> Callable:
+    """Register the decorated function as the integer operations of `operators`, 2 for a multiply-accumulate.
+
+    A rule of the book's for a contraction needs none: where its result is
+    integer, so are its operations. This one is for operators that multiply
+    integers and return floating-point numbers.
+    """
+    return _register(INTEGER, operators)
+
+
 def masked_rule(*operators: Operator) -> Callable:
-    """Register the decorated function as what `operators` spend on masked keys."""
+    """Register the decorated function as the part of their FLOPs that `operators` spend on masked pairs.
+
+    It returns an int; or a tensor that holds one, which is read only when
+    somebody asks; or None, where the mask cannot be known.
+    """
     return _register(MASKED, operators)
 
 
-def _register(table: dict, operators: tuple) -> Callable:
+def remade_rule(*operators: Operator) -> Callable:
+    """Register the decorated function as the part of their FLOPs that `operators` spend on making scores again.
+
+    Hardware FLOPs have that part in them, model FLOPs do not.
+    """
+    return _register(REMADE, operators)
+
+
+def _register(table: Table, operators: tuple) -> Callable:
     if not operators:
         raise TypeError("no operator is named: give one such as torch.ops.aten.mm")
     for operator in operators:
         if not isinstance(operator, (OpOverloadPacket, HigherOrderOperator)):
-            raise TypeError(f"{operator!r} is no operator: give one such as torch.ops.aten.mm, without overload")
+            raise TypeError(f"{operator!r} is not an operator: give one such as torch.ops.aten.mm, without overload")
 
-    def register(rule: Callable[..., int]) -> Callable[..., int]:
+    def register(rule: Callable) -> Callable:
         if not callable(rule):
-            raise TypeError(f"{rule!r} is no rule: give a function of the result and the operator's arguments")
+            raise TypeError(f"{rule!r} is not a rule: give a function of the result and the operator's arguments")
         table.update(dict.fromkeys(operators, rule))
         FOUND.clear()
         return rule

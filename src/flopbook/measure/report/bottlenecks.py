@@ -109,7 +109,7 @@ def shares(counted: Breakdown, spent: TimeProfile) -> dict[str, Share]:
     kinds = {row.operator: _kind(row.cost.contractions) for row in counted.operators}
     flops = dict.fromkeys(CATEGORIES, 0)
     for row in counted.operators:
-        flops["optimizer" if row.phase == "optimizer" else kinds[row.operator]] += sum(row.cost)
+        flops["optimizer" if row.phase == "optimizer" else kinds[row.operator]] += row.cost.flops
     time, calls = dict.fromkeys(CATEGORIES, 0.0), dict.fromkeys(CATEGORIES, 0.0)
     for phase, operator, number, seconds in spent.operators:
         category = BETWEEN if operator == BETWEEN else kinds.get(operator, "movement")

@@ -79,16 +79,25 @@ def flops_rows(report: "Report") -> Rows:
     """FLOPs of each phase and of all, beside what the rule of thumb says."""
     step = report.counted.step
     costs = {phase: step.costs[phase] for phase in report.counted.phases} | {"total": step.cost}
-    head = ("FLOPs", "contractions", "rule of thumb", "says", "errs", "pointwise", "fused")
+    head = ("FLOPs", "contractions", "rule of thumb", "says", "errs", *views.kinds(report.counted))
     each = f"{report.flops_per_sample:,.1f}".removesuffix(".0")
-    return [head, *(_flops_row(report, phase, cost) for phase, cost in costs.items()), ("a sample", each, *("",) * 5)]
+    return [
+        head,
+        *(_flops_row(report, phase, cost) for phase, cost in costs.items()),
+        ("a sample", each, *("" for _ in head[2:])),
+    ]
 
 
 def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
     said = ("", "", "")
     if formula := report.formulas.get(phase):
         said = (f"{formula.factor} x parameters x batch", f"{formula.flops:,}", f"{formula.error:+.1%}")
-    return (phase, f"{cost.contractions:,}", *said, *map(views.number, cost[1:]))
+    return (
+        phase,
+        f"{cost.contractions:,}",
+        *said,
+        *(views.number(getattr(cost, kind)) for kind in views.kinds(report.counted)),
+    )
 
 
 def columns(report: "Report") -> list[Column]:
@@ -137,7 +146,7 @@ def notes(report: "Report") -> list[str]:
     cost = report.counted.step.cost
     said = views.notes(report.counted)
     both = cost.contractions + cost.pointwise
-    fused = f"; with what is fused {sum(cost):,}" if cost.fused else ""
+    fused = f"; with what is fused {cost.flops:,}" if cost.fused else ""
     said.append(f"Contractions and pointwise operators: {both:,} FLOPs{fused}.")
     if report.forward and report.backward:
         said.append(f"Backward takes {report.backward / report.forward:.4f} times the FLOPs of forward.")
