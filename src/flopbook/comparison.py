@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from flopbook.counts.tally import PHASES, Tally, times
 from flopbook.predict.products import Product
-from flopbook.predict.steps import TrainingStep, evaluate
+from flopbook.predict.steps import TrainingStep
+from flopbook.predict.values import evaluate
 from flopbook.tables import Cell, Table, Total, code
 
 

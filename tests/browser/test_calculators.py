@@ -10,7 +10,7 @@ import pytest
 import sympy
 from playwright.sync_api import Locator, Page, expect
 
-from flopbook.predict.steps import evaluate
+from flopbook.predict.values import evaluate
 from tests.conftest import ROOT
 from tests.support.browser import IN_BROWSER
 

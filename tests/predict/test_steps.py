@@ -98,7 +98,7 @@ def test_data_and_frozen_name_inputs(kind, name):
     with pytest.raises(ValueError) as error:
         training_step(FIRST, SECOND, **{kind: name})
     assert str(error.value) == (
-        f"{name!r} is given as data or frozen, but is no input of the products: the inputs are w1, w2, x"
+        f"{name!r} is given as data or frozen, but is not an input of the products: the inputs are w1, w2, x"
     )
 
 
@@ -133,18 +133,18 @@ def test_every_result_has_its_own_name(products, text, name):
 def test_a_step_is_made_of_products(given):
     with pytest.raises(TypeError) as error:
         training_step(given)
-    assert str(error.value).startswith(f"{given!r} is no product: write training_step(matmul(")
+    assert str(error.value).startswith(f"{given!r} is not a product: write training_step(matmul(")
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (training_step, "no products are given: write training_step(matmul("),
-        (lambda: training_step(FIRST, data=3), "no names"),
-        (lambda: training_step(FIRST, data=[3]), "3 is no name: write data='x'"),
+        (lambda: training_step(FIRST, data=3), "3 is not a name: write data='x'"),
+        (lambda: training_step(FIRST, data=[3]), "3 is not a name: write data='x'"),
         (lambda: flops("x[B,D] @ w[D,K] -> y[B,K]"), "'x[B,D] @ w[D,K] -> y[B,K]' is text: write flops(matmul("),
-        (lambda: evaluate(training_step(FIRST), {}), "a product or step is no expression: write evaluate(step.flops"),
-        (lambda: evaluate(B, None), "None are no sizes: write sizes=dict("),
+        (lambda: evaluate(training_step(FIRST), {}), "is not an expression: write evaluate(step.flops"),
+        (lambda: evaluate(B, None), "None are not sizes: write sizes=dict("),
     ],
 )
 def test_what_is_of_another_kind_is_told_what_to_write(call, message):

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from flopbook.predict.axes import B, C, D, E, F, G, H, K, L, N, S, T, V, axis
     from flopbook.predict.notation import Tensor
     from flopbook.predict.products import Product, conv, matmul
-    from flopbook.predict.steps import TrainingStep, evaluate, flops, training_step
+    from flopbook.predict.steps import TrainingStep, flops, training_step
+    from flopbook.predict.values import evaluate
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

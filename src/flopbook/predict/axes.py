@@ -1,4 +1,4 @@
-"""The letters of the book: one SymPy symbol for each axis, and what it means.
+"""Define the letters of the book: one SymPy symbol for each axis, and what it means.
 
 A letter is the size of an axis: a positive integer. Any other name, such as
 ``H1`` or ``D_in``, is an axis too; :func:`axis` gives its symbol.
@@ -7,6 +7,8 @@ A letter is the size of an axis: a positive integer. Any other name, such as
 import re
 
 import sympy
+
+from flopbook.checks import quoted
 
 #: The letters that the book uses throughout, and what each is the size of.
 MEANING = {
@@ -29,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def axis(name: str) -> sympy.Symbol:
-    """Symbol of the axis called `name`, a positive integer.
+    """Return the symbol of the axis called `name`, a positive integer.
 
     Two axes with the same name are the same symbol, so expressions made in
     different places combine.
@@ -53,7 +55,7 @@ def axis(name: str) -> sympy.Symbol:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f"{name!r} is not the name of an axis: write a letter, or a letter followed by "
+            f"{quoted(name)} is not the name of an axis: write a letter, or a letter followed by "
             "letters, digits and underscores, such as B or H1"
         )
     return sympy.Symbol(name, positive=True, integer=True)

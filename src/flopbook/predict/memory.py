@@ -1,23 +1,21 @@
-"""The predicting side of memory: the bytes that a training step holds.
+"""Predict the bytes that a training step holds.
 
-What a backward product reads, somebody has kept: the activations follow from
-the products, as the FLOPs do. Nothing here imports PyTorch.
+What a backward product reads, somebody has kept: the activations follow from the products, as the FLOPs do.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import sympy
+from sympy import Expr
 
-from flopbook.predict.axes import axis
-from flopbook.predict.notation import Tensor
+from flopbook.checks import one_of, quoted, size
+from flopbook.predict.notation import NotationError, Tensor
 from flopbook.predict.optimizers import OPTIMIZERS, State
+from flopbook.predict.pointwise import elements
 from flopbook.predict.steps import TrainingStep
 
-__all__ = [
-    "FLOAT32", "MIXED", "Formats", "TrainingMemory", "bytes_held", "elements", "kept",
-    "training_memory",
-]  # fmt: skip
+__all__ = ["FLOAT32", "MIXED", "Formats", "TrainingMemory", "bytes_held", "kept", "training_memory"]
 
 
 class Formats(NamedTuple):
@@ -54,34 +52,23 @@ class TrainingMemory(NamedTuple):
 
     Attributes
     ----------
-    parameters, gradients, optimizer, activations : sympy.Expr
+    parameters, gradients, optimizer, activations : Expr
         Bytes. The optimizer's are its moments, counters and master copy.
     """
 
-    parameters: sympy.Expr
-    gradients: sympy.Expr
-    optimizer: sympy.Expr
-    activations: sympy.Expr
+    parameters: Expr
+    gradients: Expr
+    optimizer: Expr
+    activations: Expr
 
     @property
-    def total(self) -> sympy.Expr:
+    def total(self) -> Expr:
         """Bytes of all kinds together."""
         return sympy.Add(*self)
 
 
-def elements(tensors: Iterable[Tensor]) -> sympy.Expr:
-    """How many numbers the tensors have together.
-
-    Examples
-    --------
-    >>> elements([Tensor.parse("w[D,K]"), Tensor.parse("b[K]")])
-    D*K + K
-    """
-    return sympy.Add(*(sympy.prod(axis(name) for name in tensor.axes) for tensor in tensors))
-
-
-def kept(step: TrainingStep, frozen: str | Iterable[str] = ()) -> tuple[Tensor, ...]:
-    """Activations that the products of a step keep for the backward pass.
+def kept(step: TrainingStep) -> tuple[Tensor, ...]:
+    """Find the activations that the products of a step keep for the backward pass.
 
     Those are the tensors that a backward product reads and that are neither a
     gradient nor a weight. Each is kept once, however many products read it.
@@ -90,13 +77,16 @@ def kept(step: TrainingStep, frozen: str | Iterable[str] = ()) -> tuple[Tensor, 
     ----------
     step : TrainingStep
         The products of both passes.
-    frozen : str or iterable of str
-        Weights that are not trained.
 
     Returns
     -------
     tuple of Tensor
         In the order in which the forward pass meets them.
+
+    Raises
+    ------
+    TypeError
+        If something else than a step is given.
 
     Examples
     --------
@@ -105,36 +95,39 @@ def kept(step: TrainingStep, frozen: str | Iterable[str] = ()) -> tuple[Tensor, 
     >>> y = matmul("h[B,H] @ w2[H,K] -> y[B,K]")
     >>> kept(training_step(h, y, data="x"))
     (x[B,D], h[B,H])
-    >>> kept(training_step(h, y, data="x", frozen="w1"), frozen="w1")
+    >>> kept(training_step(h, y, data="x", frozen="w1"))
     (h[B,H],)
     """
-    weights = {tensor.name for tensor in (*_trained(step), *_frozen(step, frozen))}
+    _check_step(step)
+    weights = {tensor.name for tensor in (*step.trained, *step.untrained)}
     read = {tensor.name for product in step.backward for tensor in (product.left, product.right)}
     met = {tensor.name: tensor for product in step.forward for tensor in (product.left, product.right)}
     return tuple(tensor for name, tensor in met.items() if name in read - weights)
 
 
-def training_memory(  # noqa: PLR0913  (each is a kind of bytes)
+def _check_step(step: object) -> None:
+    if not isinstance(step, TrainingStep):
+        raise TypeError(f"{quoted(step)} is not a training step: write training_step(matmul(...), data='x')")
+
+
+def training_memory(
     step: TrainingStep,
     *,
     biases: str | Iterable[str] = (),
     also_kept: str | Iterable[str] = (),
-    frozen: str | Iterable[str] = (),
     optimizer: str = "AdamW",
     formats: Formats = FLOAT32,
 ) -> TrainingMemory:
-    """Bytes that a training step holds.
+    """Predict the bytes that a training step holds.
 
     Parameters
     ----------
     step : TrainingStep
-        Every input that is neither data nor frozen is a parameter.
+        Every input that is neither data nor frozen is a parameter. A frozen one has neither gradient nor state.
     biases : str or iterable of str
         Trained parameters that are in no product, such as ``b[K]``.
     also_kept : str or iterable of str
         What pointwise functions and the loss keep besides, such as ``y[B,K]``.
-    frozen : str or iterable of str
-        Weights that are not trained: they have neither gradient nor state.
     optimizer : str
         A name in `OPTIMIZERS`.
     formats : Formats
@@ -147,10 +140,12 @@ def training_memory(  # noqa: PLR0913  (each is a kind of bytes)
 
     Raises
     ------
+    TypeError
+        If something else than a step, names and formats is given.
     ValueError
-        If the optimizer is unknown, or `frozen` names no input that is left untrained.
+        If the optimizer is unknown.
     NotationError
-        A `ValueError` that quotes a tensor that cannot be read.
+        A `ValueError` that quotes a tensor that cannot be read, or that is given twice.
 
     Notes
     -----
@@ -167,35 +162,56 @@ def training_memory(  # noqa: PLR0913  (each is a kind of bytes)
     >>> evaluate(memory.total, dict(B=256, D=5, K=64))
     76808
     """
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"{optimizer!r} is no optimizer whose state is known: write one of {', '.join(OPTIMIZERS)}")
-    trained = [*_trained(step), *map(Tensor.parse, _listed(biases))]
-    activations = elements([*kept(step, frozen), *map(Tensor.parse, _listed(also_kept))])
-    held = bytes_held(elements(trained), len(trained), activations, OPTIMIZERS[optimizer], formats)
-    untrained = formats.parameters * elements(_frozen(step, frozen))
+    _check_step(step)
+    state = OPTIMIZERS[one_of("optimizer", optimizer, OPTIMIZERS)].state
+    activations = kept(step)
+    trained = [*step.trained, *_further("biases", biases, (*step.trained, *step.untrained))]
+    numbers_kept = elements(*activations, *_further("also_kept", also_kept, activations))
+    held = bytes_held(elements(*trained), len(trained), numbers_kept, state, formats)
+    untrained = formats.parameters * elements(*step.untrained)
     return held._replace(parameters=sympy.expand(held.parameters + untrained))
 
 
+def _further(name: str, given: str | Iterable[str], known: Iterable[Tensor]) -> list[Tensor]:
+    """Read the tensors of an argument, none of which is known already."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"{name}={quoted(given)} names no tensors: write {name}=['b[K]']")
+    found, names = [Tensor.parse(text) for text in texts], {tensor.name for tensor in known}
+    for tensor in found:
+        if tensor.name in names:
+            raise NotationError(f"{name} names {tensor}, which is held already: leave it out, or give it another name")
+        names.add(tensor.name)
+    return found
+
+
 def bytes_held(
-    parameters: sympy.Expr, tensors: sympy.Expr | int, activations: sympy.Expr, state: State, formats: Formats
+    parameters: Expr, tensors: Expr | int, activations: Expr, state: State, formats: Formats
 ) -> TrainingMemory:
-    """Bytes of so many trained numbers in so many tensors, and of what is kept for the backward pass.
+    """Predict the bytes of trained numbers in their tensors, and of what the backward pass needs.
 
     Parameters
     ----------
-    parameters, tensors, activations : sympy.Expr
+    parameters, tensors, activations : Expr
         How many there are.
     state : State
-        What the optimizer keeps, such as ``OPTIMIZERS["AdamW"]``.
+        What the optimizer keeps, such as ``OPTIMIZERS["AdamW"].state``.
     formats : Formats
         Bytes of one number of each kind.
 
     Examples
     --------
     >>> from flopbook.predict import B, D, N
-    >>> bytes_held(N, 8, B * D, OPTIMIZERS["AdamW"], MIXED)
+    >>> bytes_held(N, 8, B * D, OPTIMIZERS["AdamW"].state, MIXED)
     TrainingMemory(parameters=2*N, gradients=2*N, optimizer=12*N + 32, activations=2*B*D)
     """
+    if not isinstance(formats, Formats):
+        raise TypeError(
+            f"formats={quoted(formats)} are not formats: write FLOAT32, MIXED or Formats(parameters=2, ...)"
+        )
+    for name, bytes_ in formats._asdict().items():
+        if not isinstance(bytes_, Expr):
+            size(name, bytes_, least=0)
     per_parameter = state.moments * formats.moments + formats.master
     return TrainingMemory(
         parameters=sympy.expand(formats.parameters * parameters),
@@ -203,32 +219,3 @@ def bytes_held(
         optimizer=sympy.expand(parameters * per_parameter + _COUNTER_BYTES * state.counters * tensors),
         activations=sympy.expand(formats.activations * activations),
     )
-
-
-def _listed(names: str | Iterable[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _inputs(step: TrainingStep) -> dict[str, Tensor]:
-    """The tensors that no product makes."""
-    made = {product.output.name for product in step.forward}
-    used = (tensor for product in step.forward for tensor in (product.left, product.right))
-    return {tensor.name: tensor for tensor in used if tensor.name not in made}
-
-
-def _trained(step: TrainingStep) -> list[Tensor]:
-    """The inputs that get a gradient."""
-    gradients = {product.output.name for product in step.backward}
-    return [tensor for name, tensor in _inputs(step).items() if tensor.grad.name in gradients]
-
-
-def _frozen(step: TrainingStep, names: str | Iterable[str]) -> list[Tensor]:
-    names = set(_listed(names))
-    trained = {tensor.name for tensor in _trained(step)}
-    untrained = {name: tensor for name, tensor in _inputs(step).items() if name not in trained}
-    for name in sorted(names - untrained.keys()):
-        raise ValueError(
-            f"{name!r} is given as frozen, but is no untrained input of the step: "
-            f"those are {', '.join(untrained) or 'none'}"
-        )
-    return [tensor for name, tensor in untrained.items() if name in names]

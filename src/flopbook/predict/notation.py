@@ -1,4 +1,4 @@
-"""Reading the notation of the field: ``x[B,D] @ w[D,K] -> y[B,K]``.
+"""Read the notation of the field: ``x[B,D] @ w[D,K] -> y[B,K]``.
 
 A tensor is a name and its axes. A letter is one axis; equal letters meet: an
 axis that the two operands share and the result lacks is summed over, one that
@@ -8,11 +8,12 @@ all three share is a batch axis.
 import re
 from dataclasses import dataclass
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import axis
 
 
 class NotationError(ValueError):
-    """A text that does not say a product; the message quotes it and says what to write."""
+    """Refuses a text that does not say a product; the message quotes it and says what to write."""
 
 
 _TENSOR = re.compile(r"\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\[([^\[\]]*)\]\s*")
@@ -47,11 +48,15 @@ class Tensor:
     axes: tuple[str, ...]
 
     def __post_init__(self):
+        if not (isinstance(self.name, str) and isinstance(self.axes, tuple)):
+            raise NotationError(
+                f"{quoted(self.name)} and {quoted(self.axes)} are not a name and axes: write Tensor('x', ('B', 'D'))"
+            )
         for name in self.axes:
             try:
                 axis(name)
             except ValueError as error:
-                raise NotationError(f"{self}: {error}") from None
+                raise NotationError(f"{quoted(self)}: {error}") from None
         if len(set(self.axes)) < len(self.axes):
             raise NotationError(
                 f"{self} names an axis twice: give a square two letters, and evaluate both with the same size"
@@ -59,16 +64,21 @@ class Tensor:
 
     @classmethod
     def parse(cls, text: str) -> "Tensor":
-        """Tensor written as ``name[A,B,...]``; a single number has no axes, ``name[]``.
+        """Read a tensor written as ``name[A,B,...]``; a single number has no axes, ``name[]``.
+
+        Raises
+        ------
+        NotationError
+            If `text` has another form, or is not text.
 
         Examples
         --------
         >>> Tensor.parse("w[D, K]").axes
         ('D', 'K')
         """
-        match = _TENSOR.fullmatch(text)
+        match = _TENSOR.fullmatch(text) if isinstance(text, str) else None
         if not match:
-            raise NotationError(f"{text.strip()!r} is not a tensor: write it like 'x[B,D]'")
+            raise NotationError(f"{quoted(text)} is not a tensor: write it like 'x[B,D]'")
         name, axes = match.groups()
         return cls(name, tuple(part.strip() for part in axes.split(",")) if axes.strip() else ())
 
@@ -83,8 +93,19 @@ class Tensor:
     __str__ = __repr__
 
 
+def tensors(text: str) -> list[Tensor]:
+    """Read several tensors, with blanks between them and none inside.
+
+    Examples
+    --------
+    >>> tensors("w[D,K] b[K]")
+    [w[D,K], b[K]]
+    """
+    return [Tensor.parse(part) for part in text.split()]
+
+
 def parse_product(text: str, operator: str) -> tuple[Tensor, Tensor, Tensor]:
-    """The two operands and the result of ``left OPERATOR right -> result``.
+    """Read the two operands and the result of ``left OPERATOR right -> result``.
 
     Parameters
     ----------
@@ -104,13 +125,13 @@ def parse_product(text: str, operator: str) -> tuple[Tensor, Tensor, Tensor]:
     (x[B,D], w[D,K], y[B,K])
     """
     if not isinstance(text, str):
-        raise NotationError(f"{text!r} is not text: write it like {_FORMS[operator]!r}")
+        raise NotationError(f"{quoted(text)} is not text: write it like {_FORMS[operator]!r}")
     operands, arrow, result = text.partition("->")
     parts = operands.split(operator)
     if not arrow or len(parts) != 2 or "->" in result:
-        raise NotationError(f"{text!r} is not one product: write it like {_FORMS[operator]!r}")
+        raise NotationError(f"{quoted(text)} is not one product: write it like {_FORMS[operator]!r}")
     try:
-        left, right, output = (Tensor.parse(part) for part in (*parts, result))
+        left, right, output = (Tensor.parse(part.strip()) for part in (*parts, result))
     except NotationError as error:
-        raise NotationError(f"{text!r}: {error}") from None
+        raise NotationError(f"{quoted(text)}: {error}") from None
     return left, right, output

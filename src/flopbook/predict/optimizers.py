@@ -1,60 +1,92 @@
-"""The predicting side of updates: what an optimizer does to each parameter, and the FLOPs it takes."""
+"""Derive what the update of an optimizer takes: FLOPs, and the numbers that it keeps, both from its rule."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import sympy
-from sympy import Expr, IndexedBase, sqrt, symbols
+from sympy import Expr, Indexed, IndexedBase, sqrt, symbols
 
+from flopbook.checks import one_of
 from flopbook.predict.pointwise import operations
+from flopbook.predict.values import number
 
-__all__ = ["OPTIMIZERS", "RULES", "State", "update_flops"]
+__all__ = ["OPTIMIZERS", "Optimizer", "State", "update_flops"]
 
 
 class State(NamedTuple):
     """What an optimizer keeps: moments for each parameter, and step counters of 4 bytes for each tensor."""
 
-    moments: int
-    counters: int
+    moments: Expr | int
+    counters: Expr | int
 
 
-#: What the optimizers of PyTorch keep, with their usual settings.
-OPTIMIZERS = {
-    "SGD": State(0, 0),
-    "SGD with momentum": State(1, 0),
-    "Adam": State(2, 1),
-    "AdamW": State(2, 1),
-}
+_step = symbols("s")
 
 
-_i, _eta, _mu, _decay, _epsilon, _beta1, _beta2, _s = symbols("i eta mu lambda epsilon beta1 beta2 s")
-_p, _g, _b, _m, _v = (IndexedBase(name)[_i] for name in "pgbmv")
-_means = (_beta1 * _m + (1 - _beta1) * _g, _beta2 * _v + (1 - _beta2) * _g**2)
-_move = _eta * _m / (1 - _beta1**_s) / (sqrt(_v / (1 - _beta2**_s)) + _epsilon)
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer, by what it does to each parameter.
 
-#: What each optimizer of `` works out for a parameter p with gradient g; the last is its new value.
-#: Momentum has the velocity b, Adam the running means m and v and the number of the step, s.
-RULES: dict[str, tuple[Expr, ...]] = {
-    "SGD": (_p - _eta * _g,),
-    "SGD with momentum": (_mu * _b + _g, _p - _eta * _b),
-    "Adam": (*_means, _p - _move),
-    "AdamW": (*_means, (1 - _eta * _decay) * _p - _move),
-}
+    Attributes
+    ----------
+    rule : mapping of sympy.Indexed to sympy.Expr
+        The new value of each moment, then that of the parameter, in the order in which they are worked out.
+        The parameter is p, its gradient g, and s the number of the step.
+
+    Examples
+    --------
+    >>> momentum = OPTIMIZERS["SGD with momentum"]
+    >>> momentum.rule
+    {b[i]: mu*b[i] + g[i], p[i]: -eta*b[i] + p[i]}
+    >>> momentum.state, momentum.operations
+    (State(moments=1, counters=0), 4)
+    """
+
+    rule: Mapping[Indexed, Expr]
+
+    @property
+    def state(self) -> State:
+        """The moments are what the rule makes beside the parameter; a rule that knows the step counts it."""
+        counts = any(_step in expression.free_symbols for expression in self.rule.values())
+        return State(len(self.rule) - 1, int(counts))
+
+    @property
+    def operations(self) -> int:
+        """FLOPs for each parameter."""
+        return operations(*self.rule.values())
+
+
+def _optimizers() -> dict[str, Optimizer]:
+    i, eta, mu, decay, epsilon, beta1, beta2 = symbols("i eta mu lambda epsilon beta1 beta2")
+    p, g, b, m, v = (IndexedBase(name)[i] for name in "pgbmv")
+    means = {m: beta1 * m + (1 - beta1) * g, v: beta2 * v + (1 - beta2) * g**2}
+    move = eta * m / (1 - beta1**_step) / (sqrt(v / (1 - beta2**_step)) + epsilon)
+    return {
+        "SGD": Optimizer({p: p - eta * g}),
+        "SGD with momentum": Optimizer({b: mu * b + g, p: p - eta * b}),
+        "Adam": Optimizer({**means, p: p - move}),
+        "AdamW": Optimizer({**means, p: (1 - eta * decay) * p - move}),
+    }
+
+
+#: The optimizers of PyTorch that the book knows, with their usual settings and in PyTorch's order of operations.
+OPTIMIZERS = _optimizers()
 
 
 def update_flops(optimizer: str, parameters: Expr | int, tensors: Expr | int) -> Expr:
-    """FLOPs of one update of all parameters.
+    """Predict the FLOPs of one update of all parameters.
 
     Parameters
     ----------
     optimizer : str
-        A name in `RULES`.
+        A name in `OPTIMIZERS`.
     parameters, tensors : sympy.Expr or int
         How many numbers there are, and in how many tensors: some optimizers count their steps in each tensor.
 
     Raises
     ------
-    ValueError
-        If the optimizer is unknown.
+    TypeError, ValueError
+        If the optimizer is unknown, or the numbers are neither expressions nor whole.
 
     Notes
     -----
@@ -66,6 +98,6 @@ def update_flops(optimizer: str, parameters: Expr | int, tensors: Expr | int) ->
     >>> update_flops("SGD", N, tensors=8), update_flops("AdamW", N, tensors=8)
     (2*N, 14*N + 8)
     """
-    if optimizer not in RULES:
-        raise ValueError(f"{optimizer!r} is no optimizer whose rule is known: write one of {', '.join(RULES)}")
-    return sympy.sympify(operations(*RULES[optimizer]) * parameters + OPTIMIZERS[optimizer].counters * tensors)
+    known = OPTIMIZERS[one_of("optimizer", optimizer, OPTIMIZERS)]
+    numbers, counted = number("parameters", parameters), number("tensors", tensors)
+    return known.operations * numbers + known.state.counters * counted

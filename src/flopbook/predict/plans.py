@@ -10,8 +10,7 @@ from flopbook.predict.axes import axis
 from flopbook.predict.devices import peaks
 from flopbook.predict.memory import FLOAT32, MIXED, Formats, bytes_held
 from flopbook.predict.models import Model
-from flopbook.predict.optimizers import OPTIMIZERS, RULES, State
-from flopbook.predict.pointwise import operations
+from flopbook.predict.optimizers import OPTIMIZERS, State
 from flopbook.predict.roofline import mfu
 
 __all__ = ["Plan", "training_plan"]
@@ -22,7 +21,8 @@ _HOUR = 3600
 #: What is chosen with a name, and the sizes that each name stands for; the first is what a calculator starts with.
 _CHOICES = {
     "Optimizer": {
-        name: {"update_flops": operations(*RULES[name]), **OPTIMIZERS[name]._asdict()} for name in reversed(RULES)
+        name: {"update_flops": optimizer.operations, **optimizer.state._asdict()}
+        for name, optimizer in reversed(OPTIMIZERS.items())
     },
     "Precision": {
         name: {f"bytes_{kind}": size for kind, size in formats._asdict().items()}

@@ -1,4 +1,4 @@
-"""The predicting side of pointwise arithmetic: operations for each element, and how many elements there are.
+"""Predict pointwise arithmetic: operations for each element, and how many elements there are.
 
 By the convention of the book an addition, a root and an exponential are one operation each.
 """
@@ -6,26 +6,28 @@ By the convention of the book an addition, a root and an exponential are one ope
 import sympy
 from sympy import Add, Expr, Indexed, Max, Min, Mul, Pow
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import axis
 from flopbook.predict.notation import Tensor
 
 __all__ = ["elements", "operations"]
 
 
-def elements(tensor: Tensor) -> Expr:
-    """Elements of a tensor.
+def elements(*tensors: Tensor) -> Expr:
+    """Predict how many numbers the tensors have together.
 
     Examples
     --------
     >>> from flopbook.predict import matmul
-    >>> elements(matmul("x[B,D] @ w[D,K] -> y[B,K]").output)
-    B*K
+    >>> y = matmul("x[B,D] @ w[D,K] -> y[B,K]")
+    >>> elements(y.output), elements(y.left, y.right)
+    (B*K, B*D + D*K)
     """
-    return sympy.Mul(*map(axis, tensor.axes))
+    return sympy.Add(*(sympy.Mul(*map(axis, tensor.axes)) for tensor in tensors))
 
 
 def operations(*expressions: Expr) -> int:
-    """FLOPs of the `expressions` for each element.
+    """Count the FLOPs of the `expressions` for each element.
 
     A quantity with an index, such as ``p[i]``, has a value for each element. One without, such as a learning rate,
     is the same for all: what is made of these alone is worked out once, and takes nothing for each element.
@@ -37,6 +39,8 @@ def operations(*expressions: Expr) -> int:
 
     Raises
     ------
+    TypeError
+        If something else than an expression is given.
     ValueError
         If an expression has no indexed quantity.
 
@@ -55,8 +59,14 @@ def operations(*expressions: Expr) -> int:
     3
     """
     for expression in expressions:
+        if not isinstance(expression, Expr):
+            raise TypeError(
+                f"{quoted(expression)} is not an expression: write p[i] - rate * g[i] with SymPy's IndexedBase"
+            )
         if not _varies(expression):
-            raise ValueError(f"{expression} is the same for all elements: give what varies an index, as in p[i]")
+            raise ValueError(
+                f"{quoted(expression)} is the same for all elements: give what varies an index, as in p[i]"
+            )
     return sum(map(_operations, expressions))
 
 

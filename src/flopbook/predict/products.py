@@ -1,4 +1,4 @@
-"""Products: one contraction of two tensors, and the FLOPs it takes.
+"""Predict the FLOPs of a product: one contraction of two tensors.
 
 ``2`` FLOPs for each combination of a product's letters: one multiplication
 and one addition.
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import sympy
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import axis
 from flopbook.predict.notation import NotationError, Tensor, parse_product
 
@@ -67,7 +68,7 @@ def _union(*tensors: Tensor) -> tuple[str, ...]:
 
 
 def matmul(text: str) -> Product:
-    """Matrix product ``x[B,D] @ w[D,K] -> y[B,K]``: 2BDK FLOPs.
+    """Predict a matrix product, ``x[B,D] @ w[D,K] -> y[B,K]``: 2BDK FLOPs.
 
     Letters say it all: one that only the operands share is summed over, one
     that all three share is a batch axis. So the same notation carries any
@@ -105,18 +106,19 @@ def matmul(text: str) -> Product:
         owners = [tensor for tensor in tensors if name in tensor.axes]
         if len(owners) == 1:
             raise NotationError(
-                f"{text!r}: the axis {name} occurs in {owners[0]} only: name it in a second tensor too, or leave it out"
+                f"{quoted(text)}: the axis {name} occurs in {owners[0]} only: "
+                "name it in a second tensor too, or leave it out"
             )
     axes = _union(*tensors)
     if set(axes) == set(output.axes):
         raise NotationError(
-            f"{text!r} sums over nothing and is pointwise: name an axis in both operands that the result lacks"
+            f"{quoted(text)} sums over nothing and is pointwise: name an axis in both operands that the result lacks"
         )
     return Product(left, right, output, "@", axes)
 
 
 def conv(text: str) -> Product:
-    """Convolution ``x[B,C,X] * w[K,C,R] -> y[B,K,P]``: 2BKPCR FLOPs.
+    """Predict a convolution, ``x[B,C,X] * w[K,C,R] -> y[B,K,P]``: 2BKPCR FLOPs.
 
     Every element of the result is a sum over the weight's remaining letters,
     so the FLOPs are 2 x the letters of the result and of the weight together;
@@ -146,7 +148,7 @@ def conv(text: str) -> Product:
     if len({len(names) for names in own}) > 1:
         listed = ", ".join(f"{t} has {', '.join(n) or 'none'}" for t, n in zip(tensors, own, strict=True))
         raise NotationError(
-            f"{text!r}: each tensor needs as many spatial axes of its own as the others, "
+            f"{quoted(text)}: each tensor needs as many spatial axes of its own as the others, "
             f"but {listed}: write it like 'x[B,C,X] * w[K,C,R] -> y[B,K,P]'"
         )
     return Product(left, right, output, "*", _union(output, right))

@@ -1,39 +1,41 @@
-"""The predicting side of speed: how well a device is used, and how fast it can be at best.
+"""Predict speed: how well a device is used, and how fast it can be at best.
 
 Plain ratios: each takes numbers and SymPy expressions alike.
 """
 
 from collections.abc import Iterable
-from numbers import Real
 from typing import TypeVar
 
 import sympy
+from sympy import Expr
 
+from flopbook.checks import positive, quoted, size
 from flopbook.predict.pointwise import elements
 from flopbook.predict.products import Product
+from flopbook.predict.steps import flops
 
 __all__ = ["arithmetic_intensity", "attainable_flop_per_s", "mfu"]
 
-Quantity = TypeVar("Quantity", float, sympy.Expr)
+Quantity = TypeVar("Quantity", float, Expr)
 
 
 def mfu(model_flops: Quantity, seconds: Quantity, peak_flop_per_s: Quantity) -> Quantity:
-    """Model FLOPs utilization: the share of the peak that a step's own FLOPs take up.
+    """Work out the model FLOPs utilization: the share of the peak that a step's own FLOPs take up.
 
     Parameters
     ----------
-    model_flops : number or sympy.Expr
+    model_flops : number or Expr
         FLOPs of the forward and backward pass, without what is computed again. With that, the result is the
         hardware FLOPs utilization, HFU.
-    seconds : number or sympy.Expr
+    seconds : number or Expr
         Of the same step.
-    peak_flop_per_s : number or sympy.Expr
+    peak_flop_per_s : number or Expr
         Dense peak of all devices together, at the format of the operands.
 
     Raises
     ------
     ValueError
-        If seconds or peak are not positive numbers.
+        If one of them is not a positive number.
 
     Notes
     -----
@@ -45,18 +47,18 @@ def mfu(model_flops: Quantity, seconds: Quantity, peak_flop_per_s: Quantity) -> 
     >>> mfu(8_796_093_022_208, seconds=0.05, peak_flop_per_s=312e12)
     0.56...
     """
-    _check_positive(seconds=seconds, peak_flop_per_s=peak_flop_per_s)
+    _check_positive(model_flops=model_flops, seconds=seconds, peak_flop_per_s=peak_flop_per_s)
     return model_flops / seconds / peak_flop_per_s
 
 
 def _check_positive(**given: object) -> None:
     for name, value in given.items():
-        if not isinstance(value, sympy.Expr) and not (isinstance(value, Real) and float(value) > 0):
-            raise ValueError(f"{name}={value!r} is no {name}: write a positive number")
+        if not isinstance(value, Expr) or value.is_number:
+            positive(name, value)
 
 
-def arithmetic_intensity(products: Product | Iterable[Product], bytes_per_number: int) -> sympy.Expr:
-    """FLOP per byte: FLOPs over the bytes that have to be moved at least.
+def arithmetic_intensity(products: Product | Iterable[Product], bytes_per_number: int) -> Expr:
+    """Predict FLOP per byte: FLOPs over the bytes that have to be moved at least.
 
     Each product reads its operands and writes its result once. What a cache keeps from one product to the next is
     left out.
@@ -84,22 +86,21 @@ def arithmetic_intensity(products: Product | Iterable[Product], bytes_per_number
     >>> evaluate(arithmetic_intensity(y, 2), dict(B=1, D=4096, K=4096))
     Fraction(2048, 2049)
     """
-    if not isinstance(bytes_per_number, Real) or not bytes_per_number > 0:
-        raise ValueError(f"bytes_per_number={bytes_per_number!r} is no size: write 4 for float32, or 2 for bfloat16")
-    given = products
-    products = list(given) if isinstance(given, Iterable) else [given]
-    if not all(isinstance(product, Product) for product in products):
-        raise TypeError(f"no products: {given!r}. Write matmul('x[B,D] @ w[D,K] -> y[B,K]'), or step.forward")
-    if not products:
+    bytes_ = size("bytes_per_number", bytes_per_number)
+    given = list(products) if isinstance(products, Iterable) else [products]
+    for product in given:
+        if not isinstance(product, Product):
+            raise TypeError(
+                f"{quoted(product)} is not a product: write matmul('x[B,D] @ w[D,K] -> y[B,K]'), or step.forward"
+            )
+    if not given:
         raise ValueError("no products are given: write arithmetic_intensity(step.forward, 4)")
-    numbers = sympy.Add(
-        *(elements(tensor) for product in products for tensor in (product.left, product.right, product.output))
-    )
-    return sympy.cancel(sympy.Add(*(product.flops for product in products)) / (bytes_per_number * numbers))
+    numbers = elements(*(tensor for product in given for tensor in (product.left, product.right, product.output)))
+    return sympy.cancel(flops(given) / (bytes_ * numbers))
 
 
 def attainable_flop_per_s(intensity: Quantity, peak_flop_per_s: Quantity, bytes_per_s: Quantity) -> Quantity:
-    """The roofline: FLOP/s that peak and bandwidth allow at an arithmetic intensity.
+    """Predict the FLOP/s that peak and bandwidth allow at an arithmetic intensity: the roofline.
 
     Holds where computing and moving overlap. Otherwise their times add up.
 
@@ -120,4 +121,4 @@ def attainable_flop_per_s(intensity: Quantity, peak_flop_per_s: Quantity, bytes_
     """
     _check_positive(intensity=intensity, peak_flop_per_s=peak_flop_per_s, bytes_per_s=bytes_per_s)
     limits = (peak_flop_per_s, intensity * bytes_per_s)
-    return sympy.Min(*limits) if any(isinstance(limit, sympy.Expr) for limit in limits) else min(limits)
+    return sympy.Min(*limits) if any(isinstance(limit, Expr) for limit in limits) else min(limits)

@@ -1,21 +1,15 @@
-"""The predicting side: training steps and the FLOPs they take.
+"""Derive the backward pass of a training step, and the FLOPs of both passes, from its products."""
 
-A step is written down as products, not measured; its backward pass follows
-from them. Nothing here imports PyTorch.
-"""
-
-import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import sympy
 
-from flopbook.predict.axes import axis
+from flopbook.checks import quoted
 from flopbook.predict.notation import NotationError, Tensor
 from flopbook.predict.products import Product
 
-__all__ = ["TrainingStep", "evaluate", "flops", "training_step"]
+__all__ = ["TrainingStep", "flops", "training_step"]
 
 
 @dataclass(frozen=True)
@@ -26,15 +20,29 @@ class TrainingStep:
     ----------
     forward, backward : tuple of Product
         The products of each pass, in the order in which they run.
+    data, frozen : frozenset of str
+        Names of the inputs that get no gradient: those that nobody needs it of, and the weights that are not trained.
     """
 
     forward: tuple[Product, ...]
     backward: tuple[Product, ...]
+    data: frozenset[str] = frozenset()
+    frozen: frozenset[str] = frozenset()
 
     @property
     def flops(self) -> sympy.Expr:
         """FLOPs of both passes."""
         return flops(self.forward) + flops(self.backward)
+
+    @property
+    def trained(self) -> tuple[Tensor, ...]:
+        """The inputs that are trained: neither data nor frozen."""
+        return tuple(tensor for name, tensor in _inputs(self.forward).items() if name not in self.data | self.frozen)
+
+    @property
+    def untrained(self) -> tuple[Tensor, ...]:
+        """The weights that are frozen."""
+        return tuple(tensor for name, tensor in _inputs(self.forward).items() if name in self.frozen)
 
     def __repr__(self):
         lines = []
@@ -48,27 +56,30 @@ class TrainingStep:
 _STEP = "write training_step(matmul('x[B,D] @ w[D,K] -> y[B,K]'), ...), and training_step(*products) for a list"
 
 
-def _names(given: str | Iterable[str]) -> set[str]:
-    if not isinstance(given, Iterable):
-        raise TypeError(f"{given!r} are no names: write data='x', the name that the products use")
-    names = {given} if isinstance(given, str) else set(given)
+def _names(given: str | Iterable[str]) -> frozenset[str]:
+    names = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"{name!r} is no name: write data='x', the name that the products use")
-    return names
+            raise TypeError(f"{quoted(name)} is not a name: write data='x', the name that the products use")
+    return frozenset(names)
 
 
-def _inputs(products: tuple[Product, ...]) -> set[str]:
-    """Names of the tensors that no product makes; check that names are used consistently."""
+def _inputs(products: tuple[Product, ...]) -> dict[str, Tensor]:
+    """Return the tensors that no product makes, by name."""
+    made = {product.output.name for product in products}
+    used = (tensor for product in products for tensor in (product.left, product.right))
+    return {tensor.name: tensor for tensor in used if tensor.name not in made}
+
+
+def _check_names(products: tuple[Product, ...]) -> None:
+    """Refuse products that use one name for two tensors."""
     seen: dict[str, Tensor] = {}
-    made: set[str] = set()
     for product in products:
         if product.output.name in seen.keys() | {product.left.name, product.right.name}:
             raise NotationError(
                 f"'{product}' makes {product.output.name}, which was made or used before: give "
                 "every result its own name, and write the products in the order they run in"
             )
-        made.add(product.output.name)
         for tensor in (product.left, product.right, product.output):
             first = seen.setdefault(tensor.name, tensor)
             if set(first.axes) != set(tensor.axes):
@@ -76,11 +87,10 @@ def _inputs(products: tuple[Product, ...]) -> set[str]:
                     f"'{product}' writes {tensor}, which was {first} before: give one tensor "
                     "the same axes everywhere, or another name"
                 )
-    return seen.keys() - made
 
 
 def training_step(*products: Product, data: str | Iterable[str] = (), frozen: str | Iterable[str] = ()) -> TrainingStep:
-    """Training step of the `products`: their backward pass follows.
+    """Derive the backward pass of the `products`.
 
     A gradient is needed exactly where a trainable tensor lies behind it.
     Every tensor that no product makes is trainable, unless it is `data` or
@@ -106,7 +116,7 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
     TypeError
         If something other than products is given, or nothing.
     ValueError
-        If `data` or `frozen` names a tensor that is no input, or the products
+        If `data` or `frozen` names a tensor that is not an input, or the products
         don't fit together.
 
     Notes
@@ -132,15 +142,16 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
         raise TypeError(f"no products are given: {_STEP}")
     for product in products:
         if not isinstance(product, Product):
-            raise TypeError(f"{product!r} is no product: {_STEP}")
-    inputs = _inputs(products)
-    without = _names(data) | _names(frozen)
-    for name in sorted(without - inputs):
+            raise TypeError(f"{quoted(product)} is not a product: {_STEP}")
+    _check_names(products)
+    inputs = _inputs(products).keys()
+    data, frozen = _names(data), _names(frozen)
+    for name in sorted((data | frozen) - inputs):
         raise ValueError(
-            f"{name!r} is given as data or frozen, but is no input of the products: "
+            f"{quoted(name)} is given as data or frozen, but is not an input of the products: "
             f"the inputs are {', '.join(sorted(inputs))}"
         )
-    needed = inputs - without
+    needed = set(inputs) - data - frozen
     for product in products:
         if {product.left.name, product.right.name} & needed:
             needed.add(product.output.name)
@@ -151,11 +162,16 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
         for operand, gradient in zip((product.right, product.left), product.gradients, strict=True)
         if operand.name in needed
     ]
-    return TrainingStep(products, tuple(backward))
+    return TrainingStep(products, tuple(backward), data, frozen)
 
 
 def flops(products: Product | TrainingStep | Iterable[Product]) -> sympy.Expr:
-    """FLOPs of one product, of several together, or of a training step.
+    """Add up the FLOPs of one product, of several together, or of a training step.
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
 
     Examples
     --------
@@ -167,55 +183,9 @@ def flops(products: Product | TrainingStep | Iterable[Product]) -> sympy.Expr:
     if isinstance(products, (Product, TrainingStep)):
         return products.flops
     if isinstance(products, str):
-        raise TypeError(f"{products!r} is text: write flops(matmul({products!r}))")
-    return sympy.Add(*(product.flops for product in products))
-
-
-def evaluate(expression: sympy.Expr | int, sizes: Mapping[str, int]) -> int | Fraction:
-    """Exact value of an `expression` at given sizes.
-
-    Parameters
-    ----------
-    expression : sympy.Expr
-        Made of axes.
-    sizes : mapping of str to int
-        The size of each axis; others may be there too.
-
-    Returns
-    -------
-    int or Fraction
-        An integer wherever the value is one, a fraction for a ratio.
-
-    Raises
-    ------
-    TypeError
-        If a product or step is given instead of its ``flops``, or `sizes` is
-        no mapping.
-    ValueError
-        If a size is missing, or is not a positive integer.
-
-    Examples
-    --------
-    >>> from flopbook.predict import matmul
-    >>> y = matmul("x[B,D] @ w[D,K] -> y[B,K]")
-    >>> evaluate(y.flops, dict(B=16384, D=32768, K=8192))
-    8796093022208
-    """
-    if isinstance(expression, (Product, TrainingStep)):
-        raise TypeError("a product or step is no expression: write evaluate(step.flops, sizes)")
-    if not isinstance(sizes, Mapping):
-        raise TypeError(f"{sizes!r} are no sizes: write sizes=dict(B=64, ...)")
-    expression = sympy.sympify(expression)
-    letters = sorted(symbol.name for symbol in expression.free_symbols)
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not hasattr(size, "__index__") or operator.index(size) < 1:
-            raise ValueError(f"{name}={size!r} is not a size: write a whole number of at least 1")
-    missing = [name for name in letters if name not in sizes]
-    if missing:
-        wanted = ", ".join(f"{name}=..." for name in letters)
-        raise ValueError(f"{expression} needs a size for {', '.join(missing)}: write sizes=dict({wanted})")
-    # all at once: halfway SymPy simplifies, and takes Max(2, 2/(D*K)) for 2/(D*K)
-    value = expression.xreplace({axis(name): sympy.Integer(operator.index(sizes[name])) for name in letters})
-    if not value.is_Rational:
-        raise ValueError(f"{expression} has no exact value at {dict(sizes)}: it gives {value}")
-    return int(value) if value.is_Integer else Fraction(int(value.p), int(value.q))
+        raise TypeError(f"{quoted(products)} is text: write flops(matmul({quoted(products)}))")
+    given = list(products) if isinstance(products, Iterable) else [products]
+    for product in given:
+        if not isinstance(product, Product):
+            raise TypeError(f"{quoted(product)} is not a product: write flops(matmul('x[B,D] @ w[D,K] -> y[B,K]'))")
+    return sympy.Add(*(product.flops for product in given))

@@ -7,7 +7,8 @@ don't occur. A tensor that no product makes has come through them.
 from dataclasses import dataclass, replace
 
 from flopbook.predict.products import Product, conv, matmul
-from flopbook.predict.steps import TrainingStep, evaluate, flops, training_step
+from flopbook.predict.steps import TrainingStep, flops, training_step
+from flopbook.predict.values import evaluate
 
 
 @dataclass(frozen=True)

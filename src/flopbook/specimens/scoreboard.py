@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from flopbook.predict.steps import evaluate
+from flopbook.predict.values import evaluate
 from flopbook.specimens import Specimen
 from flopbook.tables import Cell, Group, Styled, Table, Total
 

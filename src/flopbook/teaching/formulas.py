@@ -7,7 +7,7 @@ from html import escape
 
 import sympy
 
-from flopbook.predict.steps import evaluate
+from flopbook.predict.values import evaluate
 
 #: The witnesses that can confirm a formula.
 WITNESSES = ("counted", "profiled", "traced", "executed")

@@ -10,7 +10,7 @@ import sympy
 from sympy.printing.mathml import mathml
 
 from flopbook.counts.tally import Tally
-from flopbook.predict.steps import evaluate
+from flopbook.predict.values import evaluate
 from flopbook.tables import Cell, Styled, Table
 from flopbook.tracing.calls import PHASES, Costs, holders
 from flopbook.tracing.sizes import in_words

@@ -50,7 +50,7 @@ class Row:
     boxed: bool = False
 
     def value(self, sizes: Mapping[str, int]) -> Fraction:
-        """Exactly; unlike `flopbook.predict.steps.evaluate` it takes a size of 0, such as no optimizer state."""
+        """Exactly; unlike `flopbook.predict.values.evaluate` it takes a size of 0, such as no optimizer state."""
         number = self.expression.xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})
         return Fraction(int(number.p), int(number.q))
 

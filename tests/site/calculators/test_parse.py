@@ -11,7 +11,7 @@ from flopbook.predict.memory import FLOAT32, MIXED
 from flopbook.predict.models import mlp
 from flopbook.predict.optimizers import OPTIMIZERS, update_flops
 from flopbook.predict.plans import training_plan
-from flopbook.predict.steps import evaluate
+from flopbook.predict.values import evaluate
 from flopbook.teaching.formulas import boxed
 from flopsite.calculators.html import Size
 from flopsite.calculators.parse import CalculatorError, read, script
@@ -147,7 +147,7 @@ def test_choices_stand_for_what_they_name(optimizer, precision, formats):
         return plan.rows[title][1].xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})
 
     parameters, tensors = value("Parameters"), evaluate(mlp().tensors, SIZES)
-    state = OPTIMIZERS[optimizer]
+    state = OPTIMIZERS[optimizer].state
     assert value("Update") == update_flops(optimizer, parameters, tensors)
     assert value("Bytes of parameters") == formats.parameters * parameters
     assert value("Bytes of optimizer state") == (

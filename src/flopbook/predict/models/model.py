@@ -1,4 +1,4 @@
-"""A whole model on paper: parameters, FLOPs and activations as expressions in its sizes."""
+"""Add up whole models on paper: parameters, FLOPs and activations as expressions in their sizes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -7,8 +7,8 @@ import sympy
 from sympy import Expr
 
 from flopbook.predict.axes import axis
-from flopbook.predict.memory import elements
 from flopbook.predict.notation import Tensor
+from flopbook.predict.pointwise import elements
 from flopbook.predict.steps import TrainingStep, flops
 
 __all__ = ["Model"]
@@ -50,10 +50,6 @@ class Model:
 
 
 def model_of(step: TrainingStep, parameters: list[Tensor], activations: list[Tensor]) -> Model:
+    """Make the model of a step, its trained tensors, and what it keeps for the backward pass."""
     tensors = sympy.Integer(len(parameters))
-    return Model(elements(parameters), tensors, flops(step.forward), flops(step.backward), elements(activations))
-
-
-def repeated(model: Model, longer: Model, times: Expr) -> Model:
-    """A model after what a longer one has more than it is added several times."""
-    return model + times * (longer + -1 * model)
+    return Model(elements(*parameters), tensors, flops(step.forward), flops(step.backward), elements(*activations))

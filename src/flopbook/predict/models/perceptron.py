@@ -1,11 +1,11 @@
-"""Multilayer perceptrons: linear layers and what lies between them."""
+"""Predict multilayer perceptrons: linear layers and what lies between them."""
 
 from itertools import pairwise
 
 from flopbook.predict.axes import H, L
 from flopbook.predict.memory import kept
-from flopbook.predict.models.model import Model, model_of, repeated
-from flopbook.predict.notation import Tensor
+from flopbook.predict.models.model import Model, model_of
+from flopbook.predict.notation import Tensor, tensors
 from flopbook.predict.products import matmul
 from flopbook.predict.steps import training_step
 
@@ -13,7 +13,7 @@ __all__ = ["linear_stack", "mlp"]
 
 
 def linear_stack(*widths: str) -> Model:
-    """Linear layers with biases, ReLU between them, and a mean of squares as the loss.
+    """Predict linear layers with biases, ReLU between them, and a mean of squares as the loss.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def linear_stack(*widths: str) -> Model:
     Raises
     ------
     ValueError
-        If there are fewer than two.
+        If there are fewer than two, or one is not the name of an axis.
 
     Notes
     -----
@@ -48,12 +48,17 @@ def linear_stack(*widths: str) -> Model:
 
 
 def mlp() -> Model:
-    """A multilayer perceptron: L hidden layers of width H, like :func:`linear_stack` otherwise.
+    """Predict a perceptron of L hidden layers of width H, like :func:`linear_stack` otherwise.
 
     Examples
     --------
     >>> mlp().parameters
-    D*H + H**2*L - H**2 + H*K + H*L + K
+    D*H + H*K + H + K + (H**2 + H)*(L - 1)
     """
-    shallow, deeper = linear_stack("D", "H", "K"), linear_stack("D", "H", "J", "K")
-    return repeated(shallow, deeper, L - 1).at(J=H)
+    return linear_stack("D", "H", "K") + (L - 1) * _hidden_layer()
+
+
+def _hidden_layer() -> Model:
+    """A layer from H numbers to H, which passes a gradient on; it keeps its input."""
+    step = training_step(matmul("h1[B,H] @ w[H,J] -> h2[B,J]"))
+    return model_of(step, tensors("w[H,J] b[J]"), tensors("h1[B,H]")).at(J=H)

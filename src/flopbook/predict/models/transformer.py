@@ -1,4 +1,4 @@
-"""Transformer decoders: one block, and a stack between an embedding and an output layer.
+"""Predict transformer decoders: one block, and a stack between an embedding and an output layer.
 
 Products only: norms, activation functions, the softmax and the loss are pointwise and left out of the FLOPs. What
 comes between two products has a new name in the second: ``q`` makes scores ``s``, and their softmax ``p`` weighs
@@ -6,8 +6,8 @@ the values.
 """
 
 from flopbook.predict.axes import L, T, axis
-from flopbook.predict.models.model import Model, model_of, repeated
-from flopbook.predict.notation import Tensor
+from flopbook.predict.models.model import Model, model_of
+from flopbook.predict.notation import tensors
 from flopbook.predict.products import matmul
 from flopbook.predict.steps import TrainingStep, training_step
 
@@ -20,7 +20,7 @@ tables = axis("tables")
 
 
 def decoder_block(gated: bool = False) -> TrainingStep:
-    """One block of a transformer decoder: attention and a feed-forward block, each behind a norm.
+    """Derive one block of a transformer decoder: attention and a feed-forward block, each behind a norm.
 
     B sequences of T tokens, each D wide. H heads of queries look at S positions, and share G heads of keys and
     values, all E wide; the feed-forward block is F wide. For self-attention S has the size of T.
@@ -66,38 +66,36 @@ def decoder_block(gated: bool = False) -> TrainingStep:
     )
 
 
-def _weights(step: TrainingStep) -> list[Tensor]:
-    return [product.right for product in step.forward if product.right.name.startswith("w")]
+def _block() -> Model:
+    """A block without a gate, its two norms, and what they, attention and the activation function keep besides."""
+    step = decoder_block()
+    weights = [product.right for product in step.forward if product.right.name.startswith("w")]
+    around = tensors("x1[B,T,D] mean1[B,T] deviation1[B,T] n1[B,T,D] x2[B,T,D] mean2[B,T] deviation2[B,T] n2[B,T,D]")
+    attention = tensors("q[B,T,H,E] k[B,T,G,E] v[B,T,G,E] o[B,T,H,E] logsumexp[B,H,T]")
+    feed_forward = tensors("f[B,T,F] h[B,T,F]")
+    return model_of(step, [*weights, *tensors("norm1[D] norm2[D]")], [*around, *attention, *feed_forward])
 
 
-def _tensors(text: str) -> list[Tensor]:
-    return [Tensor.parse(tensor) for tensor in text.split()]
-
-
-def _block(gated: bool) -> Model:
-    """A block with its two norms, and what these, attention and the activation function keep beside its products."""
-    step = decoder_block(gated)
-    norms = _tensors("norm1[D] norm2[D]")
-    around = _tensors("x1[B,T,D] mean1[B,T] deviation1[B,T] n1[B,T,D] x2[B,T,D] mean2[B,T] deviation2[B,T] n2[B,T,D]")
-    attention = _tensors("q[B,T,H,E] k[B,T,G,E] v[B,T,G,E] o[B,T,H,E] logsumexp[B,H,T]")
-    feed_forward = _tensors("f[B,T,F] h[B,T,F]" + (" g[B,T,F] silu[B,T,F]" if gated else ""))
-    return model_of(step, [*_weights(step), *norms], [*around, *attention, *feed_forward])
+def _gate() -> Model:
+    """What a gate adds to a block: its product and its activation function."""
+    step = training_step(matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]"))
+    return model_of(step, tensors("wg[D,F]"), tensors("g[B,T,F] silu[B,T,F]"))
 
 
 def _head() -> Model:
     """The last norm, the output layer without its table, and the cross-entropy, whose mean keeps what it divides by."""
     step = training_step(matmul("n[B,T,D] @ table[D,V] -> logits[B,T,V]"))
-    kept_here = _tensors("x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] logsoftmax[B,T,V] weight[]")
-    return model_of(step, _tensors("norm[D]"), kept_here)
+    kept_here = tensors("x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] logsoftmax[B,T,V] weight[]")
+    return model_of(step, tensors("norm[D]"), kept_here)
 
 
 def _embedding() -> Model:
     """A table of the vocabulary: a lookup takes no FLOPs."""
-    return model_of(TrainingStep((), ()), _tensors("table[V,D]"), [])
+    return model_of(TrainingStep((), ()), tensors("table[V,D]"), [])
 
 
 def decoder() -> Model:
-    """A transformer decoder: L blocks between an embedding and an output layer.
+    """Predict a transformer decoder: L blocks between an embedding and an output layer.
 
     Norms have one weight for each of their D numbers, there are no other biases, and positions have no parameters,
     as in Llama. Attention is fused, so that no scores are kept; it is counted dense, whatever the mask. A norm keeps
@@ -115,5 +113,5 @@ def decoder() -> Model:
     ...     L=32, D=4096, H=32, G=8, E=128, F=14336, V=128256, matrices=3, tables=2))
     8030261248
     """
-    block = repeated(_block(gated=False), _block(gated=True), matrices - 2)
+    block = _block() + (matrices - 2) * _gate()
     return (L * block + _head() + tables * _embedding()).at(S=T)

@@ -69,3 +69,49 @@ def test_a_value_that_is_not_exact_is_refused(expression, value):
         evaluate(expression, {"B": 2, "H": 2})
     assert "has no exact value" in str(error.value)
     assert str(error.value).endswith(f"it gives {value}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "sizes"),
+    [
+        (2**B, {"B": 10**12}),
+        (B**20000, {"B": 2}),
+        (B**-20000, {"B": 2}),
+        ((1 / B) ** D, {"B": 3, "D": 10**9}),
+        (B ** (D**K), {"B": 2, "D": 99, "K": 99}),
+        (sympy.Max(1, 2**B) * sympy.ceiling(B / 3), {"B": 10**9}),
+        (B, {"B": 10**4000}),
+    ],
+)
+def test_a_value_that_would_fill_the_memory_is_refused_at_once(expression, sizes):
+    with pytest.raises(ValueError) as error:
+        evaluate(expression, sizes)
+    assert str(error.value).endswith(": give sizes where it has at most 3,000 digits")
+
+
+@pytest.mark.parametrize(
+    ("expression", "sizes", "value"),
+    [
+        (B**3000, {"B": 2}, 2**3000),
+        (2**B, {"B": 5000}, 2**5000),
+        (2 ** (B - D), {"B": 10**12, "D": 10**12 - 1}, 2),
+        (sum(B / (D + number) for number in range(60)), {"B": 2**40, "D": 2**40}, None),
+        (sum(B**number for number in range(300)), {"B": 2}, 2**300 - 1),
+        ((B / D) ** 40, {"B": 3**40, "D": 3**41}, Fraction(1, 3**40)),
+    ],
+)
+def test_bounds_leave_room_for_long_formulas(expression, sizes, value):
+    found = evaluate(expression, sizes)
+    assert value is None or found == value
+
+
+@pytest.mark.parametrize("symbol", [sympy.Symbol("B"), sympy.Symbol("B", positive=True), B])
+def test_a_letter_is_known_by_its_name(symbol):
+    assert evaluate(3 * symbol, {"B": 2}) == 6
+
+
+@pytest.mark.parametrize("text", ["2*B", "__import__('os').system('exit 1')", "2" * 10**6])
+def test_no_text_is_run(text):
+    with pytest.raises(TypeError, match="is not an expression: write evaluate") as error:
+        evaluate(text, {"B": 2})
+    assert str(error.value).startswith(repr(text[:30])[:-1]) and len(str(error.value)) < 250

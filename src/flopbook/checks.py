@@ -1,0 +1,125 @@
+"""Check what a reader gives, and quote it where it cannot be used."""
+
+import operator
+from collections.abc import Collection
+from difflib import get_close_matches
+from math import isfinite
+from numbers import Real
+from typing import TypeGuard
+
+_LONGEST = 80
+
+
+def quoted(value: object) -> str:
+    """Quote a value for an error: its `repr`, or the beginning of a long one.
+
+    Examples
+    --------
+    >>> quoted("2*B"), quoted("x" * 10**6) == repr("x" * 76) + "..."
+    ("'2*B'", True)
+    >>> quoted(10**5000)
+    'an int of 16610 bits'
+    """
+    if isinstance(value, int) and value.bit_length() > 4 * _LONGEST:
+        return f"an {type(value).__name__} of {value.bit_length()} bits"
+    if isinstance(value, (str, bytes)) and len(value) > _LONGEST:
+        return f"{value[: _LONGEST - 4]!r}..."
+    try:
+        text = repr(value)
+    except Exception:  # whatever the reader's own type raises
+        return f"an object of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def size(name: str, value: object, least: int = 1) -> int:
+    """Return the size that an axis is given, a whole number.
+
+    Parameters
+    ----------
+    name : str
+        Of the axis or argument.
+    value : object
+        What the reader gave.
+    least : int
+        The smallest that has a meaning.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; quotes it.
+
+    Examples
+    --------
+    >>> size("B", 64)
+    64
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < least:
+        raise ValueError(f"{name}={quoted(value)} is not a size: write a whole number of at least {least}")
+    return operator.index(value)
+
+
+def positive(name: str, value: object) -> None:
+    """Refuse what is not a positive, finite number.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    value : object
+        What the reader gave.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; quotes it.
+    """
+    if not (is_number(value) and float(value) > 0):
+        raise ValueError(f"{name}={quoted(value)} is out of range: write a positive number")
+
+
+def is_number(value: object) -> TypeGuard[Real]:
+    """Tell whether a value is a real, finite number.
+
+    Examples
+    --------
+    >>> [is_number(value) for value in (3, 2.5, True, float("nan"), "3")]
+    [True, True, False, False, False]
+    """
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+
+
+def one_of(kind: str, value: object, known: Collection[str]) -> str:
+    """Return a name that is known.
+
+    Parameters
+    ----------
+    kind : str
+        What is named, such as ``"optimizer"``.
+    value : object
+        What the reader gave.
+    known : collection of str
+        All names.
+
+    Raises
+    ------
+    TypeError
+        If it is not text.
+    ValueError
+        If the name is not known; suggests one that is spelt alike.
+
+    Examples
+    --------
+    >>> one_of("optimizer", "adamw", ["SGD", "AdamW"])
+    Traceback (most recent call last):
+    ...
+    ValueError: optimizer='adamw' is not known; did you mean 'AdamW'? Write one of 'SGD', 'AdamW'
+    """
+    listed = ", ".join(map(repr, known))
+    if not isinstance(value, str):
+        raise TypeError(f"{kind}={quoted(value)} is not a name: write one of {listed}")
+    if value in known:
+        return value
+    alike = get_close_matches(value[:_LONGEST].lower(), [name.lower() for name in known], n=1)
+    meant = [f"; did you mean {name!r}?" for name in known if name.lower() in alike] or [":"]
+    advice = "Write" if alike else "write"
+    raise ValueError(f"{kind}={quoted(value)} is not known{meant[0]} {advice} one of {listed}")

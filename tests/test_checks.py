@@ -1,0 +1,60 @@
+import pytest
+
+from flopbook.checks import is_number, one_of, positive, quoted, size
+
+
+class Odd:
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("2*B", "'2*B'"),
+        (None, "None"),
+        ("x" * 81, "'" + 76 * "x" + "'..."),
+        (b"x" * 81, "b'" + 76 * "x" + "'..."),
+        ([0] * 999, "[" + 25 * "0, " + "0..."),
+        pytest.param(10**5000, "an int of 16610 bits", id="many bits"),
+        (Odd(), "an object of type Odd"),
+    ],
+)
+def test_a_value_is_quoted_and_a_long_one_by_its_beginning(value, text):
+    assert quoted(value) == text
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, "2", None, [2]])
+def test_a_size_is_a_whole_number_of_at_least_one(value):
+    with pytest.raises(ValueError) as error:
+        size("steps", value)
+    assert str(error.value) == f"steps={value!r} is not a size: write a whole number of at least 1"
+
+
+def test_the_least_size_may_be_another():
+    assert size("steps", 0, least=0) == 0
+    with pytest.raises(ValueError, match="steps=1 is not a size: write a whole number of at least 2"):
+        size("steps", 1, least=2)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "2", None])
+def test_a_positive_number_is_finite_and_not_zero(value):
+    with pytest.raises(ValueError) as error:
+        positive("seconds", value)
+    assert str(error.value) == f"seconds={value!r} is out of range: write a positive number"
+    assert not is_number(value) or value <= 0
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        ("adamw", ValueError, "optimizer='adamw' is not known; did you mean 'AdamW'? Write one of 'SGD', 'AdamW'"),
+        ("Lion", ValueError, "optimizer='Lion' is not known: write one of 'SGD', 'AdamW'"),
+        (["SGD"], TypeError, "optimizer=['SGD'] is not a name: write one of 'SGD', 'AdamW'"),
+    ],
+)
+def test_an_unknown_name_is_told_those_that_are_known(value, kind, message):
+    assert one_of("optimizer", "SGD", ["SGD", "AdamW"]) == "SGD"
+    with pytest.raises(kind) as error:
+        one_of("optimizer", value, ["SGD", "AdamW"])
+    assert str(error.value) == message
