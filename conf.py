@@ -19,7 +19,7 @@ extensions = [
 # The tree also holds an environment and node modules: pages are named, and what has none is not walked through.
 include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
 exclude_patterns = [".*", "_build", "benchmarks", "node_modules", "src", "tests", "tools"]
-numfig = math_numfig = True  # equations are numbered through the book
+numfig = math_numfig = True  # equations are numbered by lecture: (3.2)
 nitpicky = True
 # The vocabulary of the neighbours: no inventory of theirs is at hand without a network.
 nitpick_ignore_regex = [("py:.*", r"(?!flopbook\.).*")]
@@ -43,13 +43,14 @@ autosummary_generate = False  # numpydoc brings it along; it would import torch 
 
 html_theme = "furo"
 html_title = "The FLOP Book"
+html_secnumber_suffix = " "
 html_short_title = html_title
 html_baseurl = os.environ.get("FLOPBOOK_URL", "")  # where the site will stand, with a slash at its end
 html_favicon = "src/flopsite/web/favicon.svg"
 html_sourcelink_suffix = ""
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 templates_path = ["src/flopsite/course/templates", "src/flopsite/web/templates"]
-html_css_files = ["web/flopsite.css", ("web/print.css", {"media": "print"})]
+html_css_files = ["web/flopsite.css", "course/course.css", ("web/print.css", {"media": "print"})]
 html_js_files = ["web/flopsite.js", "math/letters.js"]
 html_search_scorer = "src/flopsite/web/search.js"
 html_math_renderer = "katex"

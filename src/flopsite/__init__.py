@@ -13,7 +13,7 @@ from sphinx.application import Sphinx  # noqa: E402
 
 from flopsite import book, static  # noqa: E402
 from flopsite.calculators import directive as calculators  # noqa: E402
-from flopsite.course import dropdown, page_line, status  # noqa: E402
+from flopsite.course import dropdown, order, page_line, sidebar, status  # noqa: E402
 from flopsite.course import map as course_map  # noqa: E402
 from flopsite.execution import reader  # noqa: E402
 from flopsite.exercises import forms, questions  # noqa: E402
@@ -26,10 +26,12 @@ from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, mis
 PARTS = (
     book,
     static,
+    order,
     accessibility,
     reader,
     notebooks,
     page_line,
+    sidebar,
     course_map,
     downloads,
     dropdown,

@@ -10,6 +10,7 @@ from sphinx.domains import Domain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
+from flopsite.course.outline import Course
 from flopsite.execution.progress import Progress
 
 
@@ -48,11 +49,12 @@ class LateDirective(SphinxDirective):
 
 
 class Book(Domain):
-    """Settings, formulas, calculators, seconds and late places of all pages, kept from one build to the next."""
+    """The course, and what pages tell: settings, formulas, seconds, late places; kept from one build to the next."""
 
     name = "book"
     label = "Book"
     initial_data: ClassVar[dict[str, Any]] = {
+        "course": None,
         "settings": {},
         "promises": {},
         "formulas": {},
@@ -69,6 +71,8 @@ class Book(Domain):
         self.progress = Progress(0)
         self.failures: list[Failure] = []
         self.read_something = False
+        self.course: Course
+        self.has_moved = False  # the course, since the last build
 
     @classmethod
     def of(cls, env: BuildEnvironment) -> "Book":

@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     ALT = "alt"  # a figure without a text alternative
     CALCULATOR = "calculator"  # a `{calculator}` that cannot be read
+    COURSE = "course"  # a page that is not what `course.yml` says
     EXECUTION = "execution"  # a code cell that fails, or writes to stderr
     EXERCISE = "exercise"  # an exercise without a title
     FORMULA = "formula"  # two boxed formulas of one name

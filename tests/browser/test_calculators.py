@@ -17,7 +17,7 @@ from tests.support.browser import IN_BROWSER
 pytestmark = IN_BROWSER
 
 KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
-MATMUL = "lectures/01-matmul.html"
+MATMUL = "lectures/matrix-product.html"
 WHOLE = "reference/calculator.html"
 
 
@@ -254,7 +254,7 @@ INSIDE = "box => box.scrollWidth <= box.clientWidth && document.documentElement.
 
 @pytest.mark.parametrize("media", ["screen", "print"])
 def test_a_long_formula_goes_on_in_the_next_line(address, phone, media):
-    phone.goto(f"{address}/lectures/09-transformer.html")
+    phone.goto(f"{address}/lectures/transformer.html")
     box = calculator(phone, "decoder-step")
     line = box.locator(".put-in")
     height = line.bounding_box()["height"]
@@ -278,7 +278,7 @@ def test_long_results_have_a_line_of_their_own_on_a_phone(address, phone):
 
 
 def test_the_lines_of_a_curve_are_named_in_full_on_a_phone(address, phone):
-    phone.goto(f"{address}/lectures/06-memory.html")
+    phone.goto(f"{address}/lectures/memory.html")
     names = phone.locator(".curve li")
     assert [name[-12:] for name in names.all_inner_texts()] == ["rs with SiLU", "ReLU or tanh"]
     assert all(name.evaluate(INSIDE) for name in names.all())

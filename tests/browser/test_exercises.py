@@ -10,7 +10,7 @@ from tests.support.browser import IN_BROWSER
 
 pytestmark = IN_BROWSER
 
-LECTURE = "lectures/01-matmul.html"
+LECTURE = "lectures/matrix-product.html"
 BRACKETS = "#exercise-brackets-are-not-free"
 LAYER = "#exercise-a-layer-of-a-language-model"
 NO_STORAGE = """
@@ -82,7 +82,9 @@ def test_progress_survives_a_reload_and_can_be_erased(page, address):
     expect(page.locator(f"{BRACKETS} input")).to_have_value("")
 
 
-@pytest.mark.parametrize("kept", ["{", "[]", '{"version": 99}', '{"version": 1, "pages": {"lectures/01-matmul": {}}}'])
+@pytest.mark.parametrize(
+    "kept", ["{", "[]", '{"version": 99}', '{"version": 1, "pages": {"lectures/matrix-product": {}}}']
+)
 def test_what_other_versions_kept_breaks_nothing(page, address, kept):
     page.goto(f"{address}/{LECTURE}")
     page.evaluate("text => localStorage.setItem('flopbook', text)", kept)
@@ -136,7 +138,7 @@ def test_every_exercise_takes_its_right_answer_and_knows_its_wrong_ones(page, ad
 
 
 def test_the_audit_is_settled_claim_by_claim(page, address):
-    page.goto(f"{address}/lectures/08-audit.html")
+    page.goto(f"{address}/lectures/audit.html")
     audit = page.locator("#exercise-the-fourth-report")
     form = json.loads(audit.get_attribute("data-form"))
     audit.get_by_label("Claim c").fill("right")

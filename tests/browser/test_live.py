@@ -11,7 +11,7 @@ from tests.support.browser import IN_BROWSER, chromium, served
 
 pytestmark = IN_BROWSER
 
-PAGE = "lectures/02-gradients.html"
+PAGE = "lectures/gradients.html"
 LOADING = 60_000  # milliseconds, on a busy machine
 #: Live cells that are in sight and show a formula.
 CELLS = """[...document.querySelectorAll(".cell")].filter(

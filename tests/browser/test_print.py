@@ -33,7 +33,7 @@ def printed(page, address):
 
 
 def test_solutions_and_answers_are_open(printed):
-    page = printed("lectures/03-backward.html")
+    page = printed("lectures/backward.html")
     for folded in ("details.dropdown > summary ~ *", ".question details li"):
         assert page.locator(folded).evaluate_all(SHOWN) == page.locator(folded).count() > 4
     paper = squeezed("".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(page.pdf())).pages))
@@ -53,7 +53,7 @@ def test_controls_leave_their_values(printed):
 
 
 def test_code_that_is_folded_is_left_out_and_what_was_unfolded_stays(printed):
-    page = printed("lectures/03-backward.html")
+    page = printed("lectures/backward.html")
     assert page.locator("details.hide").evaluate_all(SHOWN) == 0
     page.locator("details.hide").first.evaluate("fold => { fold.open = true; }")
     assert page.locator("details.hide").evaluate_all(SHOWN) == 1

@@ -18,7 +18,7 @@ def page(site):
 
 
 def test_a_letter_tells_its_meaning(page):
-    page.goto("/lectures/01-matmul.html")
+    page.goto("/lectures/matrix-product.html")
     tooltip = page.locator(".tooltip")
     page.locator("p .letter", has_text="K").first.hover()
     assert tooltip.text_content() == f"K: {MEANING['K']}"
@@ -33,15 +33,15 @@ def test_a_letter_tells_its_meaning(page):
 @pytest.mark.parametrize(
     "query, first",
     [
-        ("2BDK", "lectures/01-matmul.html#formula-matmul"),
-        ("4BDK", "lectures/03-backward.html#formula-matmul-backward"),
-        ("backward", "lectures/03-backward.html"),
-        ("matrix product", "lectures/01-matmul.html"),
-        ("MFU", "lectures/05-seconds.html"),
-        ("utilization", "lectures/05-seconds.html#utilization"),
-        ("roofline", "lectures/05-seconds.html"),
-        ("memory", "lectures/06-memory.html"),
-        ("audit", "lectures/08-audit.html"),
+        ("2BDK", "lectures/matrix-product.html#formula-matmul"),
+        ("4BDK", "lectures/backward.html#formula-matmul-backward"),
+        ("backward", "lectures/backward.html"),
+        ("matrix product", "lectures/matrix-product.html"),
+        ("MFU", "lectures/seconds.html"),
+        ("utilization", "lectures/seconds.html#utilization"),
+        ("roofline", "lectures/seconds.html"),
+        ("memory", "lectures/memory.html"),
+        ("audit", "lectures/audit.html"),
         ("FlopCount", "reference/api.html#flopbook.measure.counting.count.FlopCount"),
         ("notation", "reference/notation.html"),
     ],
@@ -106,7 +106,7 @@ def test_the_missing_page_works_at_any_depth(page, site):
 
 def test_the_drawers_of_a_narrow_window_open_by_keyboard(page):
     page.set_viewport_size({"width": 390, "height": 800})
-    page.goto("/lectures/01-matmul.html")
+    page.goto("/lectures/matrix-product.html")
     link = page.locator(".sidebar-tree a").first
     assert not link.is_visible()
     page.get_by_role("button", name="All pages").press("Enter")

@@ -74,7 +74,7 @@ def test_every_link_of_a_notebook_leads_to_a_notebook(notebooks):
 
 
 def test_citations_name_the_author_and_the_year(notebooks):
-    text = "\n".join(cell.source for cell in notebooks["lectures/03-backward"].cells if cell.cell_type == "markdown")
+    text = "\n".join(cell.source for cell in notebooks["lectures/backward"].cells if cell.cell_type == "markdown")
     assert "(Hobbhahn and Sevilla, 2021)" in text
 
 

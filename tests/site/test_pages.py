@@ -20,7 +20,7 @@ def test_a_page_explains_each_letter_that_it_marks(site, pages):
 
 
 def test_a_page_has_its_own_meanings(site):
-    seconds = read(site / "lectures" / "05-seconds.html").select_one("details.letters").get_text()
+    seconds = read(site / "lectures" / "seconds.html").select_one("details.letters").get_text()
     assert "the work, in FLOPs" in seconds
     assert MEANING["F"] not in seconds
 

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 HEAD = "---\nfile_format: mystnb\n---\n\n"
 FILES = {
-    "index.md": "# A small book\n\n```{toctree}\n:glob:\n\nlectures/*\n```\n",
+    "index.md": "# A small book\n",
     "references.bib": "",
     "requirements.lock": "one==1\n",
     "reference/data/table.json": "[1]",
@@ -60,6 +60,18 @@ class SmallBook:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        if name.startswith("lectures/"):
+            self.list_lectures()
+
+    def list_lectures(self) -> None:
+        """Write a `course.yml` that has every lecture, in the order of their names."""
+        lines = ["parts:", "- title: All", "  pages:"]
+        for path in sorted((self.folder / "lectures").glob("*.md")):
+            title = re.search(r"^# (.*)", path.read_text(), re.MULTILINE)
+            lines.append(
+                f"  - {{lecture: {path.stem}, title: {title[1] if title else path.stem}, minutes: 1, needs: []}}"
+            )
+        self.write("course.yml", "\n".join([*lines, ""]))
 
     def append(self, name: str, text: str) -> None:
         self.write(name, (self.folder / name).read_text() + text)

@@ -1,22 +1,18 @@
-"""The course as a whole: its lectures in order, and the map that says what each of them derives."""
+"""Lists of pages on the first page: the map of the course, with what each lecture derives, and the reference."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from flopsite.book import Book, Late, LateDirective
+from flopsite.course.outline import Page, Part
 
 MAP = "course-map"
-_FOLDER = "lectures/"
+REFERENCE = "reference-list"
 _PROMISE = "You will derive"
-
-
-def lectures(env: BuildEnvironment) -> list[str]:
-    """The lectures in their order."""
-    return sorted(docname for docname in env.found_docs if docname.startswith(_FOLDER))
 
 
 def _note_promise(app: Sphinx, page: nodes.document) -> None:
@@ -29,24 +25,32 @@ def _note_promise(app: Sphinx, page: nodes.document) -> None:
 
 
 class FillMap(SphinxPostTransform):
-    """Replaces the `{course-map}` directive by the lectures, each with what it derives."""
+    """Replaces the `{course-map}` and `{reference-list}` directives by parts and their pages."""
 
     default_priority = 5
 
     def run(self, **kwargs: Any) -> None:
-        for place in [node for node in self.document.findall(Late) if node["filling"] == MAP]:
-            stations = [self._station(docname) for docname in lectures(self.env)]
-            place.replace_self(nodes.enumerated_list("", *stations, classes=[MAP]))
+        course = Book.of(self.env).course
+        for place in list(self.document.findall(Late)):
+            if place["filling"] in (MAP, REFERENCE):
+                parts = course.parts if place["filling"] == MAP else course.reference
+                place.replace_self([node for part in parts for node in self._part(part, place["filling"])])
 
-    def _station(self, docname: str) -> nodes.list_item:
-        target = self.app.builder.get_relative_uri(self.env.docname, docname)
-        title = nodes.reference("", self.env.titles[docname].astext(), internal=True, refuri=target)
-        promise = Book.of(self.env).data["promises"].get(docname)
-        return nodes.list_item("", nodes.paragraph("", "", title), *([promise.deepcopy()] if promise else []))
+    def _part(self, part: Part, name: str) -> Iterator[nodes.Element]:
+        yield nodes.paragraph("", part.heading, classes=["part"])
+        yield nodes.bullet_list("", *(self._card(page) for page in part.pages), classes=[name])
+
+    def _card(self, page: Page) -> nodes.list_item:
+        target = self.app.builder.get_relative_uri(self.env.docname, page.docname)
+        title = nodes.reference("", page.heading, internal=True, refuri=target)
+        promise = Book.of(self.env).data["promises"].get(page.docname)
+        says = [promise.deepcopy()] if promise and page.number else []
+        return nodes.list_item("", nodes.paragraph("", "", title), *says, classes=[page.kind])
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive and what fills it."""
+    """Register the directives and what fills them."""
     app.add_directive(MAP, LateDirective)
+    app.add_directive(REFERENCE, LateDirective)
     app.add_post_transform(FillMap)
     app.connect("doctree-read", _note_promise)

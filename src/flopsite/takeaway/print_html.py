@@ -30,13 +30,13 @@ class Chapter:
 
 def chapters(site: Path) -> Iterator[Chapter]:
     """The pages in the order of the site's navigation."""
-    navigation = _read(site / "index.html").select(".sidebar-tree > .caption, .sidebar-tree > ul > li > a")
-    part = ""
-    for found in navigation:
-        if found.name == "a":
-            yield Chapter(str(found["href"]), found.get_text(" ", strip=True), part)
-        else:
-            part = found.get_text(strip=True)
+    for part in _read(site / "index.html").select(".sidebar-tree > details"):
+        for link in part.select("a"):
+            address = str(link["href"])
+            title = _read(site / address).select("h1")[0]
+            for left_out in title.select(".headerlink"):
+                left_out.decompose()
+            yield Chapter(address, title.get_text(), part.select("summary")[0].get_text())
 
 
 def on_paper(site: Path, title: str, subtitle: str, page_of: Mapping[str, int]) -> str:

@@ -7,15 +7,13 @@ from sphinx.application import Sphinx
 
 _EMPTY_HEADING = re.compile(r"<th\b([^>]*)>(?:<p></p>)?</th>")  # the corner of a table is no heading
 _MENDED = {
-    'role="heading"': 'role="heading" aria-level="2"',  # the captions of a table of contents
     'role="doc-biblioentry"': 'role="listitem"',  # what stands in a list of citations
 }
 
 
 def _mend(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    for part in ("body", "furo_navigation_tree"):
-        for left_out, mended in _MENDED.items():
-            context[part] = context.get(part, "").replace(left_out, mended)
+    for left_out, mended in _MENDED.items():
+        context["body"] = context.get("body", "").replace(left_out, mended)
     context["body"] = _EMPTY_HEADING.sub(r"<td\1></td>", context["body"])
 
 

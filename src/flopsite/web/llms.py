@@ -5,7 +5,6 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from flopsite.book import Book
-from flopsite.course.map import lectures
 from flopsite.web.metadata import SUMMARY
 
 
@@ -14,8 +13,7 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
     if exception:
         return
     env, site = app.env, Path(app.outdir)
-    course = lectures(env)
-    pages = [app.config.root_doc, *course, *sorted(set(env.found_docs) - {app.config.root_doc, *course})]
+    pages = [app.config.root_doc, *Book.of(env).course.pages]
     line = "- [{title}]({base}_sources/{docname}.md){promise}"
     listed, whole = [f"# {app.config.project}", "", f"> {SUMMARY}", "", "## Pages", ""], []
     for docname in pages:

@@ -6,8 +6,9 @@ var Scorer = {
     const sought = new URLSearchParams(location.search).get("q").trim();
     const isName = /[A-Z_]/.test(sought) && title.split(".").pop() === sought;
     if (kind === "object") return isName ? 2 * score : score / 2;
-    const [folder, page] = docname.split("/");
-    const weight = { lectures: 2 - parseInt(page) / 100, notebooks: 1.5, reference: 1.25 }[folder] ?? 1;
+    const order = [...document.querySelectorAll(".sidebar-tree a")].map((link) => link.getAttribute("href"));
+    const place = order.indexOf(`${docname}.html`);
+    const weight = { lectures: 2 - place / 100, notebooks: 1.5, reference: 1.25 }[docname.split("/")[0]] ?? 1;
     return score * weight * (title.toLowerCase().includes(sought.toLowerCase()) ? 1.5 : 1);
   },
   objNameMatch: 11,

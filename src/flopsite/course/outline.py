@@ -1,0 +1,177 @@
+"""The outline of the book, as `course.yml` states it: parts, pages, their numbers, and what each page needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = "course.yml"
+#: The key that names a page in `course.yml`, and the folder of its file.
+FOLDERS = {"lecture": "lectures", "lab": "notebooks", "page": "reference"}
+_REQUIRED = {"lecture": {"title", "minutes", "needs"}, "lab": {"title", "needs"}, "page": {"title"}}
+_OPTIONAL = {"short", "keywords"}
+_ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"]
+_MOST_LETTERS = 24
+
+
+class CourseError(ValueError):
+    """Says what is wrong in `course.yml`, by the name of the page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One line of `course.yml`."""
+
+    kind: str
+    docname: str
+    title: str
+    short: str
+    number: int | None = None  # of a lecture, from 1 on through the book
+    minutes: int | None = None
+    needs: tuple[str, ...] = ()  # docnames of lectures
+    keywords: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """The title, behind the number of a lecture."""
+        return f"{self.number} {self.title}" if self.number else self.title
+
+
+@dataclass(frozen=True)
+class Part:
+    """A group of pages; a part of the course has a Roman number, a group of the reference has none."""
+
+    title: str
+    numeral: str | None
+    pages: tuple[Page, ...]
+
+    @property
+    def heading(self) -> str:
+        """The title, behind the part's number."""
+        return f"{self.numeral} {self.title}" if self.numeral else self.title
+
+    @property
+    def docnames(self) -> list[str]:
+        """The names of the part's pages, as Sphinx knows them."""
+        return [page.docname for page in self.pages]
+
+
+@dataclass(frozen=True)
+class Course:
+    """All parts, and the groups of the reference, in order."""
+
+    parts: tuple[Part, ...]
+    reference: tuple[Part, ...]
+
+    @cached_property
+    def pages(self) -> dict[str, Page]:
+        """Every page under its docname, in the order of the book."""
+        return {page.docname: page for part in (*self.parts, *self.reference) for page in part.pages}
+
+    @cached_property
+    def lectures(self) -> list[Page]:
+        """The numbered pages."""
+        return [page for page in self.pages.values() if page.number]
+
+    def neighbours(self, docname: str) -> tuple[Page | None, Page | None]:
+        """Return the pages before and after one; None at either end, and for a page outside the course."""
+        order = [None, *self.pages.values(), None]
+        if docname not in self.pages:
+            return None, None
+        place = order.index(self.pages[docname])
+        return order[place - 1], order[place + 1]
+
+
+def read_course(root: Path) -> Course:
+    """Read the outline of a book from its `course.yml`, and check it against the files that are there.
+
+    Raises
+    ------
+    CourseError
+        If a line cannot be read, a page is named twice, has no file or stands in no part, or if a need is
+        unknown, comes later or closes a circle.
+    """
+    try:
+        stated = yaml.safe_load((root / FILE).read_text("utf-8"))
+    except FileNotFoundError:
+        raise CourseError("the file is not there: it lists the pages of the book, in order") from None
+    except yaml.YAMLError as error:
+        raise CourseError(f"this is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(stated, dict) or set(stated) - {"parts", "reference"} or not stated.get("parts"):
+        raise CourseError("it holds a list of parts and a list of reference groups, and nothing else")
+    numbers = iter(range(1, 1000))
+    parts = tuple(_part(part, numeral, numbers) for numeral, part in zip(_ROMAN, stated["parts"], strict=False))
+    course = Course(parts, tuple(_part(part, None, numbers) for part in stated.get("reference") or []))
+    pages = [page for part in (*course.parts, *course.reference) for page in part.pages]
+    _check_files([page.docname for page in pages], root)
+    _check_needs(pages)
+    return course
+
+
+def _part(stated: Any, numeral: str | None, numbers: Iterator[int]) -> Part:
+    if not isinstance(stated, dict) or set(stated) != {"title", "pages"}:
+        raise CourseError(f"a part has a title and pages, not {_brief(stated)}")
+    return Part(stated["title"], numeral, tuple(_page(line, numbers) for line in stated["pages"] or []))
+
+
+def _page(line: Any, numbers: Iterator[int]) -> Page:
+    kinds = [kind for kind in FOLDERS if isinstance(line, dict) and kind in line]
+    if len(kinds) != 1:
+        raise CourseError(f"a page begins with one of {', '.join(FOLDERS)}, not {_brief(line)}")
+    kind = kinds[0]
+    docname, given = f"{FOLDERS[kind]}/{line[kind]}", set(line) - {kind}
+    if missing := _REQUIRED[kind] - given:
+        raise CourseError(f"{docname} has no {', '.join(sorted(missing))}")
+    if unknown := given - _REQUIRED[kind] - _OPTIONAL:
+        raise CourseError(f"{docname} has {', '.join(sorted(unknown))}, which a {kind} does not have")
+    short = line.get("short", line["title"])
+    if len(short) > _MOST_LETTERS and kind != "page":
+        raise CourseError(f"{docname} has no short title of at most {_MOST_LETTERS} letters: {short!r} is too long")
+    return Page(
+        kind,
+        docname,
+        line["title"],
+        short,
+        next(numbers) if kind == "lecture" else None,
+        line.get("minutes"),
+        tuple(f"{FOLDERS['lecture']}/{need}" for need in line.get("needs", ())),
+        tuple(line.get("keywords", ())),
+    )
+
+
+def _brief(stated: Any) -> str:
+    text = repr(stated)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_files(named: list[str], root: Path) -> None:
+    """Check that each page is named once and has a file, and that each file has its page."""
+    for docname in named:
+        if named.count(docname) > 1:
+            raise CourseError(f"{docname} stands in it twice")
+        if not (root / f"{docname}.md").is_file():
+            raise CourseError(f"{docname} has no file: write {docname}.md, or take its line out")
+    for folder in FOLDERS.values():
+        for path in sorted((root / folder).glob("*.md")):
+            if (docname := f"{folder}/{path.stem}") not in named:
+                raise CourseError(f"{docname} is in no part: give it a line where it belongs")
+
+
+def _check_needs(pages: list[Page]) -> None:
+    """Check that each page needs lectures that come before it."""
+    order = [page.docname for page in pages]
+    for page in pages:
+        for need in page.needs:
+            if need not in order:
+                raise CourseError(f"{page.docname} needs {need}, which is not a lecture of the course")
+    try:
+        TopologicalSorter({page.docname: page.needs for page in pages}).prepare()
+    except CycleError as error:
+        raise CourseError(f"these need each other in a circle: {', '.join(error.args[1])}") from None
+    for place, page in enumerate(pages):
+        if later := [need for need in page.needs if need in order[place:]]:
+            raise CourseError(f"{page.docname} needs {later[0]}, which comes later: move one of the two lines")
