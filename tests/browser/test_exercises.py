@@ -69,7 +69,7 @@ def test_progress_survives_a_reload_and_can_be_erased(page, address):
     expect(page.locator(f"{BRACKETS} [role=status]")).to_have_text("Right. ")
     expect(link).to_contain_text("1 of")
     page.goto(f"{address}/reference/notation.html")
-    expect(page.locator(".sidebar-tree a", has_text="Count a matrix product")).to_contain_text("1/")
+    expect(page.locator(".sidebar-tree a", has_text="Matrix product")).to_contain_text("1/")
 
     page.once("dialog", lambda dialog: dialog.dismiss())
     page.get_by_role("button", name="Erase my progress").click()

@@ -5,6 +5,7 @@ import re
 from bs4 import BeautifulSoup
 
 from flopbook.predict.axes import MEANING
+from flopsite.course.outline import read_course
 from tests.conftest import ROOT
 
 
@@ -25,22 +26,24 @@ def test_a_page_has_its_own_meanings(site):
     assert MEANING["F"] not in seconds
 
 
-def test_each_page_says_where_it_stands(site):
-    course = sorted((ROOT / "lectures").glob("*.md"))
-    for number, path in enumerate(course, 1):
-        line = read(site / "lectures" / f"{path.stem}.html").select_one(".page-line").get_text(" ", strip=True)
-        assert line.startswith(f"Lecture {number} of {len(course)} ")
-        assert 5 <= int(re.search(r"(\d+) min to read", line)[1]) <= 90
+def test_each_lecture_says_where_it_stands_and_what_it_needs(site):
+    course = read_course(ROOT)
+    for lecture in course.lectures:
+        page = read(site / f"{lecture.docname}.html")
+        line = page.select_one(".page-line").get_text(" ", strip=True)
+        assert line.startswith(f"Lecture {lecture.number} of {len(course.lectures)} {lecture.minutes} min to read")
+        assert page.select_one("h1 .section-number").get_text().strip() == str(lecture.number)
+        for need in lecture.needs:
+            assert course.pages[need].heading in line
 
 
-def test_numbered_equations_can_be_linked_to_and_are_numbered_through_the_book(site):
-    numbers = []
-    for path in sorted((site / "lectures").glob("*.html")):
-        for equation in read(path).select(".eqno"):
-            numbers.append(int(re.match(r"\((\d+)\)", equation.get_text())[1]))
-            assert equation.select_one("a.headerlink[href^='#equation-']")
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert len(numbers) > 9
+def test_numbered_equations_can_be_linked_to_and_are_numbered_by_lecture(site):
+    for lecture in read_course(ROOT).lectures:
+        equations = read(site / f"{lecture.docname}.html").select(".eqno")
+        numbers = [re.match(r"\(([\d.]+)\)", equation.get_text())[1] for equation in equations]
+        assert numbers == [f"{lecture.number}.{place}" for place, _ in enumerate(equations, 1)]
+        assert numbers
+        assert all(equation.select_one("a.headerlink[href^='#equation-']") for equation in equations)
 
 
 def test_others_are_told_what_the_site_holds(site):
