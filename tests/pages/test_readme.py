@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def test_the_taste_tastes_as_written():
@@ -21,10 +22,41 @@ def test_the_taste_tastes_as_written():
     assert checked == 4
 
 
-@pytest.mark.parametrize("target", re.findall(r"`make (\w+)", README))
+@pytest.mark.parametrize("target", re.findall(r"`make (\w+)", README + CONTRIBUTING))
 def test_every_command_it_names_exists(target):
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_paths_they_name_exist(name):
+    text = (ROOT / name).read_text("utf-8")
+    paths = re.findall(r"`((?:src|tests|lectures|reference|specimens|operators|models|tools)/[\w/.-]+)", text)
+    roots = [ROOT, ROOT / "src" / "flopbook", ROOT / "src/flopbook/measure", ROOT / "src/flopbook/predict"]
+    lost = [path for path in paths if not any((root / path).exists() for root in roots)]
+    assert paths
+    assert set(lost) <= {"lectures/NAME.md", "reference/data/name.json"}
+
+
+def test_the_tree_of_the_readme_is_the_tree():
+    tree = re.search(r"```text\n(.*?)```", README, re.DOTALL)[1]
+    way: list[str] = []
+    for indent, name in re.findall(r"^( *)(\S+)", tree, re.MULTILINE):
+        way[len(indent) // 4 :] = [name]
+        assert ROOT.joinpath(*way).exists(), name
+    folders = {f"{path.name}/" for path in (ROOT / "src" / "flopbook").iterdir() if (path / "__init__.py").exists()}
+    assert folders <= set(re.findall(r"^ +(\S+)", tree, re.MULTILINE))
+
+
+def test_the_template_of_a_lecture_runs():
+    """The code cells of CONTRIBUTING's template run from start to end, and its box is confirmed by a count."""
+    template = re.search(r"`````markdown\n(.*?)`````", CONTRIBUTING, re.DOTALL)[1]
+    cells = re.findall(r"```\{code-cell\}\n(?:---\n.*?---\n|:tags: [^\n]*\n\n)?(.*?)```", template, re.DOTALL)
+    names: dict[str, object] = {}
+    for cell in cells:
+        exec(cell, names)
+    assert len(cells) == 8
+    assert names["counted"].total == 2 * (2 * 5 * 3 * 2)
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
