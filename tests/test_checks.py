@@ -16,7 +16,7 @@ class Odd:
         ("x" * 81, "'" + 76 * "x" + "'..."),
         (b"x" * 81, "b'" + 76 * "x" + "'..."),
         ([0] * 999, "[" + 25 * "0, " + "0..."),
-        pytest.param(10**5000, "an int of 16610 bits", id="many bits"),
+        pytest.param(10**5000, "a whole number of 16610 bits", id="many bits"),
         (Odd(), "an object of type Odd"),
     ],
 )

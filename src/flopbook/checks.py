@@ -4,7 +4,7 @@ import operator
 from collections.abc import Collection
 from difflib import get_close_matches
 from math import isfinite
-from numbers import Real
+from numbers import Integral, Real
 from typing import TypeGuard
 
 _LONGEST = 80
@@ -18,10 +18,10 @@ def quoted(value: object) -> str:
     >>> quoted("2*B"), quoted("x" * 10**6) == repr("x" * 76) + "..."
     ("'2*B'", True)
     >>> quoted(10**5000)
-    'an int of 16610 bits'
+    'a whole number of 16610 bits'
     """
-    if isinstance(value, int) and value.bit_length() > 4 * _LONGEST:
-        return f"an {type(value).__name__} of {value.bit_length()} bits"
+    if isinstance(value, Integral) and operator.index(value).bit_length() > 4 * _LONGEST:
+        return f"a whole number of {operator.index(value).bit_length()} bits"
     if isinstance(value, (str, bytes)) and len(value) > _LONGEST:
         return f"{value[: _LONGEST - 4]!r}..."
     try:

@@ -1,5 +1,6 @@
 """Exercises: every form of the right answer is right, a wrong one gets a word that helps, and nothing crashes."""
 
+import re
 from fractions import Fraction
 
 import numpy
@@ -154,9 +155,41 @@ def test_a_text_that_is_no_formula_is_quoted_with_the_reason(answer, reason):
     assert repr(PRODUCT.check(answer)) == f"Not yet. I cannot read {answer!r}: {reason}. {WRITE}"
 
 
-@pytest.mark.parametrize("answer", ["two", "Two", "seven million FLOPs", "560 billion"])
-def test_a_number_in_words_is_wanted_in_digits(answer):
-    assert repr(COUNT.check(answer)) == f"Not yet. I cannot read {answer!r}: write the number in digits."
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("2BDK", "4DK"), ("2BDK", "12K"), ("2BDK", "BDK + 30"), ("2BDK", "2BDK + (B-2)(B-3)(B-4)"), ("B", "2")],
+)
+def test_sizes_are_shown_at_which_the_answers_differ(right, wrong):
+    said = Exercise(right).check(wrong).message
+    given, expected = re.search(r"that is (\d+), and the right answer gives (\d+)", said).groups()
+    assert given != expected
+
+
+def test_sizes_are_large_where_no_small_ones_tell():
+    agreeing = "*".join(f"(B - {size})" for size in range(2, 25))
+    assert "At B = " in Exercise("2B").check(f"2B + {agreeing}").message
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (2 * B**D * K, "an exponent has to be a whole number"),
+        (B**20000, "its value would be too large"),
+        (sympy.sqrt(B), "an exponent has to be a whole number"),
+        (sympy.ceiling(B / 2), "it is not made of sums, products and powers"),
+        pytest.param(sympy.Integer(10) ** 5000, "its value would be too large", id="long"),
+        ("B^20000", "its value would be too large"),
+        ("9" * 301, "it has more than 300 characters"),
+    ],
+)
+def test_work_for_an_answer_is_bounded(answer, reason):
+    assert PRODUCT.check(answer).message.endswith(f": {reason}. {WRITE}")
+
+
+@pytest.mark.parametrize("hints", [5, "BDK", ["BDK"], {"BDK": 5}])
+def test_hints_are_texts_by_answers(hints):
+    with pytest.raises(TypeError, match=r"are not hints: write hints=|write text"):
+        Exercise("B", hints=hints)
 
 
 def test_case_is_forgiven_where_one_axis_is_meant():
@@ -219,9 +252,9 @@ def test_a_verdict_brings_along_what_the_site_asks_with():
     assert Verdict(True, "")._repr_mimebundle_() == {}
 
 
-def test_a_formula_is_quoted_as_it_was_read():
-    assert PRODUCT.check("K 3BD²").message.startswith("I read K*3*B*D^2. At B = 2")
-    assert PRODUCT.check("2BDK GFLOPs").message.startswith("I read (2*B*D*K)*10^9. At B = 2")
+def test_a_formula_is_shown_as_it_was_read():
+    assert PRODUCT.check("K 3BD²").message.startswith("I read 3*B*D**2*K. At B = 2")
+    assert PRODUCT.check("2BDK kFLOPs").message.startswith("I read 2000*B*D*K. At B = 2")
     assert PRODUCT.check("1/(B - 2)").message.startswith(
         "I read 1/(B - 2). At B = 2, D = 3, K = 5 that divides by zero"
     )

@@ -1,22 +1,25 @@
-"""Reading formulas as people write them: ``2BDK``, ``2*B*D*K``, ``2·B·D·K``, ``6,628,048,896``.
+"""Read formulas as people write them: ``2BDK``, ``2*B*D*K``, ``2·B·D·K``, ``6,628,048,896``.
 
 A text is taken apart into numbers, letters and signs, and only these are put together again: nothing in it is
-ever run. The site reads in the same way, by ``flopsite/static/exercises/reading.js``.
+ever run. The site reads answers in JavaScript, in ``flopsite/exercises/static``, and is the reference for what a
+reader may write; the tests hold both to the same values and verdicts, each has words of its own.
 """
 
 import ast
 import operator
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from random import Random
 
 import sympy
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, Symbol
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import axis
+from flopbook.predict.values import MOST_BITS, value_at
 
 _LONGEST_TEXT = 300
-_LARGEST_BITS = 10_000
 _LETTER_BITS = 32
 
 _OPERATIONS = {
@@ -32,21 +35,24 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _UNIT = re.compile(r"(?<=[\d )%]) *(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?|days?|hours?) *$", re.ASCII)
 _POWERS = {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21}
 _NAMED = re.compile(r"^ *[A-Za-z]\w* *=", re.ASCII)
-_NUMBER_WORD = re.compile(
-    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty"
-    r"|hundred|thousand|million|billion|trillion)\b",
-    re.ASCII,
-)
 _TOKEN = re.compile(
-    r"(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?)"
+    r" *(?:(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?)"
     r"|(?P<letters>[A-Za-z][A-Za-z0-9_]*)"
-    r"|(?P<sign>\*\*|[-+*/^()])",
+    r"|(?P<sign>\*\*|[-+*/^()]))",
     re.ASCII,
 )
 
 
 class ReadingError(ValueError):
-    """A text that is no formula; the message quotes it and says what to write."""
+    """Refuses an answer that is not a formula; the message quotes it and says what to write."""
+
+    def __init__(self, answer: object, reason: str):
+        remedy = "Write it like 2*B*D*K or 2BDK, or as a number"
+        super().__init__(f"I cannot read {quoted(answer)}: {reason}. {remedy}")
+
+
+class _RefusedError(ValueError):
+    """Says why a text is not a formula; :func:`read` adds the text."""
 
 
 @dataclass(frozen=True)
@@ -57,40 +63,94 @@ class Reading:
     ----------
     expression : sympy.Expr
         Made of axes and numbers.
-    text : str
-        The formula with every sign of multiplication, in the order in which it was written.
-    letters : frozenset of str
-        The axes that it names.
     decimals : int or None
         Where the text is one decimal number, its decimal places; they may
         be negative where it has an exponent or a unit such as GFLOPs.
     """
 
-    expression: sympy.Expr
-    text: str
-    letters: frozenset[str]
+    expression: Expr
     decimals: int | None = None
 
 
-def names(expression: sympy.Expr) -> frozenset[str]:
-    """Names of the axes in an expression."""
+def read(answer: str | int | Expr, known: Collection[str] = ()) -> Reading:
+    """Read the expression that an answer stands for.
+
+    Parameters
+    ----------
+    answer : str, int or sympy.Expr
+        In a text a letter is an axis, and so is a letter with a number, ``H1``. The
+        signs are ``+ - * / ^ **`` and parentheses; a product needs none. A
+        name with ``=`` may stand before it, and a full stop behind.
+    known : collection of str
+        Names of axes that are not to be taken apart into letters, and may be
+        written in either case where only one of them is meant.
+
+    Raises
+    ------
+    ReadingError
+        If the answer is anything else.
+
+    Examples
+    --------
+    >>> read("2BD(H1 + K)").expression
+    2*B*D*(H1 + K)
+    >>> read("6,628,048,896 FLOPs").expression, read("6.6 GFLOPs").expression
+    (6628048896, 6600000000)
+    >>> read("1.90").decimals
+    2
+    >>> read("flops = 2bdk.", known="BDK").expression
+    2*B*D*K
+    """
+    try:
+        if isinstance(answer, str):
+            return _read_text(answer, known)
+        return _read_expression(answer, known)
+    except _RefusedError as refused:
+        raise ReadingError(answer, str(refused)) from None
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ReadingError(answer, "a sign or a parenthesis is missing, or one too many") from None
+
+
+def _read_text(text: str, known: Collection[str]) -> Reading:
+    if len(text) > _LONGEST_TEXT:
+        raise _RefusedError(f"it has more than {_LONGEST_TEXT} characters")
+    plain, power = _plain(text)
+    expression = _parse(plain, known)
+    return Reading(expression * 10**power, None if expression.free_symbols else _decimals(plain, power))
+
+
+def _read_expression(answer: object, known: Collection[str]) -> Reading:
+    """Read SymPy's expressions by their text, so that the bounds of texts hold for them too."""
+    if isinstance(answer, bool) or not isinstance(answer, (int, Expr)):
+        raise _RefusedError("it is not an answer")
+    expression = sympy.sympify(answer)
+    for part in sympy.preorder_traversal(expression):
+        if isinstance(part, Rational) and max(abs(int(part.p)), int(part.q)).bit_length() > MOST_BITS:
+            raise _RefusedError("its value would be too large")
+        if not isinstance(part, (Symbol, Rational, Add, Mul, Pow)):
+            raise _RefusedError("it is not made of sums, products and powers")
+        if isinstance(part, Pow) and not part.exp.is_Integer:
+            raise _RefusedError("an exponent has to be a whole number")
+    return Reading(_parse(str(expression), {*known, *names(expression)}))
+
+
+def names(expression: Expr) -> frozenset[str]:
+    """Name the axes in an expression."""
     return frozenset(symbol.name for symbol in expression.free_symbols)
 
 
-def at(expression: sympy.Expr, sizes: Mapping[str, int]) -> sympy.Expr:
-    """Value of an expression where the axes have these sizes."""
-    return expression.subs({symbol: sizes[symbol.name] for symbol in expression.free_symbols})
+def equal(one: Expr, other: Expr) -> bool:
+    """Tell whether two expressions are equal: exact values at large sizes tell, however long they are."""
+    return all(value_at(one, sizes) - value_at(other, sizes) == 0 for sizes in large_sizes(names(one) | names(other)))
 
 
-def equal(one: sympy.Expr, other: sympy.Expr) -> bool:
-    """Whether two expressions are equal: exact values at large sizes tell, however long they are."""
-    letters = names(one) | names(other)
-    points = [{name: Random(name + salt).randrange(10**8, 10**9) for name in letters} for salt in ("a", "b")]
-    return all(at(one, sizes) - at(other, sizes) == 0 for sizes in points)
+def large_sizes(letters: Collection[str]) -> list[dict[str, int]]:
+    """Give two sizes to each letter, at which equal formulas, and only these, have equal values."""
+    return [{name: Random(name + salt).randrange(10**8, 10**9) for name in letters} for salt in ("a", "b")]
 
 
 def _plain(text: str) -> tuple[str, int]:
-    """The bare formula, in the signs of a keyboard, and the power of ten that its unit stands for."""
+    """Return the bare formula, in the signs of a keyboard, and the power of ten that its unit stands for."""
     bare = _NAMED.sub("", text.translate(_SIGNS), count=1).strip(" ").removesuffix(".")
     raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), bare)
     unit = _UNIT.search(raised)
@@ -99,89 +159,73 @@ def _plain(text: str) -> tuple[str, int]:
 
 
 def _decimals(text: str, power: int) -> int | None:
-    """Decimal places of a text that is one decimal number, or a whole one with an exponent, % or a unit (GFLOPs)."""
+    """Count the decimal places of one decimal number, or of a whole one with an exponent, % or a unit (GFLOPs)."""
     number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)", text.replace(" ", ""))
     if not number or not (number[1] or number[2] or number[3] or power):
         return None
     return len(number[1] or "") - int(number[2] or 0) + 2 * len(number[3]) - power
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Kind and text of each number, run of letters and sign."""
-    if not text:
-        raise ReadingError("no formula or number is written")
-    position = 0
-    while position < len(text):
-        if text[position] == " ":
-            position += 1
-            continue
-        match = _TOKEN.match(text, position)
-        if not match:
-            raise ReadingError(f"{text[position]!r} has no meaning here")
-        yield str(match.lastgroup), match[0]
-        position = match.end()
-
-
-def _number(text: str) -> sympy.Expr:
-    value = sympy.Rational(text.rstrip(" %").replace(",", "").replace("_", ""))
-    return value / 100 if text.endswith("%") else value
-
-
-def _factors(letters: str, known: Collection[str]) -> Iterator[sympy.Expr]:
-    """The axes and numbers of a run such as ``BDK`` or ``BH1``."""
-    names = sorted(known, key=len, reverse=True)
-    alternatives = [rf"(?i:{re.escape(name)})(?!\d)" for name in names] + [
-        r"[A-Za-z](?:\d+|_[A-Za-z0-9]+)?",
-        r"\d+",
-        "_",
-    ]
-    for part in re.findall("|".join(alternatives), letters):
-        if part == "_":
-            raise ReadingError("'_' has no meaning here")
-        bare = part.replace("_", "")
-        alike = [name for name in known if name.lower() == bare.lower()]
-        meant = bare if bare in known else alike[0] if len(alike) == 1 else part
-        yield sympy.Integer(part) if part.isdigit() else axis(meant)
-
-
-def _rewrite(text: str, known: Collection[str]) -> tuple[str, dict[str, sympy.Expr], str]:
-    """The text with every sign of multiplication and a placeholder for each atom, the atoms, and as it is shown."""
+def _parse(text: str, known: Collection[str]) -> Expr:
+    """Put every sign of multiplication in, let Python find the tree of the formula, and work the tree out."""
     pieces: list[str] = []
-    shown: list[str] = []
-    atoms: dict[str, sympy.Expr] = {}
+    atoms: dict[str, Expr] = {}
     before = ""
     for kind, token in _tokens(text):
         if kind == before == "number":
-            raise ReadingError("there are two numbers in a row")
-        follows = before in ("number", "letters", ")")
-        if follows and (kind != "sign" or token == "("):
+            raise _RefusedError("there are two numbers in a row")
+        if before in ("number", "letters", ")") and (kind != "sign" or token == "("):
             pieces.append("*")
-            shown.append("*")
         if kind == "sign":
             pieces.append("**" if token == "^" else token)
-            shown.append(f" {token} " if follows and token in "+-" else token)
         else:
-            values = [_number(token)] if kind == "number" else list(_factors(token, known))
+            values = [_number(token)] if kind == "number" else _factors(token, known)
             placeholders = {f"a{i}": value for i, value in enumerate(values, len(atoms))}
             atoms |= placeholders
             pieces.append("*".join(placeholders))
-            shown.append(token if kind == "number" else "*".join(map(str, values)))
         before = token if kind == "sign" else kind
-    return " ".join(pieces), atoms, "".join(shown)
+    return _build(ast.parse(" ".join(pieces), mode="eval").body, atoms)[0]
 
 
-def _check(sign: ast.operator, one: sympy.Expr, other: sympy.Expr, whole: bool, bits: int) -> None:
-    if bits > _LARGEST_BITS:
-        raise ReadingError("its value would be too large")
-    if isinstance(sign, ast.Pow) and not whole:
-        raise ReadingError("an exponent has to be a whole number")
-    divisor = other if isinstance(sign, ast.Div) else one if isinstance(sign, ast.Pow) and other.is_negative else None
-    if divisor is not None and equal(divisor, sympy.Integer(0)):
-        raise ReadingError("it divides by zero")
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    """Split a text into kind and text of each number, run of letters and sign."""
+    if not text:
+        raise _RefusedError("no formula or number is written")
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if not match:
+            raise _RefusedError(f"{text[position:].lstrip(' ')[:1]!r} has no meaning here")
+        yield str(match.lastgroup), match[0].lstrip(" ")
+        position = match.end()
 
 
-def _build(node: ast.AST, atoms: dict[str, sympy.Expr]) -> tuple[sympy.Expr, int]:
-    """Expression of a tree, and a bound on the bits of its values, so that a tower of powers ends here."""
+def _number(text: str) -> Expr:
+    value = Rational(text.rstrip(" %").replace(",", "").replace("_", ""))
+    return value / 100 if text.endswith("%") else value
+
+
+def _factors(letters: str, known: Collection[str]) -> list[Expr]:
+    """Split a run such as ``BDK`` or ``BH1`` into axes and numbers."""
+    longest_first = (rf"(?i:{re.escape(name)})(?!\d)" for name in sorted(known, key=len, reverse=True))
+    part = "|".join([*longest_first, r"[A-Za-z](?:\d+|_[A-Za-z0-9]+)?", r"\d+", "_"])
+    return [_factor(found, known) for found in re.findall(part, letters)]
+
+
+def _factor(text: str, known: Collection[str]) -> Expr:
+    if text == "_":
+        raise _RefusedError("'_' has no meaning here")
+    if text.isdigit():
+        return Integer(text)
+    bare = text.replace("_", "")
+    if bare in known:
+        return axis(bare)
+    alike = [name for name in known if name.lower() == bare.lower()]
+    return axis(alike[0] if len(alike) == 1 else text)
+
+
+def _build(node: ast.AST, atoms: dict[str, Expr]) -> tuple[Expr, int]:
+    """Work out the expression of a tree, and a bound on the bits of its values, so that a tower of powers ends here."""
     match node:
         case ast.Name(id=name):
             value = atoms[name]
@@ -196,54 +240,14 @@ def _build(node: ast.AST, atoms: dict[str, sympy.Expr]) -> tuple[sympy.Expr, int
             bits = bits * abs(int(other)) if isinstance(sign, ast.Pow) and whole else bits + more
             _check(sign, one, other, whole, bits)
             return _OPERATIONS[type(sign)](one, other), bits
-    raise ReadingError("it is not one formula")
+    raise _RefusedError("it is not one formula")
 
 
-def read(text: str, known: Collection[str] = ()) -> Reading:
-    """Expression that a text stands for.
-
-    Parameters
-    ----------
-    text : str
-        A letter is an axis, and so is a letter with a number, ``H1``. The
-        signs are ``+ - * / ^ **`` and parentheses; a product needs none. A
-        name with ``=`` may stand before it, and a full stop behind.
-    known : collection of str
-        Names of axes that are not to be taken apart into letters, and may be
-        written in either case where only one of them is meant.
-
-    Raises
-    ------
-    ReadingError
-        If the text is anything else.
-
-    Examples
-    --------
-    >>> read("2BD(H1 + K)").expression
-    2*B*D*(H1 + K)
-    >>> read("6,628,048,896 FLOPs").expression, read("6.6 GFLOPs").expression
-    (6628048896, 6600000000)
-    >>> read("1.90").decimals
-    2
-    >>> read("K 2BD").text
-    'K*2*B*D'
-    >>> read("flops = 2bdk.", known="BDK").expression
-    2*B*D*K
-    """
-    if len(text) > _LONGEST_TEXT:
-        raise ReadingError(f"{text[:40] + '...'!r} is too long: write at most {_LONGEST_TEXT} characters")
-    if _NUMBER_WORD.search(text[:1].lower() + text[1:]):
-        raise ReadingError(f"I cannot read {text!r}: write the number in digits")
-    plain, power = _plain(text)
-    try:
-        source, atoms, shown = _rewrite(plain, known)
-        expression, _ = _build(ast.parse(source, mode="eval").body, atoms)
-    except (SyntaxError, RecursionError, MemoryError):
-        reason = "a sign or a parenthesis is missing, or one too many"
-    except ReadingError as error:
-        reason = str(error)
-    else:
-        letters = frozenset(value.name for value in atoms.values() if value.is_Symbol)
-        shown = f"({shown})*10^{power}" if power else shown
-        return Reading(expression * 10**power, shown, letters, None if letters else _decimals(plain, power))
-    raise ReadingError(f"I cannot read {text!r}: {reason}. Write it like 2*B*D*K or 2BDK, or as a number")
+def _check(sign: ast.operator, one: Expr, other: Expr, whole: bool, bits: int) -> None:
+    if bits > MOST_BITS:
+        raise _RefusedError("its value would be too large")
+    if isinstance(sign, ast.Pow) and not whole:
+        raise _RefusedError("an exponent has to be a whole number")
+    divisor = other if isinstance(sign, ast.Div) else one if isinstance(sign, ast.Pow) and other.is_negative else None
+    if divisor is not None and equal(divisor, Integer(0)):
+        raise _RefusedError("it divides by zero")

@@ -1,17 +1,23 @@
-"""Exercises with a checker that knows every form of the right answer, and the usual wrong ones."""
+"""Check answers to exercises: every form of the right one is right, usual wrong ones get a hint."""
 
 import math
-import reprlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from html import escape
+from itertools import chain
 from numbers import Rational, Real
+from typing import Any
 
 import sympy
+from sympy import Expr
 
-from flopbook.teaching.answers import Reading, ReadingError, at, equal, names, read
+from flopbook.checks import quoted
+from flopbook.predict.values import value_at
+from flopbook.teaching.answers import Reading, ReadingError, equal, large_sizes, names, read
+
+_SIZES_TRIED = 20
 
 #: What a verdict brings along for the site, which asks without Python.
 FORM = "application/vnd.flopbook.exercise+json"
@@ -48,7 +54,7 @@ class Verdict:
 
 
 def _rounded(exact: sympy.Expr, answer: Reading) -> bool:
-    """Whether the answer is a decimal, of two digits or more, that `exact` rounds to."""
+    """Tell whether the answer is a decimal, of two digits or more, that `exact` rounds to."""
     if answer.decimals is None or not exact.is_Rational:
         return False
     value = Fraction(str(answer.expression))
@@ -60,7 +66,7 @@ def _divided(number: sympy.Rational, digits: int) -> Decimal:
 
 
 def _shown(number: sympy.Expr) -> str:
-    """A number as a decimal where that is exact, else as it is."""
+    """Write a number as a decimal where that is exact, else as it is."""
     if number.is_Rational and Fraction(_divided(number, 15)) == Fraction(str(number)):
         return f"{_divided(number, 15):f}"
     return str(number)
@@ -71,25 +77,22 @@ def _exactly(number: sympy.Rational) -> str:
     return f"Exactly it is {exact}" + (f", about {_divided(number, 6):f}." if "/" in exact else ".")
 
 
-def _as_text(answer: object) -> str:
-    """A number as text, as a reader would write it."""
-    if isinstance(answer, str):
-        return answer
-    if isinstance(answer, Rational) and not isinstance(answer, bool):
-        return str(answer)
-    if isinstance(answer, Real) and not isinstance(answer, bool) and math.isfinite(answer):
-        value = float(answer)
-        return str(int(value)) if value.is_integer() else f"{value:.12f}".rstrip("0")
-    raise ReadingError(f"I cannot read {reprlib.repr(answer)}: write text such as '2*B*D*K', or a number")
-
-
 def _reading(answer: object, known: Collection[str]) -> Reading:
-    formula = isinstance(answer, sympy.Expr) and not isinstance(answer, sympy.Number)
-    return Reading(answer, str(answer), names(answer)) if formula else read(_as_text(answer), known)
+    """Read an answer of any kind: numbers of Python and of NumPy are read as a reader would write them."""
+    if isinstance(answer, Real) and not isinstance(answer, (bool, int, sympy.Expr)) and math.isfinite(answer):
+        return read(_as_text(answer), known)
+    return read(answer, known)  # type: ignore[arg-type]  # refuses whatever else it is
+
+
+def _as_text(number: Real) -> str:
+    if isinstance(number, Rational):
+        return str(number)
+    value = float(number)
+    return str(int(value)) if value.is_integer() else f"{value:.12f}".rstrip("0")
 
 
 class Exercise:
-    """An exercise whose answer is a formula or a number.
+    """Check the answer to an exercise, a formula or a number.
 
     Parameters
     ----------
@@ -100,6 +103,8 @@ class Exercise:
 
     Raises
     ------
+    TypeError
+        If `hints` is not a mapping, or a hint is not text.
     ValueError
         If the right answer or a hint cannot be read, or a hint is for the right answer.
 
@@ -113,10 +118,15 @@ class Exercise:
     >>> exercise.check("2BD + K")
     Not yet. I read 2*B*D + K. At B = 2, D = 3, K = 5 that is 17, and the right answer gives 60.
     >>> exercise.check("import os")
-    Not yet. I read i*m*p*o*r*t*o*s. There is no i, m, o, p, r, s, t in the right answer: its letters are B, D, K.
+    Not yet. I read i*m*o**2*p*r*s*t. There is no i, m, o, p, r, s, t in the right answer: its letters are B, D, K.
     """
 
-    def __init__(self, right: object, hints: Mapping[object, str] | None = None):
+    def __init__(self, right: object, hints: Mapping[Any, str] | None = None):
+        if not (hints is None or isinstance(hints, Mapping)):
+            raise TypeError(f"hints={quoted(hints)} are not hints: write hints={{'BDK': 'Each is 2 FLOPs.'}}")
+        for wrong, hint in (hints or {}).items():
+            if not isinstance(hint, str):
+                raise TypeError(f"the hint for {quoted(wrong)} is {quoted(hint)}: write text")
         self._right = _reading(right, ()).expression
         self._known = names(self._right)
         self._hints = [(_reading(wrong, self._known).expression, hint) for wrong, hint in (hints or {}).items()]
@@ -146,39 +156,48 @@ class Exercise:
     def _judge(self, answer: object) -> Verdict:
         try:
             given = _reading(answer, self._known)
-            if equal(given.expression, self._right):
-                return Verdict(True, "")
-        except ValueError as error:
+        except ReadingError as error:
             return Verdict(False, f"{error}.")
+        if equal(given.expression, self._right):
+            return Verdict(True, "")
         if _rounded(self._right, given):
             return Verdict(True, _exactly(self._right))
         for wrong, hint in self._hints:
             if equal(given.expression, wrong) or _rounded(wrong, given):
                 return Verdict(False, hint)
-        return Verdict(False, self._difference(given))
+        return Verdict(False, self._difference(given.expression))
 
-    def _difference(self, given: Reading) -> str:
-        """What tells a wrong answer without a hint from the right one."""
-        strangers = sorted(given.letters - self._known)
-        if strangers:
-            return f"I read {given.text}. There is no {', '.join(strangers)} in the right answer: {self._letters()}."
-        value = at(given.expression, self._sizes())
-        if not self._known and value.is_real:
-            return f"{_shown(value)} is too {'large' if value > self._right else 'small'}."
-        said = "divides by zero" if value.has(sympy.zoo, sympy.nan) else f"is {value}"
-        sizes = ", ".join(f"{name} = {size}" for name, size in self._sizes().items())
-        right = at(self._right, self._sizes())
-        return f"I read {given.text}. At {sizes} that {said}, and the right answer gives {right}."
+    def _difference(self, given: Expr) -> str:
+        """Say what tells a wrong answer without a hint from the right one."""
+        unknown = sorted(names(given) - self._known)
+        if unknown:
+            return f"I read {given}. There is no {', '.join(unknown)} in the right answer: {self._letters()}."
+        if not self._known:
+            return f"{_shown(given)} is too {'large' if given > self._right else 'small'}."
+        sizes = self._telling_sizes(given)
+        value, right = value_at(given, sizes), value_at(self._right, sizes)
+        is_what = "divides by zero" if value.has(sympy.zoo, sympy.nan) else f"is {value}"
+        at_sizes = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+        return f"I read {given}. At {at_sizes} that {is_what}, and the right answer gives {right}."
+
+    def _telling_sizes(self, given: Expr) -> dict[str, int]:
+        """Find small sizes, all different, at which an answer and the right one differ; large ones always tell."""
+        small = (
+            {name: first + step * number for number, (name, first) in enumerate(self._sizes().items(), 1)}
+            for step in range(_SIZES_TRIED)
+        )
+        candidates = chain(small, large_sizes(self._known))
+        return next(sizes for sizes in candidates if value_at(given, sizes) != value_at(self._right, sizes))
 
     def _letters(self) -> str:
         return f"its letters are {', '.join(sorted(self._known))}" if self._known else "it is a number"
 
     def _sizes(self) -> dict[str, int]:
-        """Small sizes to compare at, all different."""
+        """Give the sizes to compare at first: small, and all different."""
         return dict(zip(sorted(self._known), sympy.primerange(100), strict=False))
 
     def form(self) -> dict[str, object]:
-        """All that it takes to judge an answer without SymPy, as ``checking.js`` does on the site.
+        """Return all that it takes to judge an answer without SymPy, as ``checking.js`` does on the site.
 
         Examples
         --------

@@ -1,7 +1,9 @@
-// Judges an answer as flopbook/exercises.py does, by the form of an exercise: {right, letters, hints, exactly, sizes}.
+// Judges an answer as flopbook.teaching.exercises does, by the form of an exercise: {right, letters, hints, exactly, sizes}.
 (() => {
   const book = globalThis.flopbook;
   const { fraction, subtract, multiply, same, rounded, text, decimal } = book.fractions;
+
+  const SIZES_TRIED = 20;
 
   const equal = (one, other) => one.values.every((value, i) => same(value, other.values[i]));
 
@@ -20,23 +22,41 @@
   }
 
   function difference(form, right, given) {
-    const strangers = given.letters.filter((name) => !form.letters.includes(name)).sort();
-    if (strangers.length) {
+    const unknown = given.letters.filter((name) => !form.letters.includes(name)).sort();
+    if (unknown.length) {
       const allowed = form.letters.length ? `its letters are ${form.letters.join(", ")}` : "it is a number";
-      return `I read ${given.text}. There is no ${strangers.join(", ")} in the right answer: ${allowed}.`;
+      return `I read ${given.text}. There is no ${unknown.join(", ")} in the right answer: ${allowed}.`;
     }
     if (!form.letters.length) {
       const [value] = given.values;
       return `${decimal(value)} is too ${subtract(value, right.values[0]).above > 0n ? "large" : "small"}.`;
     }
-    const sizes = form.letters.map((name) => `${name} = ${form.sizes[name]}`).join(", ");
-    let said = "divides by zero";
+    const [sizes, value] = telling(form, right, given);
+    const said = value ? `is ${text(value)}` : "divides by zero";
+    const at = form.letters.map((name) => `${name} = ${sizes[name]}`).join(", ");
+    return `I read ${given.text}. At ${at} that ${said}, and the right answer gives ${text(right.at(sizes))}.`;
+  }
+
+  // Small sizes at which an answer and the right one differ, and the answer's value there; large ones always tell.
+  function telling(form, right, given) {
+    const small = Array.from({ length: SIZES_TRIED }, (_, step) =>
+      Object.fromEntries(form.letters.map((name, i) => [name, form.sizes[name] + step * (i + 1)])),
+    );
+    const large = book.largeSizes.map((size) => Object.fromEntries(form.letters.map((name) => [name, size(name)])));
+    for (const sizes of [...small, ...large]) {
+      const value = valueAt(given, sizes);
+      if (!value || !same(value, right.at(sizes))) return [sizes, value];
+    }
+  }
+
+  // The value of a formula, or null where it divides by zero.
+  function valueAt(formula, sizes) {
     try {
-      said = `is ${text(given.at(form.sizes))}`;
+      return formula.at(sizes);
     } catch (error) {
       if (!(error instanceof book.ReadingError)) throw error;
+      return null;
     }
-    return `I read ${given.text}. At ${sizes} that ${said}, and the right answer gives ${text(right.at(form.sizes))}.`;
   }
 
   function check(form, answer) {
@@ -54,7 +74,7 @@
     return { right: false, message: hint ? hint[1] : difference(form, right, given) };
   }
 
-  // What is missing from a verdict on a claim of a report; nothing if it is settled. As flopbook/auditing.py has it.
+  // What is missing from a verdict on a claim of a report; nothing if it is settled. As flopbook.teaching.audits has it.
   function problem(truth, why, answer) {
     const said = answer.trim().toLowerCase();
     if (said === truth) return "";

@@ -1,4 +1,4 @@
-// Takes a text apart into numbers, letters and signs, as flopbook/reading.py does: 2BDK, 2·B·D·K, 6.63 GFLOPs.
+// Takes a text apart into numbers, letters and signs: 2BDK, 2·B·D·K, 6.63 GFLOPs.
 (() => {
   const book = globalThis.flopbook;
   const { fraction } = book.fractions;
@@ -18,19 +18,8 @@
 
   const strip = (text) => text.replace(/^ +| +$/g, "");
 
-  // A text as Python quotes it.
-  function quoted(text) {
-    const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-    const short = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", [quote]: "\\" + quote };
-    const escaped = (character) => {
-      if (character in short) return short[character];
-      if (character === " " || !/[\p{C}\p{Z}]/u.test(character)) return character;
-      const code = character.codePointAt(0).toString(16);
-      const [letter, digits] = code.length < 3 ? ["x", 2] : code.length < 5 ? ["u", 4] : ["U", 8];
-      return `\\${letter}${code.padStart(digits, "0")}`;
-    };
-    return quote + [...text].map(escaped).join("") + quote;
-  }
+  // A text as the page quotes it, a long one by its beginning.
+  const quoted = (text) => `“${[...text].length > 60 ? [...text].slice(0, 60).join("") + "..." : text}”`;
 
   // The bare formula, in the signs of a keyboard, and the power of ten that its unit stands for.
   function plain(text) {
@@ -84,7 +73,7 @@
     const names = [...known].sort((one, other) => other.length - one.length).map(eitherCase);
     const part = new RegExp([...names, "[A-Za-z](?:\\d+|_[A-Za-z0-9]+)?", "\\d+", "_"].join("|"), "g");
     return letters.match(part).map((text) => {
-      if (text === "_") throw new ReadingError("'_' has no meaning here");
+      if (text === "_") throw new ReadingError("“_” has no meaning here");
       if (/^\d/.test(text)) return { number: number(text), shown: text };
       const bare = text.replaceAll("_", "");
       const alike = known.filter((name) => name.toLowerCase() === bare.toLowerCase());
