@@ -77,7 +77,7 @@ def positive(name: str, value: object) -> None:
         raise ValueError(f"{name}={quoted(value)} is out of range: write a positive number")
 
 
-def is_number(value: object) -> TypeGuard[Real]:
+def is_number(value: object) -> TypeGuard[float]:
     """Tell whether a value is a real, finite number.
 
     Examples

@@ -112,6 +112,6 @@ def test_a_letter_is_known_by_its_name(symbol):
 
 @pytest.mark.parametrize("text", ["2*B", "__import__('os').system('exit 1')", "2" * 10**6])
 def test_no_text_is_run(text):
-    with pytest.raises(TypeError, match="is not an expression: write evaluate") as error:
+    with pytest.raises(TypeError, match=r"is not an expression: write 2 [*] B, with B from flopbook.predict") as error:
         evaluate(text, {"B": 2})
     assert str(error.value).startswith(repr(text[:30])[:-1]) and len(str(error.value)) < 250

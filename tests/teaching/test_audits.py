@@ -28,7 +28,7 @@ from flopbook.teaching import Audit, Exercise, Findings, judge
     ],
 )
 def test_a_number_is_judged_by_the_digits_it_has(printed, computed, unit, verdict):
-    assert judge("it", printed, computed, unit=unit).verdict == verdict
+    assert judge("it", printed, computed, unit=unit, needs="more").verdict == verdict
 
 
 @pytest.mark.parametrize("printed", ["", "many", "1.", "K 17", "-3", 17])
@@ -64,7 +64,7 @@ AUDIT = Audit(
         ({"c": "12"}, "c: missed. No clock is printed."),
         ({"c": ""}, "c: not judged yet."),
         ({}, "b: not judged yet."),
-        ({"x": "right"}, "x: there is no such claim."),
+        ({"x": "right"}, "'x': there is no such claim."),
     ],
 )
 def test_an_audit_tells_what_was_missed(verdicts, line):
@@ -78,9 +78,9 @@ def test_a_full_audit_is_right(figure):
     assert repr(AUDIT.check({"a": " Right", "b": figure, "c": "not decidable"})) == "Right. 3 of 3 claims settled."
 
 
-def test_one_stranger_spoils_nothing_that_is_settled():
+def test_an_unknown_claim_spoils_nothing_that_is_settled():
     verdict = AUDIT.check({"a": "right", "b": 1280, "c": "not decidable", "d": "wrong"})
-    assert verdict.message == "3 of 3 claims settled.\nd: there is no such claim."
+    assert verdict.message == "3 of 3 claims settled.\n'd': there is no such claim."
 
 
 @pytest.mark.parametrize("verdicts", [None, "right", ["right"], {"a"}])

@@ -40,13 +40,16 @@ def test_one_wrong_witness_among_right_ones_is_enough():
 def test_a_formula_without_a_witness_is_refused():
     with pytest.raises(ValueError) as error:
         box()
-    assert str(error.value) == "matmul: nobody is no witness: give counted, profiled, traced, executed"
+    assert str(error.value) == "matmul: no witness confirms it: give one of counted, profiled, traced, executed"
 
 
 def test_only_the_witnesses_can_confirm():
     with pytest.raises(ValueError) as error:
         box(predicted=48, timed=48)
-    assert str(error.value) == "matmul: predicted, timed is no witness: give counted, profiled, traced, executed"
+    assert (
+        str(error.value)
+        == "matmul: predicted, timed cannot confirm it: give one of counted, profiled, traced, executed"
+    )
 
 
 def test_a_ratio_is_confirmed_as_a_fraction():

@@ -64,10 +64,10 @@ def evaluate(expression: Expr | int | Fraction, sizes: Mapping[str, int]) -> int
 
 def _remedy(given: object) -> str:
     if isinstance(given, str):
-        return "write evaluate(2 * B, ...) with B from flopbook.predict, without quotation marks"
+        return "write 2 * B, with B from flopbook.predict and without quotation marks"
     if hasattr(given, "flops"):
-        return "write evaluate(step.flops, sizes)"
-    return "write evaluate(2 * B * D, sizes) with B and D from flopbook.predict"
+        return "write step.flops"
+    return "write 2 * B * D, with B and D from flopbook.predict"
 
 
 def number(name: str, value: object) -> Expr:

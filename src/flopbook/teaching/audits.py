@@ -1,11 +1,13 @@
-"""Auditing a report: what it prints beside what follows, and an audit of the reader's own."""
+"""Audit a report: compare what it prints with what follows, and check the reader's own verdicts."""
 
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
+from flopbook.checks import is_number, positive, quoted
 from flopbook.tables import Table, strong
 from flopbook.teaching.exercises import Exercise, Verdict
 
@@ -26,7 +28,7 @@ class Finding:
 
 
 def _span(sign: str, first: str, last: str | None) -> tuple[Fraction | float, Fraction | float]:
-    """Lowest and highest value that a printed number may stand for."""
+    """Return the lowest and the highest value that a printed number may stand for."""
     value = Fraction(first.replace(",", ""))
     if last:
         return value, Fraction(last.replace(",", ""))
@@ -47,7 +49,7 @@ def _digits(value: Fraction, places: int) -> str:
 def judge(
     claim: str, printed: str, computed: Fraction | float | None = None, *, unit: int | Fraction = 1, needs: str = ""
 ) -> Finding:
-    """Verdict on a claim: right, wrong, or not decidable.
+    """Judge a claim: right, wrong, or not decidable.
 
     A number is right if what was computed rounds to it. With ``~`` it may be
     off by one in its last digit; with ``<`` or ``>`` it is a bound, and
@@ -68,8 +70,10 @@ def judge(
 
     Raises
     ------
+    TypeError
+        If `computed` or `unit` is not a number, or the claim is not text.
     ValueError
-        If no number is printed.
+        If no number is printed, a range runs backwards, or neither `computed` nor `needs` is given.
 
     Examples
     --------
@@ -83,19 +87,28 @@ def judge(
     match = isinstance(printed, str) and _PRINTED.fullmatch(printed)
     if not match:
         raise ValueError(
-            f"{printed!r} is not a number as reports print it: write '9,904', '~34 KB', '< 80 MB' or '2 to 3'"
+            f"{quoted(printed)} is not a number as reports print it: write '9,904', '~34 KB', '< 80 MB' or '2 to 3'"
         )
+    if not (isinstance(claim, str) and isinstance(needs, str)):
+        raise TypeError(f"{quoted(claim)} and {quoted(needs)} are not texts: write judge('FLOPs', '1.7 K', 1704)")
+    positive("unit", unit)
     sign, first, last, word = match.groups()
-    if computed is None:
-        return Finding(claim, printed, f"needs {needs}", NOT_DECIDABLE)
-    value = Fraction(computed) / unit
     low, high = _span(sign, first, last)
+    if low > high:
+        raise ValueError(f"{quoted(printed)} runs backwards: write the smaller number first")
+    if computed is None:
+        if not needs:
+            raise ValueError(f"{quoted(claim)}: give what was computed, or say what is missing: needs='the batch size'")
+        return Finding(claim, printed, f"needs {needs}", NOT_DECIDABLE)
+    if not is_number(computed):
+        raise TypeError(f"computed={quoted(computed)} is not a number: write what was computed, or leave it out")
+    value = Fraction(computed) / Fraction(unit)
     places = max(4, len(first.partition(".")[2]))
     return Finding(claim, printed, _digits(value, places) + (word or ""), RIGHT if low <= value <= high else WRONG)
 
 
 class Findings(tuple[Finding, ...]):
-    """Findings of an audit, as a table.
+    """Shows the findings of an audit as a table.
 
     Examples
     --------
@@ -123,7 +136,7 @@ class Findings(tuple[Finding, ...]):
 
 
 class Audit:
-    """A report for the reader to audit.
+    """Checks the reader's own audit of a report.
 
     Parameters
     ----------
@@ -134,8 +147,10 @@ class Audit:
 
     Raises
     ------
+    TypeError
+        If `claims` or `why` is not a mapping, or a reason is not text.
     ValueError
-        If a claim is anything else, or a reason is missing.
+        If there is no claim, one is anything else, or a reason is missing.
 
     Examples
     --------
@@ -147,10 +162,17 @@ class Audit:
     Right. 2 of 2 claims settled.
     """
 
-    def __init__(self, claims: Mapping[str, str | Exercise], why: Mapping[str, str]):
+    def __init__(self, claims: Mapping[str, str | Exercise], why: Mapping[str, str] = MappingProxyType({})):
+        if not (isinstance(claims, Mapping) and isinstance(why, Mapping)):
+            raise TypeError("write Audit({'a': 'right', 'b': Exercise(1280)}, why={'b': 'What tells it.'})")
+        if not claims:
+            raise ValueError("no claims are given: write Audit({'a': 'right'})")
+        for name, reason in why.items():
+            if name not in claims or not isinstance(reason, str):
+                raise TypeError(f"why[{quoted(name)}] = {quoted(reason)}: write a text for one of the claims")
         for name, truth in claims.items():
-            if truth not in (RIGHT, NOT_DECIDABLE) and not isinstance(truth, Exercise):
-                raise ValueError(f"{name}: {truth!r} is neither 'right' nor 'not decidable' nor an Exercise")
+            if not isinstance(truth, Exercise) and truth not in (RIGHT, NOT_DECIDABLE):
+                raise ValueError(f"{name}: {quoted(truth)} is neither 'right' nor 'not decidable' nor an Exercise")
             if truth != RIGHT and name not in why:
                 raise ValueError(f"{name} is not right: say why in why={{{name!r}: ...}}")
         self._claims, self._why = dict(claims), dict(why)
@@ -159,7 +181,7 @@ class Audit:
         return f"An audit of {len(self._claims)} claims: write .check({{claim: your verdict, ...}})"
 
     def check(self, verdicts: Mapping[str, object]) -> Verdict:
-        """Say which claims were missed, and which were blamed without cause.
+        """Tell which claims were missed, and which were blamed without cause.
 
         Parameters
         ----------
@@ -173,15 +195,13 @@ class Audit:
         """
         if not isinstance(verdicts, Mapping):
             return Verdict(False, f"Write your verdicts like {{{next(iter(self._claims))!r}: 'right', ...}}.")
-        strangers = [str(name) for name in verdicts if name not in self._claims]
-        lines = [f"{name}: there is no such claim." for name in strangers]
-        lines += self._unsettled(verdicts)
-        settled = len(self._claims) - len(lines) + len(strangers)
-        message = "\n".join([f"{settled} of {len(self._claims)} claims settled.", *lines])
-        return Verdict(not lines, message, self.form())
+        unknown = [f"{quoted(name)}: there is no such claim." for name in verdicts if name not in self._claims]
+        unsettled = list(self._unsettled(verdicts))
+        settled = f"{len(self._claims) - len(unsettled)} of {len(self._claims)} claims settled."
+        return Verdict(not unknown + unsettled, "\n".join([settled, *unknown, *unsettled]), self.form())
 
     def form(self) -> dict[str, object]:
-        """All that the site needs to judge verdicts, like :meth:`flopbook.teaching.exercises.Exercise.form`."""
+        """Return all that the site needs to judge verdicts, like :meth:`flopbook.teaching.exercises.Exercise.form`."""
         claims = {name: truth.form() if isinstance(truth, Exercise) else truth for name, truth in self._claims.items()}
         return {"claims": claims, "why": self._why}
 
@@ -191,17 +211,17 @@ class Audit:
                 yield f"{name}: {problem}"
 
     def _problem(self, name: str, truth: str | Exercise, given: object) -> str:
-        """What is missing from a verdict on a claim; nothing if it is settled."""
-        said = given.strip().lower() if isinstance(given, str) else None
-        if said == truth:
+        """Say what is missing from a verdict on a claim; nothing if it is settled."""
+        verdict = given.strip().lower() if isinstance(given, str) else None
+        if verdict == truth:
             return ""
-        if said == "":
+        if verdict == "":
             return "not judged yet."
         if truth == RIGHT:
             return "blamed without cause; compute it again."
-        if said in (RIGHT, NOT_DECIDABLE) or not isinstance(truth, Exercise):
+        if verdict in (RIGHT, NOT_DECIDABLE) or not isinstance(truth, Exercise):
             return f"missed. {self._why[name]}"
-        if said == WRONG:
+        if verdict == WRONG:
             return "wrong it is. Now give the right figure."
-        verdict = truth.check(given)
-        return "" if verdict.right else f"wrong it is, but not by that figure. {verdict.message}"
+        checked = truth.check(given)
+        return "" if checked.right else f"wrong it is, but not by that figure. {checked.message}"

@@ -1,4 +1,4 @@
-"""A formula in its box: what it says, when it holds, and who confirms it."""
+"""Put a formula in its box: what it says, when it holds, and which witnesses confirm it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from html import escape
 
 import sympy
 
+from flopbook.checks import is_number, quoted
 from flopbook.predict.values import evaluate
 
 #: The witnesses that can confirm a formula.
@@ -15,7 +16,7 @@ WITNESSES = ("counted", "profiled", "traced", "executed")
 
 @dataclass(frozen=True)
 class Formula:
-    """A confirmed formula, made by :func:`boxed`.
+    """Holds a confirmed formula, made by :func:`boxed`.
 
     In a notebook it shows itself as a box; the site collects all boxes in the
     formula index.
@@ -114,6 +115,8 @@ def boxed(
 
     Raises
     ------
+    TypeError
+        If the expression is text, or a name, title or condition is not.
     ValueError
         If a witness says anything else than the formula, none is given, or one is unknown.
 
@@ -126,11 +129,17 @@ def boxed(
       when each sum has D terms
       48 at B = 4, D = 3, K = 2: counted
     """
+    for what, text in {"name": name, "title": title, "when": when}.items():
+        if not (isinstance(text, str) and text):
+            raise TypeError(f"{what}={quoted(text)} is not text: write boxed('matmul', 'A matrix product', ...)")
     unknown = [witness for witness in measured if witness not in WITNESSES]
     if unknown or not measured:
-        raise ValueError(f"{name}: {', '.join(unknown) or 'nobody'} is no witness: give {', '.join(WITNESSES)}")
+        wrong = f"{', '.join(unknown)} cannot confirm it" if unknown else "no witness confirms it"
+        raise ValueError(f"{name}: {wrong}: give one of {', '.join(WITNESSES)}")
     value = evaluate(expression, sizes)
-    for witness, said in measured.items():
-        if said != value:
-            raise ValueError(f"{name}: {expression} is {value} at {dict(sizes)}, but {witness} says {said}")
-    return Formula(name, title, expression, when, dict(sizes), value, tuple(measured))
+    for witness, measurement in measured.items():
+        if not is_number(measurement) or measurement != value:
+            raise ValueError(
+                f"{name}: {quoted(expression)} is {value} at {dict(sizes)}, but {witness} says {quoted(measurement)}"
+            )
+    return Formula(name, title, sympy.sympify(expression), when, dict(sizes), value, tuple(measured))
