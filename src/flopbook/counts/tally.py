@@ -54,6 +54,14 @@ def times(calls: int) -> str:
     return f"{calls} call" if calls == 1 else f"{calls} calls"
 
 
+def _whole(cost: Any, operator: str) -> int:
+    """Read what a rule returned, here and not while it counts: an int, or a tensor that holds one."""
+    value = cost.item() if hasattr(cost, "item") else cost
+    if not isinstance(value, int):
+        raise TypeError(f"the rule of {operator} returned {cost!r}: return its FLOPs, an int")
+    return value
+
+
 class Tally:
     """Calls of operators, with the views that all measuring witnesses share.
 
@@ -97,7 +105,7 @@ class Tally:
     def __init__(self):
         self._tally: defaultdict[tuple, int] = defaultdict(int)
         self._masked: dict[str, int] = dict.fromkeys(PHASES, 0)
-        self._masked_unread: list[tuple[str, Any]] = []
+        self._unread: list[tuple[dict[str, int], str, Any]] = []
         self._masked_unknown: defaultdict[str, int] = defaultdict(int)
         self._remade: dict[str, int] = dict.fromkeys(PHASES, 0)
         self._uncounted: defaultdict[str, int] = defaultdict(int)
@@ -113,19 +121,30 @@ class Tally:
         """
         if flops is None:
             self._masked_unknown[operator] += 1
-        elif isinstance(flops, int):
-            self._masked[phase] += flops
         else:
-            self._masked_unread.append((phase, flops))
+            self._add(self._masked, phase, flops)
+
+    def note_remade(self, phase: str, flops: Any):
+        """Note what one call spent on making scores again: an int, or a tensor that holds one."""
+        self._add(self._remade, phase, flops)
+
+    def _add(self, totals: dict[str, int], phase: str, flops: Any):
+        if isinstance(flops, int):
+            totals[phase] += flops
+        else:
+            self._unread.append((totals, phase, flops))
+
+    def _read(self):
+        while self._unread:
+            totals, phase, flops = self._unread.pop()
+            totals[phase] += int(flops)
 
     @property
     def calls(self) -> dict[Call, int]:
-        found = {Call(*key): calls for key, calls in self._tally.items()}
-        for call in found:
-            for cost in call[3:]:
-                if not isinstance(cost, int):  # seen here, so that counting need not look
-                    raise TypeError(f"the rule of {call.operator} returned {cost!r}: return its FLOPs, an int")
-        return found
+        found: defaultdict[Call, int] = defaultdict(int)
+        for (phase, module, operator, *costs), calls in self._tally.items():
+            found[Call(phase, module, operator, *(_whole(cost, operator) for cost in costs))] += calls
+        return dict(found)
 
     def _by_phase(self, kind: str) -> dict[str, int]:
         """FLOPs or operations of one kind, which is a field of a call, in each phase."""
@@ -176,9 +195,7 @@ class Tally:
 
     @property
     def masked(self) -> dict[str, int]:
-        while self._masked_unread:
-            phase, flops = self._masked_unread.pop()
-            self._masked[phase] += int(flops)
+        self._read()
         return dict(self._masked)
 
     @property
@@ -187,6 +204,7 @@ class Tally:
 
     @property
     def remade(self) -> dict[str, int]:
+        self._read()
         return dict(self._remade)
 
     @property

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.ops import aten
 
 from flopbook.measure.operators import POINTWISE
 
@@ -71,7 +70,7 @@ def test_a_cell_is_one_step(count, kind, gates):
 
 
 @pytest.mark.parametrize(
-    ("kind", "fused"), [(nn.LSTMCell, aten._thnn_fused_lstm_cell), (nn.GRUCell, aten._thnn_fused_gru_cell)]
+    ("kind", "fused"), [(nn.LSTMCell, "aten::_thnn_fused_lstm_cell"), (nn.GRUCell, "aten::_thnn_fused_gru_cell")]
 )
 def test_the_fused_cell_of_an_accelerator_does_the_pointwise_arithmetic_of_the_unfused_one(count, kind, fused):
     cell = kind(4, 5)

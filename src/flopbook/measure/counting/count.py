@@ -23,8 +23,8 @@ from flopbook.counts.views import Views
 from flopbook.measure.counting.compiled import eager_when_compiled, never_compiled
 from flopbook.measure.counting.modules import ModuleTracker, recomputes
 from flopbook.measure.counting.optimizer_cache import kind_of_step, recall, remember
+from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.operators.lookup import explain, find_rule, made_of_others, of_the_book
-from flopbook.measure.operators.pointwise import elements
 from flopbook.measure.operators.registry import FOUND, MOVES
 
 _current_node = torch._C._current_autograd_node
@@ -68,8 +68,8 @@ class _Mode(TorchDispatchMode):
             apart = pointwise(out, *args, **kwargs) if pointwise else 0
             hard = transcendental(out, *args, **kwargs) if transcendental else 0
             whole = integer(out, *args, **kwargs) if integer else 0
-            if flops and not elements(out) and of_the_book(rule.contraction):
-                flops, whole = 0, whole + flops
+            if contraction and of_the_book(contraction):
+                flops, whole = self._by_result(name, out, flops, whole)
             node = _current_node()
             plainly = node is None and not self._count._optimizing
             phase, module = ("forward", self._modules.path) if plainly else self._count._place(node)
@@ -78,11 +78,18 @@ class _Mode(TorchDispatchMode):
                 with no_dispatch():  # whoever else counts does not see how a mask is read
                     self._count.note_masked(phase, name, masked(out, *args, **kwargs))
             if remade:
-                self._count._remade[phase] += remade(out, *args, **kwargs)
+                self._count.note_remade(phase, remade(out, *args, **kwargs))
         except Exception as error:
             explain(error, rule, func, out, args, kwargs)
             raise
         return out
+
+    def _by_result(self, name: str, out, flops, whole):
+        """Take FLOPs whose result is integer for operations on integers; note as uncounted what a rule cannot know."""
+        if flops is None:
+            self._count._uncounted[name] += 1
+            return 0, whole
+        return (flops, whole) if elements(out) else (0, whole + flops)
 
     def _without_rule(self, func, types, args, kwargs):
         """Count an operator that is made of others by its parts; note any other as uncounted."""

@@ -7,8 +7,9 @@ import torch
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass_type
 
+from flopbook.measure.operators.arithmetic import of_input, of_result
 from flopbook.measure.operators.movement import moves
-from flopbook.measure.operators.pointwise import of_input, of_result
+from flopbook.measure.operators.names import bare
 from flopbook.measure.operators.registry import (
     CONTRACTIONS,
     FOUND,
@@ -19,7 +20,7 @@ from flopbook.measure.operators.registry import (
     REMADE,
     TRANSCENDENTAL,
     Rule,
-    aten,
+    name_of,
 )
 
 #: All tables of rules, in the order of the fields of a `Rule`.
@@ -36,15 +37,15 @@ def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
 
 def _look_up(operator: OpOverload | HigherOrderOperator) -> Rule | None:
     packet = operator.overloadpacket if isinstance(operator, OpOverload) else operator
-    name = f"{operator.namespace}::{packet.__name__}"
-    rule = Rule(name, *(table.get(packet) for table in TABLES))
+    name = name_of(packet)
+    rule = Rule(name, *(table.get(name) or table.get(bare(name)) for table in TABLES))
     if rule.contraction or rule.pointwise or rule.integer:
         return rule
     if isinstance(operator, HigherOrderOperator):
         return None
     if moves(operator):
         return MOVES
-    if torch.Tag.reduction in operator.tags or packet.__name__.startswith("_foreach_"):
+    if torch.Tag.reduction in operator.tags or "::_foreach_" in name:
         return rule._replace(pointwise=of_input)
     if torch.Tag.pointwise in operator.tags:
         return rule._replace(pointwise=of_result)
@@ -54,9 +55,9 @@ def _look_up(operator: OpOverload | HigherOrderOperator) -> Rule | None:
 def _as_the_plain_one(name: str, overload: str) -> Rule | None:
     """Rule of an operator in place, if the one that it is the variant of has a rule."""
     namespace, plain = name[:-1].split("::")
-    if namespace != "aten" or name[-1] != "_" or not hasattr(aten, plain):
+    if namespace != "aten" or name[-1] != "_" or not hasattr(torch.ops.aten, plain):
         return None
-    rule = _look_up(getattr(getattr(aten, plain), overload))
+    rule = _look_up(getattr(getattr(torch.ops.aten, plain), overload))
     return rule._replace(operator=name) if rule and rule is not MOVES else rule
 
 

@@ -1,43 +1,50 @@
 """Fused optimizers, counted as the same update done parameter by parameter."""
 
-from flopbook.measure.operators.pointwise import elements
-from flopbook.measure.operators.registry import aten, pointwise_rule
+from flopbook.measure.operators.arithmetic import elements
+from flopbook.measure.operators.names import pointwise, transcendental
 
 
 def _decay(parameters, weight_decay, maximize) -> int:
-    """Adding the decay to the gradient (multiply, add), and turning its sign."""
+    """Add the decay to the gradient (multiply, add), and turn its sign."""
     return (2 * bool(weight_decay) + bool(maximize)) * elements(parameters)
 
 
-@pointwise_rule(aten._fused_sgd_)
+@pointwise("_fused_sgd_")
 def sgd(
     out, parameters, gradients, buffers, *, weight_decay, momentum, dampening, nesterov, maximize,
     is_first_step, **__,
 ):  # fmt: skip
-    """Multiply and add; momentum multiplies and adds once more, and Nesterov again."""
+    """2 for each parameter: multiply, add; 2 more with momentum, and 2 more with Nesterov's."""
     operations = 2
     if momentum:
         operations += (0 if is_first_step else 2 + bool(dampening)) + 2 * bool(nesterov)
     return operations * elements(parameters) + _decay(parameters, weight_decay, maximize)
 
 
+#: First moment 3, second moment 4, root, division and epsilon 3, step 3.
 _ADAM = 13
 
 
-@pointwise_rule(aten._fused_adam_)
+@pointwise("_fused_adam_")
 def adam(out, parameters, *_, weight_decay=0, amsgrad=False, maximize=False, **__):
-    """First moment 3, second moment 4, root, division and epsilon 3, step 3."""
+    """13 for each parameter: first moment 3, second moment 4, root, division and epsilon 3, step 3."""
     return (_ADAM + bool(amsgrad)) * elements(parameters) + _decay(parameters, weight_decay, maximize)
 
 
-@pointwise_rule(aten._fused_adamw_)
+@pointwise("_fused_adamw_")
 def adamw(out, parameters, *_, weight_decay=0, amsgrad=False, maximize=False, **__):
-    """As Adam, with the decay as one multiplication of the parameter itself."""
+    """14 for each parameter: moments 7, root, division and epsilon 3, step 3, decay 1."""
     operations = _ADAM + bool(amsgrad) + bool(weight_decay) + bool(maximize)
     return operations * elements(parameters)
 
 
-@pointwise_rule(aten._fused_adagrad_)
+@pointwise("_fused_adagrad_")
 def adagrad(out, parameters, *_, weight_decay=0, maximize=False, **__):
-    """Sum of squares 2, root and epsilon 2, divide and step 3."""
+    """7 for each parameter: sum of squares 2, root and epsilon 2, division and step 3."""
     return 7 * elements(parameters) + _decay(parameters, weight_decay, maximize)
+
+
+@transcendental("_fused_adam_", "_fused_adamw_", "_fused_adagrad_")
+def roots(out, parameters, *_, **__):
+    """1 root for each parameter."""
+    return elements(parameters)

@@ -2,171 +2,127 @@
 
 The convention: an operator does one operation for each element of its result
 (a reduction, for each element it reduces), whether that is an addition or an
-exponential. The rules below are for operators that do more than one. Results
-that are not floating-point numbers (comparisons, indices) take no FLOPs.
+exponential. PyTorch marks such operators. The tables below are for operators
+that do more than one, for those that PyTorch does not mark, and for those
+whose one operation is a transcendental function. A comparison counts where
+its result is a number, as in a maximum; where it is a truth value or an index,
+it does not.
 """
 
-import torch
-from torch import Tensor
+from flopbook.measure.operators.arithmetic import (
+    complex_elements,
+    each_element,
+    each_result,
+    elements,
+    of_result,
+)
+from flopbook.measure.operators.names import pointwise, transcendental
 
-from flopbook.measure.operators.registry import aten, pointwise_rule
-
-_NUMBERS = {
-    dtype
-    for dtype in vars(torch).values()
-    if isinstance(dtype, torch.dtype) and (dtype.is_floating_point or dtype.is_complex)
+#: What operators do for each element of their first argument.
+EACH_ELEMENT = {
+    "subtract, multiply, add": "lerp",
+    "square, sum": "norm linalg_vector_norm",
+    "mask, scale": "native_dropout _fused_dropout",
+    "subtract, square, sum": "mse_loss dist",
+    "mean, subtract, square, sum": "var std var_mean std_mean",
+    "maximum, subtract, exponential, sum, divide": "_softmax _safe_softmax _sparse_softmax",
+    "maximum, subtract, exponential, sum, subtract sum": "_log_softmax _sparse_log_softmax",
+    "multiply, sum, subtract, scale": "_softmax_backward_data _sparse_softmax_backward_data",
+    "exponential, sum, multiply, subtract": "_log_softmax_backward_data _sparse_log_softmax_backward_data",
+    "subtract, exponential, sum": "logsumexp",
+    "square, sum, scale": "renorm",
+    "sum": "cumsum _adaptive_avg_pool2d _adaptive_avg_pool3d col2im unfold_backward embedding_dense_backward histc",
+    "multiply": "cumprod _amp_foreach_non_finite_check_and_unscale_ _amp_update_scale_",
+    "logarithm": "logcumsumexp",
+    "maximum": "cummax cummin max min adaptive_max_pool2d adaptive_max_pool3d sort topk kthvalue median nanmedian mode",
+    "minimum, maximum": "aminmax",
+    "subtract, weigh, sum": "smooth_l1_loss huber_loss",
+    "logarithm, logarithm of the rest, multiply, multiply the rest, add": "binary_cross_entropy",
+    "multiply, exponential, add, logarithm, sum": "soft_margin_loss binary_cross_entropy_with_logits",
+    "subtract, add, maximum, scale, sum": "multi_margin_loss multilabel_margin_loss_forward",
 }
 
+#: What operators do for each element of their result.
+EACH_RESULT = {
+    "exponential": """
+        exp exp2 expm1 elu mish silu softplus log_sigmoid_forward elu_backward mish_backward silu_backward
+        softplus_backward log_sigmoid_backward celu selu""",
+    "logarithm": """
+        log log10 log1p log2 logaddexp logaddexp2 logit xlogy lgamma special_xlog1py special_entr digamma
+        polygamma special_zeta""",
+    "root": "sqrt rsqrt hypot",
+    "sine": "sin cos tan asin acos atan atan2 sinc polar sinh cosh asinh acosh atanh",
+    "sigmoid": "sigmoid glu glu_backward",
+    "tanh": "tanh erf erfc erfinv gelu special_erfcx special_ndtri special_log_ndtr gelu_backward",
+    "multiply": """
+        hardswish leaky_relu prelu _prelu_kernel _prelu_kernel_backward rrelu_with_noise
+        rrelu_with_noise_backward leaky_relu_backward hardswish_backward hardsigmoid_backward
+        smooth_l1_loss_backward huber_loss_backward binary_cross_entropy_backward""",
+    "maximum": "hardtanh hardtanh_backward hardshrink_backward softshrink_backward",
+    "divide": """
+        floor_divide avg_pool2d_backward avg_pool3d_backward _adaptive_avg_pool2d_backward
+        _adaptive_avg_pool3d_backward""",
+    "add": "adaptive_max_pool2d_backward adaptive_max_pool3d_backward",
+    "subtract, scale": "mse_loss_backward",
+    "multiply, add": "addr",
+    "multiply, multiply the others, subtract": "linalg_cross",
+    "exponential, add, divide": "soft_margin_loss_backward",
+    "compare, scale, add": "multi_margin_loss_backward multilabel_margin_loss_backward",
+}
 
-def elements(value) -> int:
-    """Floating-point elements of a tensor, or of all tensors in a list."""
-    if isinstance(value, Tensor):
-        return value.numel() if value.dtype in _NUMBERS else 0
-    if isinstance(value, (list, tuple)):
-        return sum(map(elements, value))
-    return 0
-
-
-def of_result(out, *_, **__) -> int:
-    """One operation for each element of the result."""
-    return out.numel() if type(out) is Tensor and out.dtype in _NUMBERS else elements(out)  # the first is quicker
-
-
-def of_input(out, first, *_, **__) -> int:
-    """One operation for each element of the first argument, which a reduction reduces; none if it gives indices."""
-    return elements(first) if out is None or elements(out) else 0
-
-
-def _times(operations: int) -> str:
-    return "1 operation" if operations == 1 else f"{operations} operations"
-
-
-def per_element(operations: int, *operators) -> None:
-    """Say that `operators` do so many operations for each element of their first argument."""
-
-    def rule(out, first, *_, **__):
-        return operations * elements(first)
-
-    rule.__doc__ = f"{_times(operations)} for each element."
-    pointwise_rule(*operators)(rule)
-
-
-def per_result(operations: int, *operators) -> None:
-    """Say that `operators` do so many operations for each element of their result."""
-
-    def rule(out, *_, **__):
-        return operations * elements(out)
-
-    rule.__doc__ = f"{_times(operations)} for each element of the result."
-    pointwise_rule(*operators)(rule)
+for _steps, _names in EACH_ELEMENT.items():
+    each_element(_steps, *_names.split())
+for _steps, _names in EACH_RESULT.items():
+    each_result(_steps, *_names.split())
 
 
-def _both(*names: str):
-    """Operators with their in-place and their list variants, where there are such."""
-    for name in names:
-        for variant in (name, f"{name}_", f"_foreach_{name}", f"_foreach_{name}_"):
-            if hasattr(aten, variant):
-                yield getattr(aten, variant)
-
-
-@pointwise_rule(*_both("add", "sub", "rsub"))
+@pointwise("add", "sub", "rsub")
 def add(out, first, *_, alpha=1, **__):
-    """An addition, after a multiplication where the second operand is scaled."""
+    """1 addition for each element of the result, after 1 multiplication where the second operand is scaled."""
     return (1 + (alpha != 1)) * elements(first if out is None else out)
 
 
-@pointwise_rule(*_both("addcmul", "addcdiv"))
+@pointwise("mul")
+def multiply(out, first, *_, **__):
+    """1 for each element of the result; for a complex one 4 multiplications and 2 additions."""
+    result = first if out is None else out
+    return of_result(result) + 4 * complex_elements(result)
+
+
+@pointwise("div")
+def divide(out, first, *_, **__):
+    """1 for each element of the result; for a complex one 6 multiplications, 3 additions and 2 divisions."""
+    result = first if out is None else out
+    return of_result(result) + 9 * complex_elements(result)
+
+
+@pointwise("abs")
+def absolute(out, first, *_, **__):
+    """1 for each element of the result; of a complex number 2 squares, their sum and its root."""
+    return elements(first if out is None else out) + 3 * complex_elements(first)
+
+
+@transcendental("abs")
+def root_of_absolute(out, first, *_, **__):
+    """1 root for each complex number."""
+    return complex_elements(first)
+
+
+@transcendental("pow")
+def power(out, base, exponent=None, *_, **__):
+    """1 for each element of the result; none for exponents that PyTorch runs as products: -2, -1, 1, 2 and 3."""
+    easy = isinstance(exponent, (int, float)) and exponent in {-2, -1, 1, 2, 3}
+    return 0 if easy else elements(base if out is None else out)
+
+
+@pointwise("addcmul", "addcdiv")
 def add_product(out, first, second, third, scale=1, *, value=1):
-    """Multiply or divide, add, and scale in between where the scale is not 1."""
+    """2 for each element: multiply or divide, add; 3 where the product is scaled."""
     scaled = not isinstance(scale, (int, float)) or scale != 1 or value != 1
     return (2 + scaled) * elements(first)
 
 
-per_element(3, *_both("lerp"))
-per_element(2, *_both("norm"), aten.linalg_vector_norm)
-per_element(2, aten.native_dropout, aten._fused_dropout)
-per_element(3, aten.mse_loss)
-per_element(4, aten.var, aten.std, aten.var_mean, aten.std_mean)
-
-
-# maximum, subtract, exponential, sum, divide (or subtract the logarithm)
-per_element(5, aten._softmax, aten._safe_softmax, aten._log_softmax)
-# multiply (or exponential), sum, subtract, multiply
-per_element(4, aten._softmax_backward_data, aten._log_softmax_backward_data)
-
-
-@pointwise_rule(
-    aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_, aten.addmv, aten.addmv_, aten.addbmm, aten.addbmm_,
-    aten._addmm_activation,
-)  # fmt: skip
-def add_bias(out, *_, **__):
-    """Adding the bias: one for each element of the result."""
-    return elements(out)
-
-
-@pointwise_rule(aten.convolution, aten._convolution)
-def convolution_bias(out, image, weight, bias=None, *_, **__):
-    """Adding the bias, where there is one."""
-    return 0 if bias is None else elements(out)
-
-
-@pointwise_rule(aten.convolution_backward)
-def convolution_bias_backward(out, grad, *arguments, **__):
-    """Adding up the gradient of the bias, where it is needed."""
-    return elements(grad) if arguments[-1][2] else 0
-
-
-@pointwise_rule(aten.nll_loss_forward, aten.nll_loss_backward, aten.nll_loss2d_forward, aten.nll_loss2d_backward)
-def nll_loss(out, *tensors, **__):
-    """One operation for each target; the other elements are only looked up or left zero."""
-    return next(t.numel() for t in tensors if not t.is_floating_point())
-
-
-# one operation an element, though PyTorch does not tag them so
-pointwise_rule(
-    *_both("elu", "softplus", "hardswish", "hardtanh", "leaky_relu", "prelu", "mish", "silu"),
-    aten.elu_backward, aten.softplus_backward, aten.hardswish_backward, aten.hardtanh_backward,
-    aten.hardsigmoid_backward, aten.leaky_relu_backward, aten.mish_backward, aten.glu, aten.glu_backward,
-    aten._prelu_kernel, aten._prelu_kernel_backward, aten.log_sigmoid_forward, aten.log_sigmoid_backward,
-    aten.rrelu_with_noise, aten.rrelu_with_noise_, aten.rrelu_with_noise_backward, aten.polar,
-    aten.floor_divide, aten.floor_divide_, aten.avg_pool2d_backward, aten.avg_pool3d_backward,
-    aten._adaptive_avg_pool2d_backward, aten._adaptive_avg_pool3d_backward,
-    aten.adaptive_max_pool2d_backward, aten.adaptive_max_pool3d_backward,
-    aten.smooth_l1_loss_backward, aten.huber_loss_backward,
-    aten.binary_cross_entropy_backward, aten.hardshrink_backward, aten.softshrink_backward,
-)(of_result)  # fmt: skip
-pointwise_rule(
-    aten.cumsum, aten.cumsum_, aten.cumprod, aten.logcumsumexp, aten.cummax, aten.cummin, aten.max, aten.min,
-    aten._adaptive_avg_pool2d, aten._adaptive_avg_pool3d, aten.adaptive_max_pool2d, aten.adaptive_max_pool3d,
-    aten.median, aten.nanmedian, aten.mode, aten.kthvalue, aten.histc, aten.col2im,
-    aten.unfold_backward, aten.embedding_dense_backward, aten._amp_foreach_non_finite_check_and_unscale_,
-    aten._amp_update_scale_,
-)(of_input)  # fmt: skip
-per_element(3, aten.smooth_l1_loss, aten.huber_loss, aten.logsumexp, aten.dist, aten.renorm)
-per_element(5, aten.binary_cross_entropy, aten.binary_cross_entropy_with_logits)
-per_element(5, aten.soft_margin_loss, aten.multi_margin_loss)
-per_result(3, aten.soft_margin_loss_backward, aten.multi_margin_loss_backward)
-
-
-@pointwise_rule(aten._cdist_forward, aten._pdist_forward)
-def distances(out, first, *_, **__):
-    """Difference, its power and the sum: 3 for each pair and coordinate."""
-    return 3 * elements(out) * first.shape[-1]
-
-
-@pointwise_rule(aten._cdist_backward, aten._pdist_backward)
-def distances_backward(out, grad, first, *_, **__):
-    """Difference, its share of the distance and the sum: 3 for each pair and coordinate."""
-    return 3 * elements(grad) * first.shape[-1]
-
-
-# the difference and twice it over the number of elements; an outer product and a sum
-per_result(2, aten.mse_loss_backward, aten.addr)
-# two products and their difference
-per_result(3, aten.linalg_cross)
-
-
-@pointwise_rule(aten.trace)
+@pointwise("trace")
 def trace(out, matrix):
-    """One addition for each element of the diagonal."""
+    """1 addition for each element of the diagonal."""
     return min(matrix.shape) if elements(out) else 0

@@ -2,57 +2,75 @@
 
 import math
 
-from flopbook.measure.operators.pointwise import elements, per_element, per_result
-from flopbook.measure.operators.registry import aten, pointwise_rule
+from flopbook.measure.operators.arithmetic import each_element, elements
+from flopbook.measure.operators.names import pointwise
 
 
-@pointwise_rule(aten.avg_pool1d, aten.avg_pool2d, aten.avg_pool3d)
+@pointwise("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def average_pool(out, image, kernel, *_, **__):
-    """Each element of the result adds up a window."""
+    """1 addition for each element of each window."""
     return elements(out) * math.prod(kernel)
 
 
-@pointwise_rule(
-    aten.max_pool2d_with_indices, aten.max_pool3d_with_indices, aten.fractional_max_pool2d, aten.fractional_max_pool3d,
+@pointwise(
+    "max_pool2d_with_indices", "max_pool3d_with_indices", "fractional_max_pool2d", "fractional_max_pool3d",
 )  # fmt: skip
 def max_pool(out, image, kernel, *_, **__):
-    """A comparison for each element of a window."""
+    """1 comparison for each element of each window."""
     return elements(out[0]) * math.prod(kernel)
 
 
-# a weighted sum of the neighbors: one multiplication each, one addition less
-per_result(3, aten.upsample_linear1d)
-per_result(7, aten.upsample_bilinear2d, aten._upsample_bilinear2d_aa)
-per_result(15, aten.upsample_trilinear3d)
-per_result(31, aten.upsample_bicubic2d, aten._upsample_bicubic2d_aa)
-# backward, each element of the gradient is spread over them
-per_element(4, aten.upsample_linear1d_backward)
-per_element(8, aten.upsample_bilinear2d_backward, aten._upsample_bilinear2d_aa_backward)
-per_element(16, aten.upsample_trilinear3d_backward)
-per_element(32, aten.upsample_bicubic2d_backward, aten._upsample_bicubic2d_aa_backward)
-per_element(
-    1, aten.upsample_nearest1d_backward, aten.upsample_nearest2d_backward, aten.upsample_nearest3d_backward,
-    aten._upsample_nearest_exact1d_backward, aten._upsample_nearest_exact2d_backward,
-    aten._upsample_nearest_exact3d_backward, aten.reflection_pad1d_backward, aten.reflection_pad2d_backward,
-    aten.reflection_pad3d_backward, aten.replication_pad1d_backward, aten.replication_pad2d_backward,
-    aten.replication_pad3d_backward,
+#: How many neighbors each way of interpolation weighs.
+_NEIGHBORS = {
+    "upsample_linear1d": 2,
+    "upsample_bilinear2d": 4,
+    "_upsample_bilinear2d_aa": 4,
+    "upsample_trilinear3d": 8,
+    "upsample_bicubic2d": 16,
+    "_upsample_bicubic2d_aa": 16,
+}
+
+
+def _interpolate(name: str, neighbors: int) -> None:
+    @pointwise(name)
+    def forward(out, *_, **__):
+        return (2 * neighbors - 1) * elements(out)
+
+    @pointwise(f"{name}_backward")
+    def backward(out, grad, *_, **__):
+        return 2 * neighbors * elements(grad)
+
+    forward.__doc__ = (
+        f"{2 * neighbors - 1} for each element of the result: {neighbors} products of neighbors and weights, added."
+    )
+    backward.__doc__ = f"{2 * neighbors} for each element: a product and an addition for each of {neighbors} neighbors."
+
+
+for _name, _neighbors in _NEIGHBORS.items():
+    _interpolate(_name, _neighbors)
+
+each_element(
+    "add", "upsample_nearest1d_backward", "upsample_nearest2d_backward", "upsample_nearest3d_backward",
+    "_upsample_nearest_exact1d_backward", "_upsample_nearest_exact2d_backward", "_upsample_nearest_exact3d_backward",
+    "reflection_pad1d_backward", "reflection_pad2d_backward", "reflection_pad3d_backward",
+    "replication_pad1d_backward", "replication_pad2d_backward", "replication_pad3d_backward",
 )  # fmt: skip
 
 
-def _neighbors(grid, mode: int) -> int:
-    """Neighbors that a point is made of; only the nearest one in mode 1."""
+def _weighed(grid, mode: int) -> int:
+    """Count the neighbors that a point is made of: in mode 0 two each way, in mode 2 four."""
     return (2, 1, 4)[mode] ** grid.shape[-1]
 
 
-@pointwise_rule(aten.grid_sampler_2d, aten.grid_sampler_3d)
+@pointwise("grid_sampler_2d", "grid_sampler_3d")
 def grid_sample(out, image, grid, mode, *_, **__):
-    """As interpolation, at the points of a grid; the nearest neighbor is only looked up."""
-    return elements(out) * (2 * _neighbors(grid, mode) - 1) if mode != 1 else 0
+    """1 product for each neighbor of a point, added up; none where the nearest one is only looked up."""
+    return elements(out) * (2 * _weighed(grid, mode) - 1) if mode != 1 else 0
 
 
-@pointwise_rule(aten.grid_sampler_2d_backward, aten.grid_sampler_3d_backward)
+@pointwise("grid_sampler_2d_backward", "grid_sampler_3d_backward")
 def grid_sample_backward(out, grad, image, grid, mode, padding, align_corners, needed):
-    """As interpolation; for the grid, a multiplication and an addition for each neighbor and coordinate."""
+    """2 for each neighbor of a point, for the image's gradient; as many for each coordinate of the grid's."""
     if mode == 1:
         return needed[0] * elements(grad)
-    return 2 * _neighbors(grid, mode) * (needed[0] + needed[1] * grid.shape[-1]) * elements(grad)
+    return 2 * _weighed(grid, mode) * (needed[0] + needed[1] * grid.shape[-1]) * elements(grad)

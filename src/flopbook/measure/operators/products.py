@@ -1,85 +1,164 @@
-"""Matrix products of every shape: 2 FLOPs for each combination of their letters."""
+"""Matrix products of every shape: 2 FLOPs for each combination of their letters; and the bias that they add."""
 
 import math
 from functools import reduce
 
 import torch
+from torch import Tensor
 
-from flopbook.measure.operators.registry import aten, flop_rule
+from flopbook.measure.operators.arithmetic import (
+    SPARSE,
+    elements,
+    has_data,
+    known,
+    multiply_accumulate,
+    stored,
+    unseen,
+)
+from flopbook.measure.operators.names import contraction, pointwise
 
-#: Layouts that store some elements only.
-SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
+__all__ = ["SPARSE"]
 
 
-def _stored(matrix) -> int:
-    """Elements that a sparse matrix stores, those of a block all."""
-    return (matrix._values() if matrix.is_sparse else matrix.values()).numel()
-
-
-@flop_rule(
-    aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten._int_mm, aten._scaled_mm, aten._scaled_mm_v2,
-    aten.mkldnn_linear, aten._weight_int8pack_mm, aten._weight_int4pack_mm, aten._weight_int4pack_mm_for_cpu,
+@contraction(
+    "mm", "bmm", "mv", "dot", "vdot", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "mkldnn_linear", "_weight_int8pack_mm",
+    "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu", "_sparse_sparse_matmul", "_sparse_mm_reduce_impl", "hspmm",
 )  # fmt: skip
 def product(out, left, right, *_, **__):
-    """Each element of the result is a sum over the axis that the operands share.
-
-    Of a sparse operand only the elements that are stored are multiplied.
-    """
-    if left.layout in SPARSE:
-        return 2 * _stored(left) * right.numel() // right.shape[0]
-    if right.layout in SPARSE:
-        return 2 * _stored(right) * left.numel() // left.shape[-1]
-    return 2 * out.numel() * left.shape[-1]
+    """2 for each element of the result and of the axis that the operands share; of a sparse operand, what it stores."""
+    if left.layout in SPARSE or right.layout in SPARSE:
+        return _sparse_product(left, right)
+    return multiply_accumulate(out) * out.numel() * left.shape[-1]
 
 
-@flop_rule(
-    aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_, aten.addmv, aten.addmv_, aten._addmm_activation,
-    aten._sparse_addmm,
+@contraction(
+    "addmm", "baddbmm", "addmv", "_addmm_activation", "_sparse_addmm", "sspaddmm",
 )  # fmt: skip
 def added_product(out, added, left, right, **__):
-    """As a product; adding the bias is pointwise."""
+    """2 for each element of the result and of the axis that the operands share; adding the bias is pointwise."""
     return product(out, left, right)
 
 
-@flop_rule(aten.sparse_sampled_addmm)
-def sampled_product(out, added, left, right, **__):
-    """As a product, but only of the elements that the sparse result stores."""
-    return 2 * _stored(out) * left.shape[-1]
-
-
-@flop_rule(aten.addbmm, aten.addbmm_)
+@contraction("addbmm")
 def summed_products(out, added, left, right, **__):
-    """As many products as there are matrices in the batch; adding them up is pointwise."""
+    """2 for each matrix of the batch, element of the result and of the axis that the matrices share."""
     (G, B, D), (_, _, K) = left.shape, right.shape
-    return 2 * G * B * D * K
+    return multiply_accumulate(out) * G * B * D * K
 
 
-@flop_rule(aten._grouped_mm, aten._scaled_grouped_mm, aten._scaled_grouped_mm_v2)
-def grouped_product(out, left, right, *_, **__):
-    """Every row (or column) of a two-dimensional operand meets one group only."""
+@pointwise(
+    "addmm", "baddbmm", "addmv", "addbmm", "_addmm_activation",
+)  # fmt: skip
+def add_bias(out, *_, **__):
+    """1 for each element of the result: adding the bias."""
+    return elements(out)
+
+
+def _sparse_product(left: Tensor, right: Tensor) -> int | Tensor | None:
+    if right.layout not in SPARSE:
+        return multiply_accumulate(left) * stored(left) * (right.shape[-1] if right.dim() > 1 else 1)
+    if left.layout not in SPARSE:
+        return multiply_accumulate(left) * stored(right) * (left.shape[-2] if left.dim() > 1 else 1)
+    return _product_of_sparse(left, right)
+
+
+@unseen
+def _product_of_sparse(left: Tensor, right: Tensor) -> int | Tensor | None:
+    """Each element that the left one stores in a column meets those that the right one stores in that row."""
+    if not (has_data(left) and has_data(right)):
+        return None
+    pairs = (_stored_along(left, 1) * _stored_along(right, 0)).sum()
+    return known(multiply_accumulate(left) * pairs)
+
+
+def _stored_along(matrix: Tensor, axis: int) -> Tensor:
+    """Stored elements for each index of an axis."""
+    places = matrix.to_sparse_coo()._indices()[axis]
+    return torch.zeros(matrix.shape[axis], dtype=torch.int64, device=matrix.device).index_add_(
+        0, places, torch.ones_like(places)
+    )
+
+
+@contraction("sparse_sampled_addmm")
+def sampled_product(out, added, left, right, **__):
+    """2 for each element that the sparse result stores and each of the axis that the operands share."""
+    return multiply_accumulate(left) * stored(out) * left.shape[-1]
+
+
+@contraction("_sparse_mm_reduce_impl_backward")
+def reduced_product_backward(out, sparse, grad, weight, reduction, places, needed):
+    """2 for each stored element and column, for the gradient of either operand that needs one."""
+    return (needed[0] + needed[1]) * multiply_accumulate(grad) * stored(sparse) * grad.shape[-1]
+
+
+@contraction("_sparse_semi_structured_mm")
+def half_sparse_product(out, left, places, right, **__):
+    """2 for each stored element of the left operand, which is half of all, and each column of the right one."""
+    return 2 * left.numel() * right.shape[-1]
+
+
+@contraction("_sparse_semi_structured_addmm")
+def half_sparse_added_product(out, added, left, places, right, **__):
+    """2 for each stored element of the left operand, which is half of all, and each column; adding is pointwise."""
+    return 2 * left.numel() * right.shape[-1]
+
+
+@contraction("_sparse_semi_structured_linear")
+def half_sparse_linear(out, data, weight, places, **__):
+    """2 for each stored element of the weight, which is half of all, and each row of the data."""
+    return 2 * weight.numel() * math.prod(data.shape[:-1])
+
+
+@contraction("_cslt_sparse_mm")
+def compressed_product(out, left, right, *_, **__):
+    """2 for each element of the result and half of the axis that the operands share: of 4 elements 2 are stored."""
+    return 2 * out.numel() * right.shape[0] // 2
+
+
+@contraction("_grouped_mm", "_scaled_grouped_mm")
+def grouped_product(out, left, right, *rest, offs=None, **__):
+    """2 for each row that belongs to a group and element of its group's matrix; padding after the last one is free."""
+    if offs is None:  # the scaled one has two scales before the ends of its groups
+        offs = next((thing for thing in rest if isinstance(thing, Tensor) and thing.dtype is torch.int32), None)
+    return _grouped(out, left, right, offs)
+
+
+@contraction("_scaled_grouped_mm_v2")
+def scaled_grouped_product(out, left, right, scales, recipe, swizzle, scales2, recipe2, swizzle2, offs=None, *_, **__):
+    """2 for each scaled row that belongs to a group and element of its group's matrix; padding is free."""
+    return _grouped(out, left, right, offs)
+
+
+def _grouped(out, left, right, offs):
     if left.dim() == right.dim() == 2:  # the groups divide the axis that is summed over
-        return 2 * left.shape[0] * left.shape[1] * right.shape[1]
+        return _rows(offs, left.shape[1], 2 * left.shape[0] * right.shape[1])
+    if left.dim() == 2:  # they divide the rows of the left operand
+        return _rows(offs, left.shape[0], 2 * left.shape[1] * right.shape[-1])
+    if right.dim() == 2:  # they divide the columns of the right one
+        return _rows(offs, right.shape[1], 2 * left.shape[1] * left.shape[2])
     return 2 * out.numel() * left.shape[-1]
 
 
-@flop_rule(aten._trilinear)
+@unseen
+def _rows(ends: Tensor | None, whole: int, each: int) -> int | Tensor:
+    """FLOPs of all rows up to the end of the last group; of all there are where the ends have no data."""
+    if ends is None or not has_data(ends):
+        return each * whole
+    return known(each * ends[-1].to(torch.int64))
+
+
+@contraction("_trilinear")
 def trilinear(out, first, second, third, expand1, expand2, expand3, *_, **__):
-    """As it runs: two are multiplied pointwise, then contracted with the third."""
+    """2 for each combination of sizes: two operands are multiplied pointwise, then contracted with the third."""
 
     def expanded(tensor, axes):
         return reduce(torch.unsqueeze, sorted(axes), tensor).shape
 
     shapes = expanded(first, expand1), expanded(second, expand2), expanded(third, expand3)
-    return 2 * math.prod(torch.broadcast_shapes(*shapes))
+    return multiply_accumulate(out) * math.prod(torch.broadcast_shapes(*shapes))
 
 
-@flop_rule(aten._euclidean_dist)
-def distances(out, first, second):
-    """One product: the coordinates, with two columns more for the squares."""
-    return 2 * out.numel() * (first.shape[-1] + 2)
-
-
-@flop_rule(aten.affine_grid_generator)
+@contraction("affine_grid_generator")
 def affine_grid(out, matrix, *_, **__):
-    """Every point of the grid, with a 1 added to its coordinates, times the matrix."""
+    """2 for each coordinate of a point and column of the matrix; a 1 is added to each point's coordinates."""
     return 2 * out.numel() * matrix.shape[-1]

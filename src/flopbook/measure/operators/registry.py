@@ -3,15 +3,12 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch._ops import HigherOrderOperator, OpOverloadPacket
-
-aten = torch.ops.aten
 
 Operator = OpOverloadPacket | HigherOrderOperator
 
-#: Functions of an operator's result and arguments.
-Table = dict[Operator, Callable]
+#: Functions of an operator's result and arguments, by the operator's name, such as ``aten::mm``.
+Table = dict[str, Callable]
 
 #: FLOPs of contractions: each rule is called with the result and the operator's arguments.
 CONTRACTIONS: Table = {}
@@ -127,6 +124,13 @@ def remade_rule(*operators: Operator) -> Callable:
     return _register(REMADE, operators)
 
 
+def name_of(operator: Operator) -> str:
+    """Return an operator's name with its namespace, without its overload."""
+    return (
+        operator._qualified_op_name if isinstance(operator, OpOverloadPacket) else f"{operator.namespace}::{operator}"
+    )
+
+
 def _register(table: Table, operators: tuple) -> Callable:
     if not operators:
         raise TypeError("no operator is named: give one such as torch.ops.aten.mm")
@@ -137,7 +141,7 @@ def _register(table: Table, operators: tuple) -> Callable:
     def register(rule: Callable) -> Callable:
         if not callable(rule):
             raise TypeError(f"{rule!r} is not a rule: give a function of the result and the operator's arguments")
-        table.update(dict.fromkeys(operators, rule))
+        table.update(dict.fromkeys(map(name_of, operators), rule))
         FOUND.clear()
         return rule
 

@@ -1,0 +1,117 @@
+"""What rules share: numbers in tensors, operations in words, and values that a device holds."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils._mode_utils import no_dispatch
+
+from flopbook.measure.operators.names import pointwise, transcendental
+
+#: Layouts that store some elements only.
+SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
+
+_DTYPES = {dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
+_REAL = {dtype for dtype in _DTYPES if dtype.is_floating_point}
+_COMPLEX = {dtype for dtype in _DTYPES if dtype.is_complex}
+
+
+def elements(value) -> int:
+    """Count the floating-point numbers of a tensor or of a list of tensors; a complex number is two."""
+    if isinstance(value, Tensor):
+        if value.dtype in _REAL:
+            return stored(value)
+        return 2 * stored(value) if value.dtype in _COMPLEX else 0
+    if isinstance(value, (list, tuple)):
+        return sum(map(elements, value))
+    return 0
+
+
+def complex_elements(value) -> int:
+    """Count the complex numbers of a tensor or of a list of tensors."""
+    if isinstance(value, Tensor):
+        return stored(value) if value.dtype in _COMPLEX else 0
+    if isinstance(value, (list, tuple)):
+        return sum(map(complex_elements, value))
+    return 0
+
+
+def stored(tensor: Tensor) -> int:
+    """Count the elements that a tensor stores: all, or those of a sparse layout; of a block, each."""
+    if tensor.layout is torch.strided:
+        return tensor.numel()
+    if tensor.layout is torch.sparse_coo:
+        return tensor._values().numel()
+    return tensor.values().numel() if tensor.layout in SPARSE else tensor.numel()
+
+
+def multiply_accumulate(tensor: Tensor) -> int:
+    """FLOPs of one multiply-accumulate: 2, and 8 where the numbers are complex."""
+    return 8 if tensor.dtype in _COMPLEX else 2
+
+
+def of_result(out, *_, **__) -> int:
+    """1 operation for each element of the result."""
+    if type(out) is Tensor and out.layout is torch.strided and out.dtype in _REAL:
+        return out.numel()  # as `elements`, but sooner: most calls end here
+    return elements(out)
+
+
+def of_input(out, first, *_, **__) -> int:
+    """1 operation for each element that is reduced; none where only indices result."""
+    return elements(first) if out is None or elements(out) else 0
+
+
+#: Functions whose operations are transcendental, as XLA's cost analysis has them, with roots and powers; and those that
+#: are made of such functions. The others of this book's words are one instruction of a processor.
+FUNCTIONS = {"exponential", "logarithm", "root", "sine", "sigmoid", "tanh"}
+
+
+def each_element(steps: str, *names: str) -> None:
+    """Register operators that do these steps, divided by commas, for each element of their first argument."""
+    _register(steps, "element", lambda out, first, *_, **__: elements(first), names)
+
+
+def each_result(steps: str, *names: str) -> None:
+    """Register operators that do these steps, divided by commas, for each element of their result."""
+    _register(
+        steps, "element of the result", lambda out, first, *_, **__: elements(first if out is None else out), names
+    )
+
+
+def _register(steps: str, of_what: str, number: Callable[..., int], names: tuple[str, ...]) -> None:
+    words = steps.split(", ")
+    hard = sum(word.split()[0] in FUNCTIONS for word in words)
+
+    def rule(*arguments, **named):
+        return len(words) * number(*arguments, **named)
+
+    def hard_part(*arguments, **named):
+        return hard * number(*arguments, **named)
+
+    rule.__doc__ = f"{len(words)} for each {of_what}: {steps}."
+    hard_part.__doc__ = f"{hard} for each {of_what}, of: {steps}."
+    pointwise(*names)(rule)
+    if hard:
+        transcendental(*names)(hard_part)
+
+
+def unseen(rule: Callable) -> Callable:
+    """Keep the operators by which a rule reads a tensor from whoever else counts."""
+
+    def reads(*arguments, **named):
+        with no_dispatch():
+            return rule(*arguments, **named)
+
+    reads.__doc__, reads.__module__ = rule.__doc__, rule.__module__
+    return reads
+
+
+def has_data(tensor: Tensor) -> bool:
+    """Whether a tensor's values are there: not on the meta device, and not in a tensor that only plays one."""
+    return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type != "meta"
+
+
+def known(value: Tensor) -> int | Tensor:
+    """Read an integer that lies in memory; leave it on a device, which would have to wait, until somebody asks."""
+    return int(value) if value.device.type == "cpu" else value

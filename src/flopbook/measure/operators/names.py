@@ -1,0 +1,64 @@
+"""Rules of the book's own, registered by the names of operators.
+
+A name without a namespace is ATen's, and stands for the operator's variants
+too: in place, such as ``exp_``, and over lists of tensors, such as
+``_foreach_exp``. A PyTorch that lacks an operator never calls it, so a rule
+for it does no harm; and an operator that PyTorch makes only when somebody
+needs it finds its rule all the same.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flopbook.measure.operators.registry import (
+    CONTRACTIONS,
+    FOUND,
+    INTEGER,
+    MASKED,
+    POINTWISE,
+    REMADE,
+    TRANSCENDENTAL,
+)
+
+Function = TypeVar("Function", bound=Callable)
+
+
+def qualified(name: str) -> str:
+    """Return an operator's name with its namespace.
+
+    >>> qualified("mm"), qualified("quantized::linear")
+    ('aten::mm', 'quantized::linear')
+    """
+    return name if "::" in name else f"aten::{name}"
+
+
+def bare(name: str) -> str:
+    """Return the name of the operator that an operator is a variant of, or its own.
+
+    >>> bare("aten::_foreach_exp_"), bare("aten::exp"), bare("mylib::step_")
+    ('aten::exp', 'aten::exp', 'mylib::step_')
+    """
+    if not name.startswith("aten::"):
+        return name
+    return name.replace("::_foreach_", "::").removesuffix("_")
+
+
+def _decorator(table: dict[str, Callable]) -> Callable[..., Callable[[Function], Function]]:
+    def named(*names: str) -> Callable[[Function], Function]:
+        def register(rule: Function) -> Function:
+            table.update(dict.fromkeys(map(qualified, names), rule))
+            FOUND.clear()
+            return rule
+
+        return register
+
+    return named
+
+
+#: Decorators, one for each table of the registry: ``@contraction("mm", "bmm")``.
+contraction = _decorator(CONTRACTIONS)
+pointwise = _decorator(POINTWISE)
+transcendental = _decorator(TRANSCENDENTAL)
+integer = _decorator(INTEGER)
+masked = _decorator(MASKED)
+remade = _decorator(REMADE)

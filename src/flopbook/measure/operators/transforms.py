@@ -1,0 +1,39 @@
+"""Fourier transforms, by the convention of those who time them.
+
+How many FLOPs a transform takes depends on the algorithm that the library
+picks. By convention it is taken to be that of radix 2 for every size:
+5 N log2 N of N complex numbers, half of it where input or result is real
+(Frigo and Johnson, "FFT benchmark methodology", fftw.org/speed/method.html).
+In several dimensions N is the product of the sizes. What that gives for one
+transform is rounded to the nearest integer.
+"""
+
+import math
+
+from torch import Tensor
+
+from flopbook.measure.operators.names import contraction
+
+
+def _flops(whole: Tensor, axes, each: float) -> int:
+    """FLOPs of all transforms that a tensor holds; `each` is what N log2 N is multiplied by."""
+    N = math.prod(whole.shape[axis] for axis in axes)
+    return round(each * N * math.log2(N)) * (whole.numel() // N) if N else 0
+
+
+@contraction("_fft_c2c")
+def complex_transform(out, values, axes, *_, **__):
+    """5 N log2 N for each Fourier transform of N complex numbers, by convention."""
+    return _flops(values, axes, 5)
+
+
+@contraction("_fft_r2c")
+def real_transform(out, values, axes, *_, **__):
+    """2.5 N log2 N for each Fourier transform of N real numbers, by convention."""
+    return _flops(values, axes, 2.5)
+
+
+@contraction("_fft_c2r")
+def transform_to_real(out, values, axes, *_, **__):
+    """2.5 N log2 N for each Fourier transform whose result is N real numbers, by convention."""
+    return _flops(out, axes, 2.5)
