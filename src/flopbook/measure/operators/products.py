@@ -21,11 +21,13 @@ __all__ = ["SPARSE"]
 
 
 @contraction(
-    "mm", "bmm", "mv", "dot", "vdot", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "mkldnn_linear", "_weight_int8pack_mm",
+    "mm", "bmm", "matmul", "mv", "dot", "vdot", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "mkldnn_linear", "_weight_int8pack_mm",
     "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu", "_sparse_sparse_matmul", "_sparse_mm_reduce_impl", "hspmm",
 )  # fmt: skip
 def product(out, left, right, *_, **__):
     """2 for each element of the result and of the axis that the operands share; of a sparse operand, what it stores."""
+    if left.is_nested:
+        return _nested_product(out, left)
     if left.layout in SPARSE or right.layout in SPARSE:
         return _sparse_product(left, right)
     return multiply_accumulate(out) * out.numel() * left.shape[-1]
@@ -52,6 +54,12 @@ def summed_products(out, added, left, right, **__):
 def add_bias(out, *_, **__):
     """1 for each element of the result: adding the bias."""
     return elements(out)
+
+
+def _nested_product(out: Tensor, left: Tensor) -> int:
+    """Each matrix of a nested tensor has sizes of its own."""
+    sizes = zip(out._nested_tensor_size().tolist(), left._nested_tensor_size().tolist(), strict=True)
+    return sum(multiply_accumulate(out) * math.prod(result) * operand[-1] for result, operand in sizes)
 
 
 def _sparse_product(left: Tensor, right: Tensor) -> int | Tensor | None:

@@ -52,11 +52,15 @@ def four_bit_product(out, data, weight, block, width, height, *_, **__):
     return 2 * out.numel() * width
 
 
-@integer(*(f"quantized::conv{n}d{kind}" for n in (1, 2, 3) for kind in ("", "_relu", "_dynamic", "_add", "_add_relu")))
+@integer(
+    *(f"quantized::conv{n}d{kind}" for n in (1, 2, 3) for kind in ("", "_relu", "_dynamic")),
+    "quantized::conv2d_add", "quantized::conv2d_add_relu",
+)  # fmt: skip
 def convolution(out, image, *packed, **__):
     """2 operations for each element of the result and tap of the weight that it meets."""
     weight = next(thing for thing in packed if isinstance(thing, torch.ScriptObject))
-    return 2 * out.numel() * math.prod(torch.ops.quantized.conv_unpack_sizes(weight)[1:])
+    unpack = torch.ops.quantized.conv3d_unpack_sizes if out.dim() == 5 else torch.ops.quantized.conv2d_unpack_sizes
+    return 2 * out.numel() * math.prod(unpack(weight)[1:])
 
 
 def _layers(out, data, gates: int, layers: int, bidirectional: bool) -> int:
