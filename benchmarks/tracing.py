@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from flopbook.specimens.layers import Attention, Residual, SwiGLU
+from flopbook.specimens.in_torch.layers import Attention, Residual, SwiGLU
 from flopbook.tracing import trace
 
 SIZES = dict(V=1000, T=64, D=256, G=2, R=4, E=32, F=512)

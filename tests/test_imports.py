@@ -42,7 +42,7 @@ RULES = {
     "tracing": _folder("", "lazy units files checks tables counts predict measure"),
     "specimens": _folder("", "lazy units files checks tables counts predict measure comparison"),
     "specimens.on_paper": _folder("torch", "predict"),
-    "specimens.in_torch specimens.layers": _folder("sympy", "specimens.layers measure"),
+    "specimens.in_torch": _folder("sympy", ""),
     "labs": _folder(
         "", "lazy units files checks tables counts predict measure teaching figures comparison tracing specimens"
     ),
@@ -154,8 +154,8 @@ def plant(package: Path, module: str, line: str):
         ("measure/meter", "from sympy import Symbol", "measure.meter imports sympy.Symbol"),
         ("measure/operators/registry", "import sympy", "measure.operators.registry imports sympy"),
         ("measure/meter", "def late():\n    import sympy", "measure.meter imports sympy"),
-        ("specimens/on_paper", "import torch", "specimens.on_paper imports torch"),
-        ("specimens/in_torch", "import sympy", "specimens.in_torch imports sympy"),
+        ("specimens/on_paper/models", "import torch", "specimens.on_paper.models imports torch"),
+        ("specimens/in_torch/models", "import sympy", "specimens.in_torch.models imports sympy"),
         ("units", "import torch", "units imports torch"),
         ("counts/tally", "import sympy", "counts.tally imports sympy"),
         ("counts/tally", "from flopbook.predict import B", "counts.tally imports flopbook.predict.B"),

@@ -42,7 +42,7 @@ def test_meta_device(specimen):
         pytest.skip("the experts are chosen by the data")
     with torch.device("meta"):
         count = counted(specimen)
-    again = int(evaluate(flops(specimen.derivation.fused), specimen.sizes))
+    again = int(evaluate(flops(specimen.derivation.fused), specimen.letters))
     assert phases(count) == (specimen.forward, specimen.backward - again, specimen.recomputed)
     assert count.uncounted == {}
 
@@ -51,4 +51,4 @@ def test_meta_device(specimen):
 def test_a_dropped_product_shows(specimen):
     count = counted(specimen)
     shortened = specimen.derivation.step.forward[1:]
-    assert count.forward != evaluate(flops(shortened), specimen.sizes)
+    assert count.forward != evaluate(flops(shortened), specimen.letters)

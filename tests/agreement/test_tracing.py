@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from flopbook.measure import FlopCount
 from flopbook.predict import evaluate
 from flopbook.specimens import SPECIMENS
-from flopbook.specimens.layers import GPT, Adapted, Apply, Attention, Residual, SwiGLU
+from flopbook.specimens.in_torch.layers import GPT, Adapted, Apply, Attention, Residual, SwiGLU
 from flopbook.tracing import trace
 from flopbook.tracing.run import tensors
 

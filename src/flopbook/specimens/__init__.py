@@ -1,4 +1,4 @@
-"""Ordinary small models, each with its count derived on paper: what a counter is held to.
+"""Give ordinary small models, each with its count derived on paper: what a counter is held to.
 
 The derivations know nothing of PyTorch, the models nothing of a formula; all
 that they share are the sizes.
@@ -11,13 +11,13 @@ from functools import cached_property
 import torch
 
 from flopbook.specimens import in_torch, on_paper
-from flopbook.specimens.in_torch import Built
-from flopbook.specimens.on_paper import Derivation
+from flopbook.specimens.in_torch.layers import Built
+from flopbook.specimens.on_paper.derivation import Derivation
 
 
 @dataclass(frozen=True)
 class Specimen:
-    """A model, its inputs, and the FLOPs of its contractions.
+    """Pairs a model in PyTorch with the FLOPs of its contractions on paper.
 
     Attributes
     ----------
@@ -26,7 +26,11 @@ class Specimen:
     name : str
         Unique.
     sizes : dict of str to int
-        The size of every letter.
+        The sizes of the model.
+    model : callable
+        Takes the sizes by name, and builds the model and its inputs.
+    derive : callable
+        Gives the products of a training step.
 
     Examples
     --------
@@ -42,21 +46,21 @@ class Specimen:
 
     family: str
     name: str
+    sizes: dict[str, int]
     model: Callable[..., Built]
     derive: Callable[[], Derivation]
-    sizes: dict[str, int]
 
     def build(self) -> Built:
-        """A fresh model and its inputs."""
+        """Build a fresh model and its inputs."""
         return self.model(**self.sizes)
 
     def loss(self) -> torch.Tensor:
-        """The mean square of what a fresh model answers."""
+        """Run a fresh model, and return the mean square of what it answers."""
         model, inputs = self.build()
         return model(*inputs).float().square().mean()
 
     def step(self) -> None:
-        """Forward and backward pass of a fresh model; inference has no backward pass."""
+        """Run forward and backward pass of a fresh model; inference has no backward pass."""
         loss = self.loss()
         if loss.requires_grad:
             loss.backward()
@@ -65,6 +69,11 @@ class Specimen:
     def derivation(self) -> Derivation:
         """The products of a training step."""
         return self.derive()
+
+    @cached_property
+    def letters(self) -> dict[str, int]:
+        """The size of every letter of the derivation."""
+        return self.derivation.sizes(self.sizes)
 
     @cached_property
     def forward(self) -> int:
@@ -85,54 +94,106 @@ class Specimen:
         return self.name
 
 
-def _specimen(family: str, name: str, kind: str, derivation: str = "", /, **sizes: int) -> Specimen:
-    return Specimen(family, name, getattr(in_torch, kind), getattr(on_paper, derivation or kind), sizes)
-
-
-_TOKENS = dict(B=2, T=7, S=7)
-_CHECKPOINTED = dict(B=6, D=5, H=8, F=11)
+_TOKENS = dict(B=2, T=7)
 
 #: All specimens, family by family.
 SPECIMENS: tuple[Specimen, ...] = (
-    _specimen("Products", "MLP with biases", "mlp", B=7, D=9, H=6, J=5, K=3),
-    _specimen("Products", "Linear, 4-d input", "linear_on_four_axes", A=2, B=3, T=4, D=5, K=6),
-    _specimen("Products", "Vectors: Linear, mv, dot", "vectors", B=1, D=5, H=6, K=3),
-    _specimen("Products", "einsum", "einsum", B=2, T=3, D=5, H=4, E=7, K=6),
-    _specimen("Convolutions", "Conv1d, dilated", "dilated", B=2, C=3, K=5, X=19, R=3, P=15),
-    _specimen("Convolutions", "Conv2d, strided, padded", "strided", B=2, C=3, K=5, X=11, Y=9, R=3, S=5, P=6, Q=4),
-    _specimen("Convolutions", "Conv3d", "volumetric", B=2, C=3, K=4, X=6, Y=8, Z=10, R=2, S=3, U=4, P=5, Q=6, O=7),
-    _specimen("Convolutions", "Conv2d, grouped", "grouped", B=2, G=3, C=4, K=5, X=8, Y=10, R=3, S=2, P=6, Q=9),
-    _specimen(
-        "Convolutions", "Depthwise-separable", "depthwise_separable",
-        B=2, C=4, K=5, X=8, Y=10, R=3, S=2, P=6, Q=9,
+    Specimen(
+        "Products", "MLP with biases", dict(B=7, D=9, H=6, J=5, K=3),
+        in_torch.products.mlp, on_paper.products.mlp,
     ),
-    _specimen("Convolutions", "ConvTranspose2d", "transposed", B=2, C=3, K=5, X=6, Y=7, R=3, S=4, P=13, Q=16),
-    _specimen(
-        "Convolutions", "CNN with norms and pooling", "cnn",
-        B=3, C=2, D=4, H=6, K=5, X=8, Y=10, P=8, Q=10, R=3, S=3, X2=4, Y2=5, P2=4, Q2=5,
+    Specimen(
+        "Products", "Linear, 4-d input", dict(A=2, B=3, T=4, D=5, K=6),
+        in_torch.products.linear_on_four_axes, on_paper.products.linear_on_four_axes,
     ),
-    _specimen("Recurrent", "RNN", "rnn", "recurrent", T=5, U=4, B=3, D=7, H=6, G=6),
-    _specimen("Recurrent", "GRU", "gru", "recurrent", T=5, U=4, B=3, D=7, H=6, G=18),
-    _specimen(
-        "Recurrent", "LSTM, 2 layers, bidirectional", "lstm", "stacked_recurrent",
-        T=5, U=4, B=3, D=7, H=6, G=24, W=12,
+    Specimen(
+        "Products", "Vectors: Linear, mv, dot", dict(D=5, H=6, K=3),
+        in_torch.products.vectors, on_paper.products.vectors,
     ),
-    _specimen("Attention", "SDPA, causal", "causal_attention", **_TOKENS, D=10, H=3, E=4, P=36, J=12),
-    _specimen(
-        "Attention", "SDPA, mask, grouped heads", "grouped_attention",
-        **_TOKENS, D=10, G=2, R=3, E=4, P=40, J=24,
+    Specimen(
+        "Products", "einsum", dict(B=2, T=3, D=5, H=4, E=7, K=6),
+        in_torch.products.einsum, on_paper.products.einsum,
     ),
-    _specimen("Attention", "MultiheadAttention", "multi_head_attention", **_TOKENS, D=12, H=3, E=4, P=36, J=12),
-    _specimen("Attention", "Encoder layer, training", "encoder_layer", **_TOKENS, D=12, H=4, E=3, P=36, J=12, F=20),
-    _specimen(
-        "Attention", "Encoder layer, inference", "encoder_layer_inference",
-        **_TOKENS, D=12, H=4, E=3, P=36, J=12, F=20,
+    Specimen(
+        "Convolutions", "Conv1d, dilated", dict(B=2, C=3, K=5, X=19, R=3),
+        in_torch.convolutions.dilated, on_paper.convolutions.dilated,
     ),
-    _specimen("Models", "GPT, tied embedding", "gpt", **_TOKENS, V=50, D=16, H=2, E=8, P=48, J=16, F=40),
-    _specimen("Models", "Llama block", "llama", **_TOKENS, D=10, G=2, R=3, E=4, P=40, J=24, F=18),
-    _specimen("Models", "Mixture of experts, top 2", "mixture", B=9, D=8, F=12, X=4, M=18),
-    _specimen("Training", "LoRA, frozen weights", "lora", B=6, D=10, R=2, H=14, K=5),
-    _specimen("Training", "Checkpointed", "checkpointed", **_CHECKPOINTED),
-    _specimen("Training", "Checkpointed, reentrant", "checkpointed_reentrant", **_CHECKPOINTED),
-    _specimen("Training", "autocast to bfloat16", "autocast", "mlp", B=7, D=9, H=6, J=5, K=3),
+    Specimen(
+        "Convolutions", "Conv2d, strided, padded", dict(B=2, C=3, K=5, X=11, Y=9, R=3, S=5),
+        in_torch.convolutions.strided, on_paper.convolutions.strided,
+    ),
+    Specimen(
+        "Convolutions", "Conv3d", dict(B=2, C=3, K=4, X=6, Y=8, Z=10, R=2, S=3, U=4),
+        in_torch.convolutions.volumetric, on_paper.convolutions.volumetric,
+    ),
+    Specimen(
+        "Convolutions", "Conv2d, grouped", dict(B=2, G=3, C=4, K=5, X=8, Y=10, R=3, S=2),
+        in_torch.convolutions.grouped, on_paper.convolutions.grouped,
+    ),
+    Specimen(
+        "Convolutions", "Depthwise-separable", dict(B=2, C=4, K=5, X=8, Y=10, R=3, S=2),
+        in_torch.convolutions.depthwise_separable, on_paper.convolutions.depthwise_separable,
+    ),
+    Specimen(
+        "Convolutions", "ConvTranspose2d", dict(B=2, C=3, K=5, X=6, Y=7, R=3, S=4),
+        in_torch.convolutions.transposed, on_paper.convolutions.transposed,
+    ),
+    Specimen(
+        "Convolutions", "CNN with norms and pooling", dict(B=3, C=2, D=4, H=6, K=5, X=8, Y=10, R=3),
+        in_torch.convolutions.cnn, on_paper.convolutions.cnn,
+    ),
+    Specimen("Recurrent", "RNN", in_torch.recurrent.rnn, on_paper.recurrent.rnn, dict(T=5, B=3, D=7, H=6)),
+    Specimen("Recurrent", "GRU", in_torch.recurrent.gru, on_paper.recurrent.gru, dict(T=5, B=3, D=7, H=6)),
+    Specimen(
+        "Recurrent", "LSTM, 2 layers, bidirectional", dict(T=5, B=3, D=7, H=6),
+        in_torch.recurrent.lstm, on_paper.recurrent.lstm,
+    ),
+    Specimen(
+        "Attention", "SDPA, causal", dict(**_TOKENS, D=10, H=3, E=4),
+        in_torch.attention.causal_attention, on_paper.attention.causal_attention,
+    ),
+    Specimen(
+        "Attention", "SDPA, mask, grouped heads", dict(**_TOKENS, D=10, G=2, R=3, E=4),
+        in_torch.attention.grouped_attention, on_paper.attention.grouped_attention,
+    ),
+    Specimen(
+        "Attention", "MultiheadAttention", dict(**_TOKENS, D=12, H=3),
+        in_torch.attention.multi_head_attention, on_paper.attention.multi_head_attention,
+    ),
+    Specimen(
+        "Attention", "Encoder layer, training", dict(**_TOKENS, D=12, H=4, F=20),
+        in_torch.attention.encoder_layer, on_paper.attention.encoder_layer,
+    ),
+    Specimen(
+        "Attention", "Encoder layer, inference", dict(**_TOKENS, D=12, H=4, F=20),
+        in_torch.attention.encoder_layer_inference, on_paper.attention.encoder_layer_inference,
+    ),
+    Specimen(
+        "Models", "GPT, tied embedding", dict(**_TOKENS, V=50, D=16, H=2, E=8, F=40),
+        in_torch.models.gpt, on_paper.models.gpt,
+    ),
+    Specimen(
+        "Models", "Llama block", dict(**_TOKENS, D=10, G=2, R=3, E=4, F=18),
+        in_torch.models.llama, on_paper.models.llama,
+    ),
+    Specimen(
+        "Models", "Mixture of experts, top 2", dict(B=9, D=8, F=12, X=4),
+        in_torch.models.mixture, on_paper.models.mixture,
+    ),
+    Specimen(
+        "Training", "LoRA, frozen weights", dict(B=6, D=10, R=2, H=14, K=5),
+        in_torch.training.lora, on_paper.training.lora,
+    ),
+    Specimen(
+        "Training", "Checkpointed", dict(B=6, D=5, H=8, F=11),
+        in_torch.training.checkpointed, on_paper.training.checkpointed,
+    ),
+    Specimen(
+        "Training", "Checkpointed, reentrant", dict(B=6, D=5, H=8, F=11),
+        in_torch.training.checkpointed_reentrant, on_paper.training.checkpointed_reentrant,
+    ),
+    Specimen(
+        "Training", "autocast to bfloat16", dict(B=7, D=9, H=6, J=5, K=3),
+        in_torch.training.autocast, on_paper.training.autocast,
+    ),
 )  # fmt: skip

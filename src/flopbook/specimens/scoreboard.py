@@ -1,4 +1,4 @@
-"""What counters say of the specimens, each in a word beside what is derived."""
+"""Show what counters say of the specimens, each in a word beside what is derived."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from flopbook.specimens import Specimen
 from flopbook.tables import Cell, Group, Styled, Table, Total
 
 
-def verdict(said: int, derived: int, pointwise: int = 0) -> str:
-    """What to say of a count, in a word or as a multiple of the derived one.
+def verdict(count: int, derived: int, pointwise: int = 0) -> str:
+    """Judge a count, in a word or as a multiple of the derived one.
 
     Parameters
     ----------
-    said : int
+    count : int
         FLOPs that a counter reports.
     derived : int
         FLOPs of the contractions.
@@ -26,16 +26,16 @@ def verdict(said: int, derived: int, pointwise: int = 0) -> str:
 
     Examples
     --------
-    >>> [verdict(said, 100, pointwise=10) for said in (100, 0, 115, 50, 121)]
+    >>> [verdict(count, 100, pointwise=10) for count in (100, 0, 115, 50, 121)]
     ['exact', 'counts 0', '+ pointwise', '× 0.5', '× 1.21']
     """
-    if said == derived:
+    if count == derived:
         return "exact"
-    if said == 0:
+    if count == 0:
         return "counts 0"
-    if 0 < said - derived <= 2 * pointwise:
+    if 0 < count - derived <= 2 * pointwise:
         return "+ pointwise"
-    return f"× {said / derived:.3g}"
+    return f"× {count / derived:.3g}"
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def _summary(specimen: Specimen) -> str:
 
 
 def _listing(specimen: Specimen) -> str:
-    lines = [", ".join(f"{letter} = {size}" for letter, size in specimen.sizes.items())]
+    lines = [", ".join(f"{letter} = {size}" for letter, size in specimen.letters.items())]
     for phase, products in specimen.derivation.phases.items():
-        counts = [f"{evaluate(product.flops, specimen.sizes):,}" for product in products]
+        counts = [f"{evaluate(product.flops, specimen.letters):,}" for product in products]
         width = max(map(len, counts), default=0)
         lines += [f"{phase}: {getattr(specimen, phase):,} FLOPs"] if products else []
         lines += [f"  {count:>{width}}  {product}" for count, product in zip(counts, products, strict=True)]

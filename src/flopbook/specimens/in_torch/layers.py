@@ -1,9 +1,12 @@
-"""The modules that the specimens are made of, as people write them."""
+"""Define the modules that the specimens are made of, as people write them."""
 
 # ruff: noqa: PLR0913, PLR0917  (the arguments are sizes, one letter each)
 
 import torch
 from torch import nn
+
+#: A model and its inputs.
+Built = tuple[nn.Module, tuple[torch.Tensor, ...]]
 
 
 class Apply(nn.Module):

@@ -1,0 +1,7 @@
+"""The specimens as people write them: PyTorch only, nothing of a formula in it.
+
+A builder takes the sizes by name and returns the model and its inputs.
+Each file has its pair in `flopbook.specimens.on_paper`.
+"""
+
+from flopbook.specimens.in_torch import attention, convolutions, models, products, recurrent, training

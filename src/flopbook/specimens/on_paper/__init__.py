@@ -1,0 +1,8 @@
+"""What each specimen takes, derived on paper: products, no PyTorch.
+
+Biases, norms, activations, embeddings and losses are not contractions, so they don't occur.
+A tensor that no product makes has come through them.
+Each file has its pair in `flopbook.specimens.in_torch`, and each function there the function of that name here.
+"""
+
+from flopbook.specimens.on_paper import attention, convolutions, models, products, recurrent, training
