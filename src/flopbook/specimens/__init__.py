@@ -142,8 +142,14 @@ SPECIMENS: tuple[Specimen, ...] = (
         "Convolutions", "CNN with norms and pooling", dict(B=3, C=2, D=4, H=6, K=5, X=8, Y=10, R=3),
         in_torch.convolutions.cnn, on_paper.convolutions.cnn,
     ),
-    Specimen("Recurrent", "RNN", in_torch.recurrent.rnn, on_paper.recurrent.rnn, dict(T=5, B=3, D=7, H=6)),
-    Specimen("Recurrent", "GRU", in_torch.recurrent.gru, on_paper.recurrent.gru, dict(T=5, B=3, D=7, H=6)),
+    Specimen(
+        "Recurrent", "RNN", dict(T=5, B=3, D=7, H=6),
+        in_torch.recurrent.rnn, on_paper.recurrent.rnn,
+    ),
+    Specimen(
+        "Recurrent", "GRU", dict(T=5, B=3, D=7, H=6),
+        in_torch.recurrent.gru, on_paper.recurrent.gru,
+    ),
     Specimen(
         "Recurrent", "LSTM, 2 layers, bidirectional", dict(T=5, B=3, D=7, H=6),
         in_torch.recurrent.lstm, on_paper.recurrent.lstm,
