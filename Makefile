@@ -4,6 +4,9 @@ PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 py
 TORCH_INDEX ?= $(or $(shell cat .venv/torch-index 2>/dev/null),https://download.pytorch.org/whl/cpu)
 PORT ?= 8000
 RESULTS ?= results
+N ?= 10000
+MINUTES ?= 40
+SEED ?= 1
 
 # torch's profiler writes a log of its own to stderr.
 export KINETO_LOG_LEVEL := 99
@@ -15,7 +18,7 @@ INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml pack
 $(shell [ -e $(BIN)/python ] || rm -f .venv/installed-*)
 
 .DEFAULT_GOAL := help
-.PHONY: help html pdf serve test lab notebooks benchmark profile lint types bench peers executed versions wheel clean
+.PHONY: help html pdf serve test lab notebooks benchmark profile lint types bench peers executed fuzz mutants versions wheel clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -60,6 +63,12 @@ peers: $(INSTALLED)  ## Ask the other FLOP counters and record what they say
 
 executed: $(INSTALLED)  ## Record the floating-point instructions that a processor runs
 	@$(BIN)/python reference/executed
+
+fuzz: $(INSTALLED)  ## Count random networks (N=10000)
+	@FUZZ="$(N)" $(BIN)/python -m pytest -q --hypothesis-seed=random tests/agreement/test_fuzz.py
+
+mutants: $(INSTALLED)  ## Change the code in one place and see whether a test notices (MINUTES=40 SEED=1)
+	@$(BIN)/python -m tools.mutants --minutes "$(MINUTES)" --seed "$(SEED)"
 
 versions: $(INSTALLED)  ## Test with the oldest and the newest torch and record it (some GB)
 	@$(BIN)/python -m tools.versions "$(TORCH_INDEX)"
