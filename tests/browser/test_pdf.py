@@ -2,6 +2,7 @@
 
 import io
 import re
+import unicodedata
 
 import pytest
 from pypdf import PdfReader
@@ -31,7 +32,12 @@ def book(site):
 
 
 def squeezed(text: str) -> str:
-    return re.sub(r"\s", "", text)
+    """Drop the spaces, and write a ligature of the font, such as that of fi, as its letters."""
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
+
+
+def test_a_ligature_is_its_letters():
+    assert squeezed("Pro\ufb01le your step") == "Profileyourstep"
 
 
 def test_every_chapter_is_there_and_the_contents_know_its_page(book, site):
