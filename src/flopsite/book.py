@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -11,7 +11,9 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from flopsite.course.outline import Course
-from flopsite.execution.progress import Progress
+
+if TYPE_CHECKING:
+    from flopsite.execution.reader import Page
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Book(Domain):
 
     def setup(self) -> None:
         super().setup()
-        self.progress = Progress(0)
+        self.pages: dict[str, Page] = {}  # those with code that this build reads
         self.failures: list[Failure] = []
         self.read_something = False
         self.course: Course

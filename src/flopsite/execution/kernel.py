@@ -1,86 +1,119 @@
-"""Run a page's cells in a fresh kernel and say which cell stopped it."""
+"""Start kernels: forked from a process that has imported what pages import, or plainly where a fork is not safe.
 
-import logging
+Either way each kernel is a process of its own, in the page's folder, with an empty profile of IPython.
+"""
+
+import json
 import os
-import re
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any, Self
 
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from flopsite.book import Failure
-from flopsite.execution.cache_key import code_cells
-
-CELL_TIMEOUT = 120  # seconds
-_LOG = logging.getLogger(__name__)
-_LOG.setLevel(logging.WARNING)  # nbclient announces each execution; the build's own progress does so already
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_KERNEL_ARGUMENTS = [
-    "--IPKernelApp.log_level=40",  # errors: a kernel on this machine need not say how it is reached
-    "--HistoryManager.enabled=False",
-    "--InlineBackend.figure_formats={'svg'}",
-    "--InlineBackend.print_figure_kwargs={'bbox_inches': 'tight', 'metadata': {'Date': None}}",
-]
+#: On macOS, the system's own libraries may break in a process that was forked after they were used.
+FORK_IS_SAFE = sys.platform == "linux"
+#: What every kernel's process inherits.
+SETTINGS = {
+    "KINETO_LOG_LEVEL": "99",  # the profiler's USDT lines would land in the page
+    "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),  # figures that come out the same every time
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # what ipykernel sets, before Matplotlib is imported
+    "PYTHONHASHSEED": "0",
+}
+_KERNEL = "python3"
+_SERVER = Path(__file__).with_name("fork_server.py")
 
 
-def execute(notebook: NotebookNode, root: Path, page: Path) -> Failure | None:
-    """Fill in the outputs of `page` under `root`; a failing cell, or one that writes to stderr, is returned.
+class Kernels:
+    """Hands out managers of kernels, and ends all kernels when it is left."""
 
-    The kernel starts in the page's folder, as it does when a reader opens the page in Jupyter.
-    """
-    reached = 0
+    def __init__(self, fork: bool = FORK_IS_SAFE):
+        self._fork = fork
+        self._managers: list[AsyncKernelManager] = []
 
-    def note_start(cell: NotebookNode, cell_index: int) -> None:
-        nonlocal reached
-        reached = cell_index
+    def __enter__(self) -> Self:
+        if self._fork:
+            self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                command = [sys.executable, _SERVER, str(theirs.fileno())]
+                environment = {**os.environ, **SETTINGS}
+                environment.pop("PYTHONPATH", None)  # each kernel brings its own
+                self._server = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])
+        return self
 
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        resources={"metadata": {"path": str((root / page).parent)}},
-        extra_arguments=list(_KERNEL_ARGUMENTS),
-        on_cell_start=note_start,
-        log=_LOG,
-    )
-    # An empty profile: the reader's own start-up files are no part of the book.
-    with TemporaryDirectory() as profile:
+    def manager(self) -> AsyncKernelManager:
+        """Return the manager of a kernel that is not started yet."""
+        manager = AsyncKernelManager(kernel_name=_KERNEL)
+        if self._fork:
+            identity = {"kernel_id": str(uuid.uuid4()), "kernel_spec": KernelSpecManager().get_kernel_spec(_KERNEL)}
+            manager.provisioner = _ForkProvisioner(parent=manager, **identity)
+            manager.provisioner.channel = self._channel
+        self._managers.append(manager)
+        return manager
+
+    def __exit__(self, *exception: object) -> None:
+        for manager in self._managers:
+            process = getattr(manager.provisioner, "process", None)
+            if process and process.poll() is None:
+                process.kill()
+        if self._fork:
+            self._channel.close()  # which ends the server
+            self._server.wait()
+
+
+class _ForkProvisioner(LocalProvisioner):
+    """Asks the server for a kernel, where jupyter_client would start a new Python."""
+
+    channel: socket.socket
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
+        self.process = _Forked(self.channel, arguments, kwargs["env"], kwargs["cwd"])
+        self.pid = self.pgid = self.process.pid
+        return self.connection_info
+
+
+class _Forked:
+    """A forked kernel, with what jupyter_client uses of Popen."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, channel: socket.socket, arguments: Sequence[str], environment: Mapping[str, str], folder: str):
+        request = {"arguments": arguments, "environment": dict(environment), "folder": folder}
+        self._own, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(channel, [json.dumps(request).encode()], [theirs.fileno()])
+        self.pid = int(self._own.recv(20) or self._refuse())
+
+    def _refuse(self) -> int:
+        raise RuntimeError("the process that kernels are forked from has ended: what it said stands above")
+
+    def poll(self) -> int | None:
+        """Return None while the kernel runs; nobody knows the status that it ended with."""
         try:
-            client.execute(env=_kernel_environment(profile))
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            return _failure(notebook, page, reached, _reason(error))
-    return _complaint(notebook, page)
+            self._own.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        return 1
 
+    def wait(self) -> int:
+        self._own.recv(1)
+        self._own.close()
+        return 1
 
-def _kernel_environment(profile: str) -> dict[str, str]:
-    """What a page's process inherits: figures that come out the same every time, and a quiet profiler."""
-    return {
-        **os.environ,
-        "IPYTHONDIR": profile,
-        "KINETO_LOG_LEVEL": "99",  # the profiler's USDT lines would land in the page
-        "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),
-        "PYTHONHASHSEED": "0",
-    }
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
-def _reason(error: Exception) -> str:
-    """The last lines of the traceback, plain, ending in the exception itself."""
-    _, _, traceback = _ANSI.sub("", str(error)).rpartition("-" * 60)  # the cell itself stands before the rule
-    lines = [line for line in traceback.splitlines() if line.strip()]
-    return "\n".join(lines[-12:]) or type(error).__name__
-
-
-def _complaint(notebook: NotebookNode, page: Path) -> Failure | None:
-    for index, cell in enumerate(notebook.cells):
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream" and output.name == "stderr":
-                return _failure(notebook, page, index, f"{output.text.strip()}\nthe cell writes to stderr")
-    return None
-
-
-def _failure(notebook: NotebookNode, page: Path, index: int, reason: str) -> Failure:
-    cell = notebook.cells[index]
-    number = next(n for n, code in enumerate(code_cells(notebook), 1) if code is cell)
-    return Failure(str(page), notebook.metadata.source_map[index], number, cell.source, reason)
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)

@@ -1,21 +1,30 @@
-"""How far the build is."""
+"""Say how far the build is."""
 
 import sys
 
 
 class Progress:
-    """One line a page, as it happens."""
+    """One line for each page that is finished; on a terminal, a last line that names the pages that run."""
 
     def __init__(self, total: int):
         self.total = total
-        self.done = 0
+        self.finished = 0
+        self.running: list[str] = []
 
     def start(self, docname: str) -> None:
-        """Show the page that begins, where the line can be written over."""
-        self.done += 1
-        if sys.stdout.isatty():
-            print(f"[{self.done}/{self.total}] {docname} ...", end="\r", flush=True)
+        """Show that a page begins."""
+        self.running.append(docname)
+        self._show_running()
 
     def finish(self, docname: str, result: str) -> None:
-        """Say how the page went."""
-        print(f"[{self.done}/{self.total}] {docname}  {result}", flush=True)
+        """Say how a page went."""
+        self.finished += 1
+        if docname in self.running:
+            self.running.remove(docname)
+        clear = "\x1b[2K" if sys.stdout.isatty() else ""
+        print(f"{clear}[{self.finished}/{self.total}] {docname}  {result}", flush=True)
+        self._show_running()
+
+    def _show_running(self) -> None:
+        if sys.stdout.isatty() and self.running:
+            print(f"\x1b[2K{', '.join(self.running)} ...", end="\r", flush=True)

@@ -1,7 +1,10 @@
-"""Read a page: execute its cells, or take the results of the last time when nothing they depend on has changed."""
+"""Read pages: execute their cells, or take the results of the last time when nothing they depend on has changed."""
 
 import os
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -13,79 +16,146 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
-from flopsite.book import Book
+from flopsite.book import Book, Failure
 from flopsite.execution.cache_key import code_cells, installation, page_inputs, page_key
-from flopsite.execution.kernel import execute
+from flopsite.execution.execute import execute
+from flopsite.execution.kernel import Kernels
 from flopsite.execution.progress import Progress
 from flopsite.warnings import Kind, warn
 
+_BYTES_PER_KERNEL = 2 << 30  # of memory: a page that trains a network takes about one
 
-def _begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+
+@dataclass
+class Page:
+    """A page with code, on its way to its results."""
+
+    docname: str
+    notebook: NotebookNode
+    inputs: list[Path]
+    key: str
+    store: Path
+    seconds: float = 0
+    failure: Failure | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the page measures seconds, so that nothing else should run beside it."""
+        return bool(self.notebook.metadata.get("flopbook", {}).get("timed"))
+
+    def take_kept(self) -> bool:
+        """Fill in the results that were kept, if they are those of this very page."""
+        kept = nbformat.read(self.store, 4) if self.store.is_file() else None
+        if not kept or kept.metadata.flopsite.key != self.key:
+            return False
+        for cell, same in zip(code_cells(self.notebook), code_cells(kept), strict=True):
+            cell.outputs, cell.execution_count = same.outputs, same.execution_count
+        self.seconds = kept.metadata.flopsite.seconds
+        return True
+
+    def execute(self, root: Path, kernels: Kernels) -> None:
+        """Run the cells; results are kept if all of them ran and none wrote to stderr."""
+        began = time.monotonic()
+        self.failure = execute(self.notebook, root, Path(f"{self.docname}.md"), kernels)
+        self.seconds = time.monotonic() - began
+        if not self.failure:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Replace the file in one move: an interrupted build leaves all of a page or nothing."""
+        kept = nbformat.from_dict({**self.notebook, "metadata": {**self.notebook.metadata}})
+        kept.metadata["flopsite"] = {"key": self.key, "seconds": self.seconds}
+        self.store.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.store.with_suffix(".tmp")
+        nbformat.write(kept, unfinished)
+        os.replace(unfinished, self.store)
+
+
+def _prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Have the results of all pages that Sphinx is about to read."""
+    book = Book.of(env)
     with_code = [name for name in docnames if "{code-cell}" in env.doc2path(name).read_text("utf-8")]
-    Book.of(env).progress = Progress(len(with_code))
+    pages = [_page(app, docname) for docname in with_code]
+    progress = Progress(len(pages))
+    stale = []
+    for page in pages:
+        if page.take_kept():
+            progress.finish(page.docname, "cached")
+        else:
+            stale.append(page)
+    for page in _executed(stale, Path(app.srcdir), progress):
+        progress.finish(page.docname, "FAILED" if page.failure else f"{page.seconds:.1f} s")
+        if page.failure:
+            book.failures.append(page.failure)
+            warn(Kind.EXECUTION, page.failure.headline)
+    book.pages = {page.docname: page for page in pages}
+
+
+def _page(app: Sphinx, docname: str) -> Page:
+    notebook = _notebook(app, docname, app.env.doc2path(docname).read_text("utf-8"))
+    inputs = page_inputs(notebook, Path(app.srcdir))
+    for file in inputs:
+        if not file.is_file():
+            raise SphinxError(f"{docname}.md names a data file that is not there: {file}")
+    return Page(docname, notebook, inputs, page_key(notebook, inputs), page_store(app, docname))
+
+
+def _notebook(app: Sphinx, docname: str, text: str) -> NotebookNode:
+    config = cast(SphinxEnvType, app.env).myst_config
+    try:
+        return read_myst_markdown_notebook(text, config, add_source_map=True, path=app.env.doc2path(docname))
+    except MystMetadataParsingError as error:
+        raise SphinxError(f"{docname}.md: {error}") from error
+
+
+def _executed(pages: list[Page], root: Path, progress: Progress) -> Iterator[Page]:
+    """Execute pages several at a time, then those that time something one after the other."""
+    if not pages:
+        return
+    with ThreadPoolExecutor(_at_a_time()) as pool, Kernels() as kernels:
+
+        def execute(page: Page) -> Page:
+            progress.start(page.docname)
+            page.execute(root, kernels)
+            return page
+
+        try:
+            together = [pool.submit(execute, page) for page in pages if not page.is_timed]
+            yield from (future.result() for future in as_completed(together))
+            for page in pages:
+                if page.is_timed:
+                    yield pool.submit(execute, page).result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _at_a_time() -> int:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(os.cpu_count() or 1, memory // _BYTES_PER_KERNEL))
 
 
 def _read(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Replace a page's text by its notebook, executed."""
-    env = cast(SphinxEnvType, app.env)
-    path = Path(env.doc2path(docname))
-    try:
-        notebook = read_myst_markdown_notebook(content[0], env.myst_config, add_source_map=True, path=path)
-    except MystMetadataParsingError as error:
-        raise SphinxError(f"{docname}.md: {error}") from error
-    Book.of(env).data["settings"][docname] = notebook.metadata.get("flopbook", {})
-    if code_cells(notebook):
-        inputs = page_inputs(notebook, Path(app.srcdir))
-        for file in inputs:
-            if not file.is_file():
-                raise SphinxError(f"{docname}.md names a data file that is not there: {file}")
-            env.note_dependency(file)
-        notebook = _with_results(app, docname, notebook, page_key(notebook, inputs))
+    """Replace a page's text by its notebook, with results."""
+    book = Book.of(app.env)
+    page = book.pages.get(docname)
+    notebook = page.notebook if page else _notebook(app, docname, content[0])
+    book.data["settings"][docname] = notebook.metadata.get("flopbook", {})
+    if page:
+        book.data["seconds"][docname] = page.seconds
+        for file in page.inputs:
+            app.env.note_dependency(file)
         notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
     content[0] = nbformat.writes(notebook)
 
 
-def _with_results(app: Sphinx, docname: str, notebook: NotebookNode, key: str) -> NotebookNode:
-    book = Book.of(app.env)
-    store = page_store(app, docname)
-    book.progress.start(docname)
-    stored = nbformat.read(store, 4) if store.is_file() else None
-    if stored and stored.metadata.flopsite.key == key:
-        for cell, kept in zip(code_cells(notebook), code_cells(stored), strict=True):
-            cell.outputs, cell.execution_count = kept.outputs, kept.execution_count
-        book.data["seconds"][docname] = stored.metadata.flopsite.seconds
-        book.progress.finish(docname, "cached")
-        return notebook
-    began = time.monotonic()
-    failure = execute(notebook, Path(app.srcdir), Path(app.env.doc2path(docname, base=False)))
-    seconds = time.monotonic() - began
-    book.data["seconds"][docname] = seconds
-    if failure:
-        book.failures.append(failure)
-        warn(Kind.EXECUTION, failure.headline)
-    else:
-        _keep(notebook, store, key, seconds)
-    book.progress.finish(docname, "FAILED" if failure else f"{seconds:.1f} s")
-    return notebook
-
-
 def page_store(app: Sphinx, docname: str) -> Path:
-    """Where a page's results are kept."""
+    """Return where a page's results are kept."""
     return _stores(app) / f"{docname}.ipynb"
 
 
 def _stores(app: Sphinx) -> Path:
     return Path(app.doctreedir).parent / "pages"
-
-
-def _keep(notebook: NotebookNode, store: Path, key: str, seconds: float) -> None:
-    """Write the results in one move: an interrupted build leaves all of a page or nothing."""
-    kept = nbformat.from_dict({**notebook, "metadata": {**notebook.metadata}})
-    kept.metadata["flopsite"] = {"key": key, "seconds": seconds}
-    store.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = store.with_suffix(".tmp")
-    nbformat.write(kept, unfinished)
-    os.replace(unfinished, store)
 
 
 def _sweep(app: Sphinx, exception: Exception | None) -> None:
@@ -113,5 +183,5 @@ def setup(app: Sphinx) -> None:
     app.add_config_value("flopsite_edition", [], "env", list)
     app.connect("config-inited", _note_edition)
     app.connect("build-finished", _sweep)
-    app.connect("env-before-read-docs", _begin)
+    app.connect("env-before-read-docs", _prepare)
     app.connect("source-read", _read)

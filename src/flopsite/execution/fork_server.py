@@ -1,0 +1,67 @@
+"""The process that kernels are forked from: it imports what pages import, and runs nothing itself.
+
+`kernel.py` starts this file as a script, and sends a request for each kernel through a socket: as JSON what the kernel
+starts with, and beside it a socket of the kernel's own, which closes when the kernel ends.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+from typing import Any
+
+#: What takes most of a page's time to import; none of it starts a thread that a fork would lose.
+PRELOADED = [
+    "IPython.core.completer",
+    "ipykernel.kernelapp",
+    "matplotlib.pyplot",
+    "numpy",
+    "sklearn.datasets",
+    "sympy",
+    "torch._dynamo",
+    "torch.profiler",
+    "torch.utils.flop_counter",
+]
+_LONGEST_REQUEST = 1 << 20  # bytes
+
+
+def serve(channel: socket.socket) -> tuple[dict[str, Any], int]:
+    """Fork for each request, and return in the child alone; end when the process that asks has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the build, which then ends the kernels
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a kernel that has ended
+    while True:
+        request, files, *_ = socket.recv_fds(channel, _LONGEST_REQUEST, 1)
+        if not request:
+            sys.exit()
+        if os.fork() == 0:
+            channel.close()
+            return json.loads(request), files[0]
+        os.close(files[0])
+
+
+def become_kernel(request: dict[str, Any], own: int) -> None:
+    """Turn the forked process into what `python -m ipykernel_launcher` would be: own group, folder, environment."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.write(own, str(os.getpid()).encode())
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    # ipykernel ends a kernel whose parent is gone.
+    sys.argv = ["ipykernel_launcher", *request["arguments"], f"--IPKernelApp.parent_handle={os.getppid()}"]
+    sys.modules["numpy"].random.seed()  # else all pages would draw the same numbers
+    runpy.run_module("ipykernel_launcher", run_name="__main__")
+
+
+if __name__ == "__main__":
+    del sys.path[0]  # this folder
+    for module in PRELOADED:
+        importlib.import_module(module)
+    gc.freeze()  # a child that collects garbage leaves these pages of memory shared
+    become_kernel(*serve(socket.socket(fileno=int(sys.argv[1]))))
