@@ -53,15 +53,19 @@ def installation() -> str:
 def imported_files(source: str, package: str, src: Path) -> set[Path]:
     """Files under `src` that a piece of code imports, directly or through others, wherever the import stands."""
     found: set[Path] = set()
-    waiting = [(source, package)]
+    waiting = [file for module in imported_modules(source, package) for file in _files_of(module, src)]
     while waiting:
-        text, inside = waiting.pop()
-        for module in imported_modules(text, inside):
-            for path, parent in _files_of(module, src):
-                if path not in found:
-                    found.add(path)
-                    waiting.append((path.read_text("utf-8"), parent))
+        path, parent = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _imported_by(path, parent, src)
     return found
+
+
+@cache  # a file is asked about for every page and cell, and does not change during a build
+def _imported_by(path: Path, package: str, src: Path) -> tuple[tuple[Path, str], ...]:
+    modules = imported_modules(path.read_text("utf-8"), package)
+    return tuple({file for module in modules for file in _files_of(module, src)})
 
 
 @cache

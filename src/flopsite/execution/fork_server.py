@@ -52,7 +52,7 @@ def become_kernel(request: dict[str, Any], own: int) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:0] = [os.path.abspath(name) for name in os.environ.get("PYTHONPATH", "").split(os.pathsep) if name]
     # ipykernel ends a kernel whose parent is gone.
     sys.argv = ["ipykernel_launcher", *request["arguments"], f"--IPKernelApp.parent_handle={os.getppid()}"]
     sys.modules["numpy"].random.seed()  # else all pages would draw the same numbers

@@ -5,6 +5,7 @@ Either way each kernel is a process of its own, in the page's folder, with an em
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -64,6 +65,7 @@ class Kernels:
             process = getattr(manager.provisioner, "process", None)
             if process and process.poll() is None:
                 process.kill()
+                process.wait()
         if self._fork:
             self._channel.close()  # which ends the server
             self._server.wait()
@@ -85,28 +87,28 @@ class _Forked:
     """A forked kernel, with what jupyter_client uses of Popen."""
 
     stdin = stdout = stderr = None
+    _has_ended = False
 
     def __init__(self, channel: socket.socket, arguments: Sequence[str], environment: Mapping[str, str], folder: str):
         request = {"arguments": arguments, "environment": dict(environment), "folder": folder}
         self._own, theirs = socket.socketpair()
         with theirs:
             socket.send_fds(channel, [json.dumps(request).encode()], [theirs.fileno()])
-        self.pid = int(self._own.recv(20) or self._refuse())
-
-    def _refuse(self) -> int:
-        raise RuntimeError("the process that kernels are forked from has ended: what it said stands above")
+        if not (pid := self._own.recv(20)):
+            self._own.close()
+            raise RuntimeError("the process that kernels are forked from has ended: what it said stands above")
+        self.pid = int(pid)
 
     def poll(self) -> int | None:
         """Return None while the kernel runs; nobody knows the status that it ended with."""
-        try:
-            self._own.recv(1, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return None
-        return 1
+        has_ended = self._has_ended or select.select([self._own], [], [], 0)[0]
+        return self.wait() if has_ended else None
 
     def wait(self) -> int:
-        self._own.recv(1)
-        self._own.close()
+        if not self._has_ended:
+            self._own.recv(1)
+            self._own.close()
+            self._has_ended = True
         return 1
 
     def send_signal(self, number: int) -> None:

@@ -132,7 +132,7 @@ def test_a_formula_is_boxed_once(book):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_build_goes_on_where_it_stopped(book, how):
     book.append("lectures/direct.md", "\n```{code-cell}\n1\n```\n")
-    book.append("lectures/unrelated.md", "\n```{code-cell}\nimport time\ntime.sleep(3)\n```\n")
+    book.append("lectures/unrelated.md", "\n```{code-cell}\nimport time\ntime.sleep(60)\n```\n")
     process = book.start()
     assert process.stdout.readline().startswith("[1/2] lectures/direct")
     time.sleep(1)
