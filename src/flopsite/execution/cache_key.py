@@ -62,34 +62,49 @@ def imported_files(source: str, package: str, src: Path) -> set[Path]:
     return found
 
 
-@cache  # a file is asked about for every page and cell, and does not change during a build
+@cache  # files are asked about for every page and cell, and do not change during a build
 def _imported_by(path: Path, package: str, src: Path) -> tuple[tuple[Path, str], ...]:
     modules = imported_modules(path.read_text("utf-8"), package)
     return tuple({file for module in modules for file in _files_of(module, src)})
 
 
-@cache
-def imported_modules(source: str, package: str) -> tuple[str, ...]:
+def imported_modules(source: str, package: str) -> Iterator[str]:
     """Full names of all that a piece of code in `package` imports when it runs; `a.b` of `from a import b`."""
-    return tuple(_imports(source, package))
+    for node in _imports(source):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        else:
+            base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}".removesuffix(".*") for alias in node.names)
 
 
-def _imports(source: str, package: str) -> Iterator[str]:
+@cache
+def _imports(source: str) -> list[ast.Import | ast.ImportFrom]:
+    """The import statements that may run, at any depth."""
+    found: list[ast.Import | ast.ImportFrom] = []
     with suppress(SyntaxError):  # the cell will say so when it runs
         waiting: list[ast.AST] = [ast.parse(source)]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
-                module = ".".join([*base, *([node.module] if node.module else [])])
-                yield from (f"{module}.{alias.name}".removesuffix(".*") for alias in node.names)
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                found.append(node)
             elif not is_for_type_checkers(node):
                 waiting += ast.iter_child_nodes(node)
+    return found
 
 
-def _files_of(module: str, src: Path) -> Iterator[tuple[Path, str]]:
+@cache
+def _handed_on(init: Path) -> dict[str, str]:
+    return handed_on(init.read_text("utf-8"))
+
+
+@cache
+def _files_of(module: str, src: Path) -> tuple[tuple[Path, str], ...]:
+    return tuple(_run_by(module, src))
+
+
+def _run_by(module: str, src: Path) -> Iterator[tuple[Path, str]]:
     """The files that importing a module or a name runs, each with the package that its relative imports start from.
 
     A package hands its names on lazily: one of them stands for its own module, the package alone for all of them.
@@ -101,7 +116,7 @@ def _files_of(module: str, src: Path) -> Iterator[tuple[Path, str]]:
         package = ".".join(parts[:depth])
         if (init := folder / "__init__.py").is_file():
             yield init, package
-            on = handed_on(init.read_text("utf-8"))
+            on = _handed_on(init)
         elif (file := folder.with_suffix(".py")).is_file():
             yield file, ".".join(parts[: depth - 1])
             return
@@ -109,4 +124,4 @@ def _files_of(module: str, src: Path) -> Iterator[tuple[Path, str]]:
             on = {parts[depth - 1]: on[parts[depth - 1]]} if parts[depth - 1] in on else {}
             break
     for home in on.values():
-        yield from _files_of(home, src)
+        yield from _run_by(home, src)

@@ -44,7 +44,7 @@ class Kernels:
         if self._fork:
             self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                command = [sys.executable, _SERVER, str(theirs.fileno())]
+                command = [sys.executable, str(_SERVER), str(theirs.fileno())]
                 environment = {**os.environ, **SETTINGS}
                 environment.pop("PYTHONPATH", None)  # each kernel brings its own
                 self._server = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])
@@ -78,8 +78,9 @@ class _ForkProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
-        self.process = _Forked(self.channel, arguments, kwargs["env"], kwargs["cwd"])
-        self.pid = self.pgid = self.process.pid
+        forked = _Forked(self.channel, arguments, kwargs["env"], kwargs["cwd"])
+        self.process = forked  # type: ignore[assignment]
+        self.pid = self.pgid = forked.pid
         return self.connection_info
 
 
