@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from flopsite.execution.cache_key import imported_files
 from tests.conftest import ROOT
 
 HEAD = "---\nfile_format: mystnb\n---\n\n"
@@ -30,6 +32,14 @@ FILES = {
 ALL = {"lectures/direct", "lectures/indirect", "lectures/unrelated"}
 
 
+@cache
+def _own_files() -> set[Path]:
+    """The modules of flopbook that the machinery itself imports."""
+    sources = [path.read_text("utf-8") for path in (ROOT / "src" / "flopsite").rglob("*.py")]
+    found = set().union(*(imported_files(source, "flopsite", ROOT / "src") for source in sources))
+    return {path for path in found if path.is_relative_to(ROOT / "src" / "flopbook")}
+
+
 @dataclass
 class Build:
     """What one build did and said."""
@@ -49,9 +59,10 @@ class SmallBook:
         self.folder = folder
         shutil.copytree(ROOT / "src" / "flopsite", folder / "src" / "flopsite")
         shutil.copy(ROOT / "conf.py", folder)
-        (folder / "src" / "flopbook").mkdir()
-        for name in ("lazy.py", "units.py", "predict/__init__.py", "predict/axes.py", "predict/devices.py"):
-            self.write(f"src/flopbook/{name}", (ROOT / "src" / "flopbook" / name).read_text("utf-8"))
+        for path in _own_files():
+            target = folder / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         for name, text in FILES.items():
             self.write(name, text)
