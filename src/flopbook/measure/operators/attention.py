@@ -401,5 +401,5 @@ def encoder_layer_pointwise(out, source, D, heads, *rest, **__):
 @transcendental("_transformer_encoder_layer_fwd")
 def encoder_layer_exponentials(out, source, D, heads, *rest, **__):
     """1 exponential for each score; 1 for each hidden unit where the activation is a GELU."""
-    gelu = rest[5] * _tokens(source)[2] * rest[11].shape[0]
+    gelu = rest[4] * _tokens(source)[2] * rest[11].shape[0]
     return multi_head_exponentials(out, source, source, source, D, heads) + gelu

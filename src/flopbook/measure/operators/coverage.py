@@ -18,6 +18,10 @@ KINDS = {
 }
 
 
+#: Namespaces whose operators PyTorch makes when they are first needed.
+_LATE = {"higher_order", "torch_nn", "torch_attn"}
+
+
 def coverage(*kinds: str) -> Table:
     """Table every operator that has a rule: its name, the kind of its rule, and what the rule counts.
 
@@ -64,4 +68,5 @@ def _rows(kind: str) -> list[tuple]:
 def is_here(name: str) -> bool:
     """Whether the installed PyTorch has an operator; it makes some only when they are first needed."""
     namespace, _, operator = name.partition("::")
-    return namespace in {"higher_order", "torch_nn", "torch_attn"} or hasattr(getattr(torch.ops, namespace), operator)
+    known = getattr(torch.ops, namespace)
+    return namespace in _LATE or hasattr(known, operator) or hasattr(known, f"{operator}_")

@@ -28,6 +28,12 @@ def batch_norm(out, first, weight=None, bias=None, mean=None, variance=None, tra
     return _normalise(first, weight)
 
 
+@pointwise("_native_batch_norm_legit_no_training")
+def batch_norm_of_evaluation(out, first, weight=None, *_, **__):
+    """2 for each element: scale and shift by given statistics; 1 without a weight."""
+    return (1 if weight is None else 2) * elements(first)
+
+
 # twice the forward: the gradient of the input through mean and variance, those of weight and bias
 each_element(
     "sum, sum of products, subtract, multiply, subtract, multiply, scale, multiply, sum for weight, sum for bias",

@@ -31,7 +31,9 @@ EACH_ELEMENT = {
     "exponential, sum, multiply, subtract": "_log_softmax_backward_data _sparse_log_softmax_backward_data",
     "subtract, exponential, sum": "logsumexp",
     "square, sum, scale": "renorm",
-    "sum": "cumsum _adaptive_avg_pool2d _adaptive_avg_pool3d col2im unfold_backward embedding_dense_backward histc",
+    "sum": """
+        cumsum _sparse_sum _adaptive_avg_pool2d _adaptive_avg_pool3d col2im unfold_backward
+        embedding_dense_backward histc""",
     "multiply": "cumprod _amp_foreach_non_finite_check_and_unscale_ _amp_update_scale_",
     "logarithm": "logcumsumexp",
     "maximum": "cummax cummin max min adaptive_max_pool2d adaptive_max_pool3d sort topk kthvalue median nanmedian mode",

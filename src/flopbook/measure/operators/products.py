@@ -21,8 +21,9 @@ __all__ = ["SPARSE"]
 
 
 @contraction(
-    "mm", "bmm", "matmul", "mv", "dot", "vdot", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "mkldnn_linear", "_weight_int8pack_mm",
-    "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu", "_sparse_sparse_matmul", "_sparse_mm_reduce_impl", "hspmm",
+    "mm", "bmm", "matmul", "mv", "dot", "vdot", "_int_mm", "_scaled_mm", "_scaled_mm_v2", "mkldnn_linear",
+    "_weight_int8pack_mm", "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu", "_sparse_sparse_matmul",
+    "_sparse_mm_reduce_impl", "hspmm",
 )  # fmt: skip
 def product(out, left, right, *_, **__):
     """2 for each element of the result and of the axis that the operands share; of a sparse operand, what it stores."""
@@ -85,6 +86,12 @@ def _stored_along(matrix: Tensor, axis: int) -> Tensor:
     return torch.zeros(matrix.shape[axis], dtype=torch.int64, device=matrix.device).index_add_(
         0, places, torch.ones_like(places)
     )
+
+
+@contraction("matmul_backward")
+def nested_product_backward(out, grad, left, right, needed):
+    """2 for each element of the result and of the axis that nested operands share, for each gradient that is needed."""
+    return (needed[0] + needed[1]) * product(grad, left, right)
 
 
 @contraction("sparse_sampled_addmm")

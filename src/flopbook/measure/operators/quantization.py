@@ -60,7 +60,7 @@ def convolution(out, image, *packed, **__):
     """2 operations for each element of the result and tap of the weight that it meets."""
     weight = next(thing for thing in packed if isinstance(thing, torch.ScriptObject))
     unpack = torch.ops.quantized.conv3d_unpack_sizes if out.dim() == 5 else torch.ops.quantized.conv2d_unpack_sizes
-    return 2 * out.numel() * math.prod(unpack(weight)[1:])
+    return 2 * out.numel() * math.prod(unpack(weight)[0][1:])
 
 
 def _layers(out, data, gates: int, layers: int, bidirectional: bool) -> int:
