@@ -23,9 +23,9 @@ def test_devices_are_found_by_name(device):
 
 @devices
 def test_figures_are_in_flop_and_bytes_per_second(device):
-    assert all(1e13 < peak < 1e16 for peak in device.peak_flop_per_s.values())
-    assert 1e11 < device.bytes_per_s < 1e13
-    assert 100 < device.peak_flop_per_s["bf16"] / device.bytes_per_s < 1000
+    assert all(1e12 < peak < 1e17 for peak in device.peak_flop_per_s.values())
+    assert 1e10 < device.bytes_per_s < 1e14
+    assert 10 < max(device.peak_flop_per_s.values()) / device.bytes_per_s < 10_000
 
 
 @devices

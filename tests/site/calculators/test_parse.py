@@ -16,8 +16,8 @@ from flopbook.teaching.formulas import boxed
 from flopsite.calculators.html import Size
 from flopsite.calculators.parse import CalculatorError, read, script
 
-FORMULA = boxed("matmul", "A matrix product", 2 * B * D * K, when="", sizes={"B": 4, "D": 3, "K": 2}, counted=48)
-RATIO = boxed("ratio", "A ratio", B / (B + D), when="", sizes={"B": 4, "D": 4}, counted=sympy.Rational(1, 2))
+FORMULA = boxed("matmul", "A matrix product", 2 * B * D * K, when="always", sizes={"B": 4, "D": 3, "K": 2}, counted=48)
+RATIO = boxed("ratio", "A ratio", B / (B + D), when="always", sizes={"B": 4, "D": 4}, counted=sympy.Rational(1, 2))
 BOXES = {
     formula.name: formula._repr_mimebundle_()["application/vnd.flopbook.formula+json"] for formula in (FORMULA, RATIO)
 }
