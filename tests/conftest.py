@@ -1,4 +1,4 @@
-"""What tests share: the built site, and a way to count one step."""
+"""What tests share: the built site, kernels, and a way to count one step."""
 
 from pathlib import Path
 
@@ -20,6 +20,23 @@ def site() -> Path:
 def pages(site: Path) -> list[str]:
     """The pages of the site, by their address within it."""
     return sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
+
+
+@pytest.fixture(scope="session")
+def run_notebook():
+    """Run a notebook as a page runs, in a kernel that starts warm, and return all outputs."""
+    from flopsite.execution.execute import run  # noqa: PLC0415  (most tests need no kernel)
+    from flopsite.execution.kernel import Kernels  # noqa: PLC0415
+
+    with Kernels() as kernels:
+
+        def outputs(notebook, folder: Path, path: Path) -> list:
+            run(notebook, folder, kernels, {"PYTHONPATH": str(path)})
+            made = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+            assert [output.text for output in made if output.get("name") == "stderr"] == []
+            return made
+
+        yield outputs
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Page
 
-from tests.conftest import ROOT
-from tests.support.browser import IN_BROWSER, chromium, note_responses, served, weight
+from tests.support.browser import AXE, IN_BROWSER, PAPER_WIDTH, axe_violations, note_responses, weight
 
-pytestmark = IN_BROWSER
+pytestmark = [*IN_BROWSER, pytest.mark.xdist_group("every page")]  # which are opened once
 
 WEIGHT_LIMIT = 450_000  # bytes
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
   .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
 # What can be seen and operated, yet is no stop of the Tab key, or does not show that it has the focus.
@@ -45,6 +43,11 @@ UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .k
   .filter((box) => getComputedStyle(box).overflowX === "auto")
   .filter((box) => !getComputedStyle(box).backgroundImage.includes("gradient"))
   .map((box) => `${box.className || box.tagName} ${box.textContent.trim().slice(0, 60)}`)"""
+# What stands out to the right of the page, but for what is drawn.
+WIDER_THAN_PAPER = """[...document.querySelectorAll("[role=main] *")]
+  .filter((one) => one.checkVisibility() && !one.closest("svg, .katex-mathml, .unseen"))
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+  .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 60)}`)"""
 BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(font => font.family)"
 
 
@@ -63,16 +66,17 @@ class Visit:
     overlaps: list[str] = field(default_factory=list)
     unhinted: list[str] = field(default_factory=list)
     parted: list[str] = field(default_factory=list)
+    wider_than_paper: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
-def visits(site, pages) -> dict[str, Visit]:
-    with chromium() as browser, served(site) as address:
-        visits = {}
-        for name in pages:
-            with browser.new_page(viewport={"width": 1280, "height": 800}) as page:
-                visits[name] = visit(page, f"{address}/{name}")
-        return visits
+def visits(browser, address, pages) -> dict[str, Visit]:
+    """Open each page once, for all tests of this file."""
+    visits = {}
+    for name in pages:
+        with browser.new_page(viewport={"width": 1280, "height": 800}) as page:
+            visits[name] = visit(page, f"{address}/{name}")
+    return visits
 
 
 def visit(page: Page, address: str) -> Visit:
@@ -100,12 +104,10 @@ def visit(page: Page, address: str) -> Visit:
         seen.overlaps += page.evaluate(OVERLAPS)
         seen.unhinted += page.evaluate(UNHINTED)
         seen.parted += page.evaluate(PARTED)
+    page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
+    page.emulate_media(media="print")
+    seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
     return seen
-
-
-def axe_violations(page: Page, within: str = "document") -> list[str]:
-    found = page.evaluate(f"axe.run({within}).then(result => result.violations)")
-    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"][:3]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -153,3 +155,7 @@ def test_focus_is_visible(visits):
 
 def test_every_page_is_light(visits):
     assert {name: visit.weight for name, visit in visits.items() if visit.weight > WEIGHT_LIMIT} == {}
+
+
+def test_no_page_is_wider_than_the_paper(visits):
+    assert {name: visit.wider_than_paper for name, visit in visits.items() if visit.wider_than_paper} == {}

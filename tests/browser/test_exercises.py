@@ -5,8 +5,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_every_page import AXE, axe_violations
-from tests.support.browser import IN_BROWSER
+from tests.support.browser import AXE, IN_BROWSER, axe_violations
 
 pytestmark = IN_BROWSER
 

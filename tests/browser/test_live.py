@@ -5,11 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_every_page import AXE, axe_violations
-from tests.site.test_html import read
-from tests.support.browser import IN_BROWSER, chromium, served
+from tests.support.browser import AXE, IN_BROWSER, axe_violations
+from tests.support.html import read
 
-pytestmark = IN_BROWSER
+pytestmark = [*IN_BROWSER, pytest.mark.xdist_group("live cells")]  # which share one Python
 
 PAGE = "lectures/gradients.html"
 LOADING = 60_000  # milliseconds, on a busy machine
@@ -21,9 +20,9 @@ DONE = re.compile(r"Done in \d+\.\d s")
 
 
 @pytest.fixture(scope="module")
-def opened(site):
+def opened(browser, address):
     """A lecture, its console and its requests; the tests of this module share it, and so its one Python."""
-    with chromium() as browser, served(site) as address, browser.new_page() as page:
+    with browser.new_page() as page:
         page.set_default_timeout(LOADING)
         complaints, requests = [], []
         page.on("console", lambda message: complaints.append(message.text) if is_complaint(message) else None)

@@ -9,26 +9,24 @@ from pypdf import PdfReader
 
 from flopsite.takeaway.pdf import page_numbers, print_book
 from flopsite.takeaway.print_html import chapters
-from tests.support.browser import IN_BROWSER, chromium
+from tests.support.browser import IN_BROWSER, PAPER_WIDTH
 
-pytestmark = IN_BROWSER
+pytestmark = [*IN_BROWSER, pytest.mark.xdist_group("the book on paper")]  # which is printed once
 
-PAPER_WIDTH = 657  # CSS pixels between the margins of a page
 TOO_WIDE = """[...document.querySelectorAll("pre, table, .katex-display, .figure")]
   .filter(box => Math.max(box.scrollWidth, box.getBoundingClientRect().width) > innerWidth + 1)
   .map(box => `${box.closest("article")?.id} ${box.scrollWidth} ${box.textContent.trim().slice(0, 60)}`)"""
 
 
 @pytest.fixture(scope="module")
-def book(site):
+def book(browser, site):
     """The PDF, and what of its page would be wider than the paper."""
-    with chromium() as browser:
-        pdf = print_book(browser, site)
-        with browser.new_page(viewport={"width": PAPER_WIDTH, "height": 900}) as page:
-            page.emulate_media(media="print")
-            page.goto((site.parent / "pdf" / "book.html").as_uri())
-            code = page.locator("pre").all_text_contents()
-            return pdf, page.evaluate(TOO_WIDE), code
+    pdf = print_book(browser, site)
+    with browser.new_page(viewport={"width": PAPER_WIDTH, "height": 900}) as page:
+        page.emulate_media(media="print")
+        page.goto((site.parent / "pdf" / "book.html").as_uri())
+        code = page.locator("pre").all_text_contents()
+        return pdf, page.evaluate(TOO_WIDE), code
 
 
 def squeezed(text: str) -> str:

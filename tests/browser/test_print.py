@@ -6,17 +6,12 @@ import pytest
 from playwright.sync_api import Page
 from pypdf import PdfReader
 
-from tests.browser.test_pdf import PAPER_WIDTH, squeezed
-from tests.support.browser import IN_BROWSER
+from tests.browser.test_pdf import squeezed
+from tests.support.browser import IN_BROWSER, PAPER_WIDTH
 
 pytestmark = IN_BROWSER
 
 SHOWN = "all => all.filter(one => one.checkVisibility({ visibilityProperty: true })).length"
-# What stands out to the right of the page, but for what is drawn.
-TOO_WIDE = """[...document.querySelectorAll("[role=main] *")]
-  .filter((one) => one.checkVisibility() && !one.closest("svg, .katex-mathml, .unseen"))
-  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
-  .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 60)}`)"""
 
 
 @pytest.fixture
@@ -57,8 +52,3 @@ def test_code_that_is_folded_is_left_out_and_what_was_unfolded_stays(printed):
     assert page.locator("details.hide").evaluate_all(SHOWN) == 0
     page.locator("details.hide").first.evaluate("fold => { fold.open = true; }")
     assert page.locator("details.hide").evaluate_all(SHOWN) == 1
-
-
-def test_no_page_is_wider_than_the_paper(pages, printed):
-    wide = {name: printed(name).evaluate(TOO_WIDE) for name in pages}
-    assert {name: boxes for name, boxes in wide.items() if boxes} == {}

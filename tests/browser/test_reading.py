@@ -6,14 +6,14 @@ from playwright.sync_api import expect
 from flopbook.predict.axes import MEANING
 from flopsite.course.outline import read_course
 from tests.conftest import ROOT
-from tests.support.browser import IN_BROWSER, chromium, served
+from tests.support.browser import IN_BROWSER
 
 pytestmark = IN_BROWSER
 
 
 @pytest.fixture(scope="module")
-def page(site):
-    with chromium() as browser, served(site) as address, browser.new_page(base_url=address) as page:
+def page(browser, address):
+    with browser.new_page(base_url=address) as page:
         page.set_viewport_size({"width": 1280, "height": 800})
         yield page
 

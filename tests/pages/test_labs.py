@@ -1,16 +1,10 @@
 """The labs run from start to end, whatever is chosen in their first cell."""
 
-import os
-from time import monotonic
-
 import jupytext
 import pytest
 import torch
-from nbclient import NotebookClient
 
 from tests.conftest import ROOT
-
-SECONDS_LIMIT = 60  # a lab, on two cores
 
 ODD = {
     "profile-your-step": dict(chosen="mine", batch=1, wanted="abacus"),
@@ -20,20 +14,13 @@ ODD = {
 }
 
 
-def run(name, choices, folder):
-    """What a lab says, with other choices in its first cell."""
+def with_choices(name, choices):
+    """A lab, with other choices in its first cell."""
     notebook = jupytext.read(ROOT / "notebooks" / f"{name}.md")
     (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     assert all(f"{choice} = " in cell.source for choice in choices)
     cell.source = "\n".join([cell.source, *(f"{choice} = {value!r}" for choice, value in choices.items())])
-    client = NotebookClient(
-        notebook, timeout=SECONDS_LIMIT, kernel_name="python3", resources={"metadata": {"path": folder}}
-    )
-    client.execute(env={**os.environ, "KINETO_LOG_LEVEL": "99", "IPYTHONDIR": str(folder)})
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
-    said = [output.get("text") or output.data.get("text/markdown") or output.data["text/plain"] for output in outputs]
-    return "\n".join(said)
+    return notebook
 
 
 def test_every_lab_is_tried():
@@ -41,12 +28,13 @@ def test_every_lab_is_tried():
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_lab_survives_odd_choices_and_says_so(name, tmp_path):
+def test_a_lab_survives_odd_choices_and_says_so(run_notebook, name, tmp_path):
     (tmp_path / "file").write_text("")
     unwritable = str(tmp_path / "file" / "results")  # nobody can make a folder in a file, not even root
-    started = monotonic()
-    said = run(name, {**ODD[name], "folder": unwritable}, tmp_path)
-    assert monotonic() - started < SECONDS_LIMIT
+    outputs = run_notebook(with_choices(name, {**ODD[name], "folder": unwritable}), tmp_path, path=ROOT / "src")
+    said = "\n".join(
+        output.get("text") or output.data.get("text/markdown") or output.data["text/plain"] for output in outputs
+    )
     assert "is not kept: Not a directory. Choose another folder" in said
     if not torch.accelerator.is_available():
         assert "There is no 'abacus' here: the processor is measured." in said

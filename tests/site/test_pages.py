@@ -2,15 +2,10 @@
 
 import re
 
-from bs4 import BeautifulSoup
-
 from flopbook.predict.axes import MEANING
 from flopsite.course.outline import read_course
 from tests.conftest import ROOT
-
-
-def read(path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+from tests.support.html import read
 
 
 def test_a_page_explains_each_letter_that_it_marks(site, pages):

@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from flopsite.takeaway.chromium import ARGUMENTS, MISSING, find_chromium
+from tests.conftest import ROOT
 
-__all__ = ["IN_BROWSER", "MISSING", "chromium", "find_chromium", "note_responses", "served", "weight"]
-
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+PAPER_WIDTH = 657  # CSS pixels between the margins of a page
 #: The marks of a module whose tests need Chromium.
 IN_BROWSER = [
     pytest.mark.skipif(not find_chromium(), reason=MISSING),
@@ -56,3 +57,8 @@ def weight(responses: list[Response]) -> int:
     """Bytes that a web server sends for a page: text is compressed on the way, fonts are so already."""
     bodies = {response.url: response.body() for response in responses if response.ok}
     return sum(len(body if url.endswith(".woff2") else gzip.compress(body)) for url, body in bodies.items())
+
+
+def axe_violations(page: Page, within: str = "document") -> list[str]:
+    found = page.evaluate(f"axe.run({within}).then(result => result.violations)")
+    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"][:3]]

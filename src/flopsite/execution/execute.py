@@ -16,7 +16,7 @@ from flopsite.book import Failure
 from flopsite.execution.cache_key import code_cells
 from flopsite.execution.kernel import SETTINGS, Kernels
 
-CELL_TIMEOUT = 120  # seconds
+CELL_TIMEOUT = 600  # seconds: what hangs ends, and a slow machine is waited for
 _LOG = logging.getLogger(__name__)
 _LOG.setLevel(logging.WARNING)  # nbclient announces each execution; the build's own progress does so already
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

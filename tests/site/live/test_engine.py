@@ -11,8 +11,9 @@ from flopsite.live.cells import read_cells
 from flopsite.live.engine import own_sources
 from flopsite.math.katex import NODE
 from tests.conftest import ROOT
-from tests.site.test_html import read
+from tests.support.html import read
 
+pytestmark = pytest.mark.xdist_group("live engine")  # which is started once
 SCRIPT = Path(__file__).with_name("live.mjs")
 
 
