@@ -139,6 +139,20 @@ class Tally:
             totals, phase, flops = self._unread.pop()
             totals[phase] += int(flops)
 
+    def absorb(self, other: "Tally") -> None:
+        """Add what another tally noted."""
+        for call, calls in other._tally.items():
+            self._tally[call] += calls
+        self._masked_unread += other._masked_unread
+        for mine, theirs in (
+            (self._masked, other._masked),
+            (self._masked_unknown, other._masked_unknown),
+            (self._remade, other._remade),
+            (self._uncounted, other._uncounted),
+        ):
+            for name, number in theirs.items():
+                mine[name] += number
+
     @property
     def calls(self) -> dict[Call, int]:
         found: defaultdict[Call, int] = defaultdict(int)

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopbook.measure.counting.modules import recomputes
+from flopbook.measure.counting.nodes import recomputes
 from flopbook.measure.operators.lookup import find_rule
 from flopbook.measure.operators.registry import FOUND, MOVES
 from flopbook.tracing.calls import Cell, Frame, Frames

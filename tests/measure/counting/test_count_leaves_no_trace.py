@@ -1,6 +1,7 @@
 """A count leaves everything as it was, and no count disturbs another."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -73,7 +74,8 @@ def surroundings(model):
         for module in model.modules()
     ]
     patched = [
-        dict(vars(kind)) for kind in (nn.Module, nn.Linear, torch.Tensor, torch.optim.Optimizer, torch.optim.SGD)
+        dict(vars(kind))
+        for kind in (nn.Module, nn.Linear, torch.Tensor, torch.optim.Optimizer, torch.optim.SGD, threading.Thread)
     ]
     return {
         "hooks": [list(registered) for registered in hooks],
@@ -243,10 +245,38 @@ def in_thread(work):
         raise failure
 
 
-def test_what_other_threads_run_is_not_counted(model):
-    with FlopCount() as counted:
-        in_thread(lambda: step(model))
+def test_what_threads_run_that_ran_before_the_block_is_not_counted(model):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: None).result()
+        with FlopCount() as counted:
+            pool.submit(step, model).result()
     assert (counted.total, counted.calls, list(counted.by_module)) == (0, {}, [""])
+
+
+def test_what_threads_run_that_another_thread_started_is_not_counted(model):
+    entered, left = threading.Event(), threading.Event()
+
+    def other():
+        entered.wait(timeout=20)
+        in_thread(lambda: step(model))
+        left.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with FlopCount() as counted:
+        entered.set()
+        left.wait(timeout=20)
+    thread.join()
+    assert (counted.total, counted.calls) == (0, {})
+
+
+def test_a_thread_that_outlives_the_block_is_counted_up_to_its_end():
+    with ThreadPoolExecutor(1) as pool:
+        with FlopCount() as counted:
+            pool.submit(lambda: ones(3, 4) @ ones(4, 5)).result()
+        assert counted.total == 120
+        pool.submit(lambda: ones(3, 4) @ ones(4, 5)).result()
+    assert counted.total == 120
 
 
 def test_counts_in_threads_do_not_disturb_each_other():

@@ -1,116 +1,138 @@
 """Which module an operator belongs to, forward and backward.
 
-Forward, hooks that hold for all modules say which one is running. Backward,
-no module runs: there the node of the autograd graph tells by its sequence
-number when it was made, and so by which module. A checkpoint runs modules
-again in the middle of the backward pass.
+Forward, hooks that hold for all modules say which one is running. Backward, no module runs: there the node of the
+autograd graph tells who made it. What runs again in the middle of the backward pass belongs to the module that runs.
 """
-
-from bisect import bisect_right
-from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn.modules import module as nn_module
+from torch.autograd.graph import Node
+from torch.nn.parameter import is_lazy
 
-_sequence_number = torch._C._autograd._get_sequence_nr
-_saved_tensors_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+from flopbook.counts.breakdown import upwards
+from flopbook.measure.counting.nodes import Makers, recomputes
 
-#: Sequence number of nodes that no operator made, such as those that accumulate gradients.
-_NO_NUMBER = 2**63
+_current_node = torch._C._current_autograd_node
+_current_graph_task = torch._C._current_graph_task_id
 
 
-class ModuleTracker:
-    """Follows the modules that run while it is entered.
+class Places:
+    """The modules that ran, by path: where a module was called from, and its name there.
 
-    Parameters
-    ----------
-    concerns_me : callable
-        Says whether a module that runs now belongs to this tracker; hooks
-        are called from every thread.
-
-    Attributes
-    ----------
-    path : str
-        The module that runs now, such as ``GPT.blocks.0.attention``; empty
-        outside of all modules.
-    modules : dict of str to Module
-        Every module that belongs to one that ran, by path.
+    A module that several others hold has a path in each that calls it. One that is called from outside of all
+    modules, or that no module around it holds, goes by its class.
     """
 
-    def __init__(self, concerns_me: Callable[[], bool]):
-        self._concerns_me = concerns_me
-        self._stack: list[str] = []
-        self._paths: dict[nn.Module, str] = {}
-        self._numbers: list[int] = []
-        self._made_by: list[str] = []
-        self._hooks: list = []
-        self.path = ""
+    def __init__(self) -> None:
         self.modules: dict[str, nn.Module] = {}
+        self._known: dict[tuple[str, nn.Module], str] = {}
 
-    def __enter__(self):
-        self._hooks = [
-            nn_module.register_module_forward_pre_hook(self._start),
-            nn_module.register_module_forward_hook(self._stop, always_call=True),
-        ]
-        return self
-
-    def __exit__(self, *exception):
-        for hook in self._hooks:
-            hook.remove()
-
-    def made(self, node: torch.autograd.graph.Node) -> str:
-        """Path of the module that made a node of the autograd graph."""
-        number = node._sequence_nr()
-        if number >= _NO_NUMBER:
-            return ""
-        place = bisect_right(self._numbers, number)
-        return self._made_by[place - 1] if place else ""
+    def path(self, around: str, called: nn.Module) -> str:
+        """Path of a module that is called while the one at the path `around` runs."""
+        path = self._known.get((around, called))
+        if path is None:
+            path = self._known[around, called] = self._find(around, called)
+        return path
 
     def parameters(self) -> dict[str, int]:
         """Parameters of each module, by path; of all together, each counted once, for the empty one."""
         counts = {path: _parameters(module) for path, module in self.modules.items()}
         return {"": _parameters(*self.modules.values()), **counts}
 
-    def _start(self, module, arguments):
-        if self._concerns_me():
-            path = self._paths.get(module) or self._name(module)
-            self._stack.append(self.path)
-            self._go(path)
+    def _find(self, around: str, called: nn.Module) -> str:
+        for path in upwards(around):
+            holder = self.modules.get(path)
+            for name, held in holder.named_modules() if holder is not None else ():
+                if held is called:
+                    return self._add(path, name)
+        module = getattr(called, "_orig_mod", called)
+        if module is not called:  # a compiled module goes by the model that it wraps
+            return self.path(around, module)
+        return self._add_root(around, module)
 
-    def _stop(self, module, arguments, result):
-        if self._stack and self._concerns_me():
-            self._go(self._stack.pop())
-
-    def _go(self, path: str):
-        self.path = path
-        self._numbers.append(_sequence_number())
-        self._made_by.append(path)
-
-    def _name(self, called: nn.Module) -> str:
-        """Name a module that is called from outside, and all that it holds; its own name is returned."""
-        root = getattr(called, "_orig_mod", called)  # a compiled module wraps the model
-        if root in self._paths:
-            return self._paths.setdefault(called, self._paths[root])
-        name, number = type(root).__name__, 2
-        while name in self.modules:
-            name, number = f"{type(root).__name__}_{number}", number + 1
-        self._paths[called] = name
-        for path, module in root.named_modules(prefix=name):
-            self._paths.setdefault(module, path)
+    def _add(self, holder: str, name: str) -> str:
+        """Add a module that another one holds, and those between the two."""
+        path = holder
+        for part in name.split(".") if name else ():
+            module = self.modules[path].get_submodule(part)
+            path = f"{path}.{part}"
             self.modules.setdefault(path, module)
-        return name
+        return path
+
+    def _add_root(self, around: str, module: nn.Module) -> str:
+        """Add a module that none around it holds, and all that it holds itself."""
+        path = plain = f"{around}.{type(module).__name__}" if around else type(module).__name__
+        number = 1
+        while path in self.modules:
+            number += 1
+            path = f"{plain}_{number}"
+        self.modules.update(module.named_modules(prefix=path))
+        return path
 
 
-def recomputes(node: torch.autograd.graph.Node) -> bool:
-    """Whether a checkpoint runs a forward operator again: in its node, or under its hooks on saved tensors."""
-    hooks = _saved_tensors_hooks(False)
-    if hooks is None or hooks[0].__module__ != "torch.utils.checkpoint":
-        return type(node).__name__ == "CheckpointFunctionBackward"
-    # a checkpoint runs forward under other hooks, also within a checkpoint; there a gradient is taken without gradients
-    return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")
+class RunningModules:
+    """The modules that run now, in one thread.
+
+    Parameters
+    ----------
+    places : Places
+        The modules that ran, in all threads.
+    starter : RunningModules, optional
+        Those of the thread that started this one, in the middle of a module.
+
+    Attributes
+    ----------
+    path : str
+        The innermost one, such as ``GPT.blocks.0.attention``; empty outside of all modules.
+    """
+
+    def __init__(self, places: Places, starter: "RunningModules | None" = None):
+        self.path: str = starter.path if starter else ""
+        self._places = places
+        self._node: Node | None = None  # in which the innermost module was called
+        self._outer: list[tuple[str, Node | None]] = []
+        self._makers = Makers(self.path)
+        # until a module runs in this thread, what runs backward in it was made in the other one
+        self._made_elsewhere = starter._makers if starter else None
+        self._graph_task = -1
+
+    def start(self, module: nn.Module) -> None:
+        """Note that a module is called."""
+        node = _current_node()
+        around = self.path if node is None or node is self._node else self._made_by(node)
+        self._outer.append((self.path, self._node))
+        self._go(self._places.path(around, module), node)
+
+    def stop(self) -> None:
+        """Note that the module that was called last returns, or fails."""
+        if self._outer:
+            self._go(*self._outer.pop())
+
+    def place(self, node: Node) -> tuple[str, str]:
+        """Phase and module of the operator that runs now, in a node of the backward pass."""
+        in_a_module = node is self._node
+        phase = "recomputed" if recomputes(node, in_a_module) else "backward"
+        path = self.path if in_a_module else self._made_by(node)
+        if torch.is_grad_enabled():
+            self.hand_on(path)
+        return phase, path
+
+    def hand_on(self, path: str) -> None:
+        """Give the nodes that the operator of a backward pass makes to the module that the operator belongs to."""
+        task = _current_graph_task()
+        self._makers.of_this_operator(path, first=task != self._graph_task)
+        self._graph_task = task
+
+    def _made_by(self, node: Node) -> str:
+        return (self._made_elsewhere or self._makers).of(node)
+
+    def _go(self, path: str, node: Node | None) -> None:
+        self.path, self._node = path, node
+        self._makers.from_here(path)
+        self._made_elsewhere = None
 
 
 def _parameters(*modules: nn.Module) -> int:
-    """Parameters of all modules together; one that several share counts once."""
-    return sum(parameter.numel() for parameter in {p for module in modules for p in module.parameters()})
+    """Parameters of all modules together; one that several share counts once, one without a shape not at all."""
+    every = {parameter for module in modules for parameter in module.parameters()}
+    return sum(parameter.numel() for parameter in every if not is_lazy(parameter))

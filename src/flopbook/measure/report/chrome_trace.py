@@ -46,7 +46,7 @@ class OrderedCount(FlopCount):
     def _reset(self) -> None:
         super()._reset()
         self._noted = _Calls()
-        self._tally = self._mode._tally = self._noted
+        self._tally = self._mode._calls = self._noted
 
     @property
     def order(self) -> list[Call]:
@@ -54,7 +54,7 @@ class OrderedCount(FlopCount):
 
     @property
     def paths(self) -> dict[nn.Module, str]:
-        return {module: path for path, module in reversed(self._modules.modules.items())}
+        return {module: path for path, module in reversed(self._places.modules.items())}
 
 
 def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""What a node of the autograd graph tells of the operator that runs in it: who made the node, what runs again."""
+
+from bisect import bisect_right
+from typing import Generic, TypeVar
+
+import torch
+from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node
+
+Maker = TypeVar("Maker")
+
+_sequence_number = torch._C._autograd._get_sequence_nr
+_saved_tensors_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+_keeps_graph = torch._C._autograd._get_current_graph_task_keep_graph
+
+#: Sequence number of nodes that no operator made, such as those that accumulate gradients.
+_NO_NUMBER = 2**63
+
+
+class Makers(Generic[Maker]):
+    """Remember who made which nodes of the autograd graph, in one thread.
+
+    A thread numbers the nodes that it makes. So it is enough to note from which number on who makes them.
+
+    Parameters
+    ----------
+    nobody
+        The maker of all nodes before the first note.
+    """
+
+    def __init__(self, nobody: Maker):
+        self._numbers = [0]
+        self._makers = [nobody]
+        self._seen = 0
+
+    def from_here(self, maker: Maker) -> None:
+        """Say who makes the nodes from here on."""
+        self._seen = _sequence_number()
+        self._numbers.append(self._seen)
+        self._makers.append(maker)
+
+    def of(self, node: Node) -> Maker:
+        """Who made a node."""
+        number = node._sequence_nr()
+        return self._makers[0 if number >= _NO_NUMBER else bisect_right(self._numbers, number) - 1]
+
+    def of_this_operator(self, maker: Maker, first: bool) -> None:
+        """Say who makes the node of the operator that runs now in a backward pass; PyTorch made the node before.
+
+        Called for every operator of a backward pass that can itself be differentiated. For the `first` one, the node
+        made last is its own; later, all nodes made since the call before.
+        """
+        number = _sequence_number()
+        if self._makers[-1] != maker:
+            self._numbers.append(max(number - 1, self._numbers[-1]) if first else self._seen)
+            self._makers.append(maker)
+        self._seen = number
+
+
+def recomputes(node: Node, in_a_module: bool = False) -> bool:
+    """Whether an operator that runs in a node of the backward pass is one of the forward pass, run again."""
+    kind = type(node).__name__
+    if kind == "CompiledFunctionBackward":  # a backward pass that was compiled is itself a module
+        return False
+    if in_a_module or kind == "CheckpointFunctionBackward":
+        return True
+    hooks = _saved_tensors_hooks(False)
+    if hooks is not None and hooks[0].__module__ == "torch.utils.checkpoint":
+        # a checkpoint runs forward under hooks; there a gradient is taken without gradients
+        return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")
+    # a backward pass has no gradients unless it is to be differentiated itself, for which it keeps its graph
+    return isinstance(node, BackwardCFunction) and torch.is_grad_enabled() and not _keeps_graph()

@@ -1,0 +1,350 @@
+"""Which module and which phase an operator belongs to, however it was reached."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from flopbook.measure import FlopCount
+
+B, D, H = 7, 5, 11
+PRODUCT = 2 * B * D * H
+
+
+class AutoEncoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Sequential(nn.Linear(D, H)), nn.Linear(H, D)
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))
+
+
+@pytest.fixture
+def x():
+    return torch.ones(B, D)
+
+
+def forward_of(counted):
+    return {path: node.forward for path, node in counted.by_module.items()}
+
+
+@pytest.mark.parametrize("encoder_first", [True, False])
+def test_a_module_has_what_ran_inside_it_in_whatever_order(count, x, encoder_first):
+    model = AutoEncoder()
+    steps = [lambda: model.encoder(x), lambda: model(x)]
+    counted = count(lambda: [step() for step in (steps if encoder_first else reversed(steps))])
+    assert forward_of(counted) == {
+        "": 3 * PRODUCT,
+        "Sequential": PRODUCT,
+        "Sequential.0": PRODUCT,
+        "AutoEncoder": 2 * PRODUCT,
+        "AutoEncoder.encoder": PRODUCT,
+        "AutoEncoder.encoder.0": PRODUCT,
+        "AutoEncoder.decoder": PRODUCT,
+    }
+
+
+def test_a_shared_layer_counts_in_each_place_that_calls_it(count, x):
+    shared = nn.Sequential(nn.Linear(D, D))
+    model = nn.Sequential(nn.Sequential(shared, nn.ReLU()), nn.Sequential(nn.ReLU(), shared))
+    counted = count(lambda: model(x).sum().backward())
+    product = 2 * B * D * D
+    for path in ("Sequential.0", "Sequential.0.0.0", "Sequential.1", "Sequential.1.1.0"):
+        assert counted.by_module[path].forward == product
+    assert [counted.by_module[f"Sequential.{n}"].backward for n in (0, 1)] == [product, 2 * product]
+    assert counted.by_module["Sequential"].parameters == D * D + D
+
+
+def test_a_layer_inside_a_shared_one_that_is_called_by_itself_has_all_modules_above_it(count, x):
+    class Picks(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner[0](x)
+
+    shared = nn.Sequential(nn.Linear(D, D))
+    counted = count(lambda: nn.Sequential(Picks(shared), Picks(shared))(x))
+    assert counted.by_module["Sequential.1.inner.0"].forward == 2 * B * D * D
+    assert counted.by_module["Sequential.1"].forward == counted.total // 2
+
+
+def test_a_module_that_nobody_holds_stands_where_it_is_called(count, x):
+    class Hides(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = [nn.Linear(D, H)]
+
+        def forward(self, x):
+            return self.hidden[0](x)
+
+    assert forward_of(count(lambda: Hides()(x)))["Hides.Linear"] == PRODUCT
+
+
+def test_a_module_that_a_module_further_out_holds_stands_at_its_own_path(count, x):
+    class Calls(nn.Module):
+        def forward(self, function, x):
+            return function(x)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls, self.head = Calls(), nn.Linear(D, H)
+
+        def forward(self, x):
+            return self.calls(self.head, x)
+
+    assert forward_of(count(lambda: Net()(x)))["Net.head"] == PRODUCT
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_many_models_of_one_class_have_as_many_names(count, x, number):
+    models = [nn.Linear(D, D) for _ in range(number)]
+    counted = count(lambda: [model(x) for model in models])
+    assert list(counted.by_module) == ["", "Linear", *(f"Linear_{n}" for n in range(2, number + 1))]
+
+
+def test_a_lazy_module_that_never_ran_has_no_parameters_yet(count, x):
+    model = nn.ModuleDict({"used": nn.Linear(D, H), "unused": nn.LazyLinear(3)})
+    model.forward = model["used"].__call__
+    counted = count(lambda: model(x))
+    assert counted.by_module["ModuleDict.unused"].parameters == 0
+    assert counted.by_module[""].parameters == D * H + H
+
+
+def test_each_flop_of_a_double_backward_has_a_module(count, x):
+    model = nn.Sequential(nn.Linear(D, H), nn.Tanh(), nn.Linear(H, 1))
+
+    def step():
+        data = x.requires_grad_()
+        (slope,) = torch.autograd.grad(model(data).sum(), data, create_graph=True)
+        slope.square().sum().backward()
+
+    counted = count(step)
+    calls = [call for call in counted.calls if call.flops]
+    assert all(call.module for call in calls)
+    first, last = (counted.by_module[f"Sequential.{n}"] for n in (0, 2))
+    assert first.flops + last.flops == counted.total
+    assert first.flops == 6 * PRODUCT  # the product, its gradient, and twice as many of each once more
+    step_only = {call.operator for call in counted.calls if not call.module and call.phase == "backward"}
+    assert step_only <= {"aten::pow", "aten::mul", "aten::add_", "aten::add"}
+
+
+class Offloaded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+
+    def forward(self, x):
+        with torch.autograd.graph.save_on_cpu():
+            return self.net(x)
+
+
+def test_a_checkpoint_around_blocks_with_hooks_of_their_own_runs_them_again(count):
+    model = nn.Sequential(Offloaded(), nn.GELU(), Offloaded())
+    x = torch.ones(7, 16, requires_grad=True)
+    counted = count(lambda: checkpoint(model, x, use_reentrant=False).square().sum().backward())
+    assert (counted.backward, counted.recomputed) == (57344, 14336)
+    assert counted.by_module["Sequential.0.net"].recomputed == 14336
+
+
+class RunAgain(torch.autograd.Function):
+    """A checkpoint of one's own, under gradients in the backward pass."""
+
+    @staticmethod
+    def forward(ctx, run, x, *weights):
+        ctx.run = run
+        ctx.save_for_backward(x)
+        with torch.no_grad():
+            return run(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            y = ctx.run(x)
+        y.backward(gradient)
+        return None, x.grad, *[None] * (len(ctx.needs_input_grad) - 2)
+
+
+@pytest.mark.parametrize("retain", [False, True])
+def test_a_function_of_ones_own_that_runs_a_module_again(count, x, retain):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.body = nn.Linear(D, D), nn.Sequential(nn.Linear(D, H), nn.ReLU())
+
+        def forward(self, x):
+            return RunAgain.apply(self.body, self.first(x), *self.body.parameters())
+
+    counted = count(lambda: Net()(x).sum().backward(retain_graph=retain))
+    body = counted.by_module["Net.body.0"]
+    assert (body.forward, body.backward, body.recomputed) == (PRODUCT, 2 * PRODUCT, PRODUCT)
+    assert (counted.backward, counted.recomputed) == (2 * PRODUCT + 2 * B * D * D, PRODUCT)
+
+
+def test_a_function_of_ones_own_that_runs_a_function_again(count, x):
+    w = torch.ones(D, H, requires_grad=True)
+    counted = count(lambda: RunAgain.apply(lambda x: (x @ w).relu(), x, w).sum().backward())
+    assert (counted.forward, counted.backward, counted.recomputed) == (PRODUCT, 2 * PRODUCT, PRODUCT)
+
+
+class Reversible(torch.autograd.Function):
+    """y = x + f(x2), whose backward pass finds x again from y."""
+
+    @staticmethod
+    def forward(ctx, first, second, body):
+        ctx.body = body
+        with torch.no_grad():
+            result = first + body(second)
+        ctx.save_for_backward(result, second)
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        result, second = ctx.saved_tensors
+        with torch.no_grad():
+            _ = result - ctx.body(second)  # the first input, without gradients
+        return gradient, None, None
+
+
+def test_a_reversible_block_runs_again_without_gradients(count, x):
+    body = nn.Linear(D, D)
+    counted = count(lambda: Reversible.apply(x.requires_grad_(), x.detach(), body).sum().backward())
+    product = 2 * B * D * D
+    assert (counted.forward, counted.backward, counted.recomputed) == (product, 0, product)
+    assert counted.by_module["Linear"].recomputed == product
+
+
+def test_a_function_whose_backward_pass_is_to_be_differentiated_is_backward(count, x):
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return x @ w
+
+        @staticmethod
+        def backward(ctx, gradient):
+            x, w = ctx.saved_tensors
+            return gradient @ w.T, x.T @ gradient
+
+    w = torch.ones(D, H, requires_grad=True)
+
+    def step():
+        (slope,) = torch.autograd.grad(Twice.apply(x, w).square().sum(), w, create_graph=True)
+        slope.sum().backward()
+
+    assert count(step).recomputed == 0
+
+
+def test_what_a_checkpoint_of_a_function_runs_again_belongs_to_the_module_that_called_it(count, x):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(D, H))
+
+        def forward(self, x):
+            return checkpoint(lambda x: (x @ self.weight).relu().exp(), x, use_reentrant=False)
+
+    counted = count(lambda: Net()(x.requires_grad_()).sum().backward())
+    assert counted.by_module["Net"].recomputed == counted.recomputed == PRODUCT
+
+
+def test_threads_that_the_block_started_are_counted(count):
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    def branches():
+        left, right = nn.Linear(16, 16), nn.Linear(16, 16)
+        with ThreadPoolExecutor(2) as pool:
+            return [future.result() for future in (pool.submit(n, torch.ones(8, 16)) for n in (left, right))]
+
+    assert count(branches).forward == 8192
+
+
+def test_a_backward_pass_in_a_thread_is_counted_with_its_modules(count, x):
+    import threading  # noqa: PLC0415
+
+    model = AutoEncoder()
+
+    def step():
+        loss = model(x).sum()
+        thread = threading.Thread(target=loss.backward)
+        thread.start()
+        thread.join()
+
+    counted = count(step)
+    assert (counted.forward, counted.backward) == (2 * PRODUCT, 3 * PRODUCT)
+    assert counted.by_module["AutoEncoder.decoder"].backward == 2 * PRODUCT
+
+
+def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(count):
+    layer, x = nn.Linear(3, 3), torch.ones(5, 3)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=1)
+
+    def closure():
+        with torch.no_grad():
+            layer(x)
+        optimizer.zero_grad()
+        loss = layer(x).square().sum()
+        loss.backward()
+        return loss
+
+    counted = count(lambda: optimizer.step(closure))
+    assert (counted.forward, counted.backward) == (2 * 90, 90)
+    assert counted.by_module["Linear"].forward == 180
+
+
+def test_a_closure_that_fails_ends_the_update(count, x):
+    layer = nn.Linear(D, H)
+    optimizer = torch.optim.SGD(layer.parameters())
+
+    def step():
+        with pytest.raises(ZeroDivisionError):
+            optimizer.step(lambda: 1 / 0)
+        with torch.no_grad():
+            layer(x)
+
+    assert count(step).forward == PRODUCT
+
+
+@pytest.mark.parametrize("clip", [nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_])
+def test_to_clip_gradients_is_a_part_of_the_update(count, clip):
+    layer = nn.Linear(D, H)
+    layer(torch.ones(B, D)).sum().backward()
+    counted = count(lambda: clip(layer.parameters(), 1.0))
+    assert counted.pointwise["forward"] == 0
+    assert counted.pointwise["optimizer"] >= D * H + H
+
+
+def test_an_evaluation_without_gradients_stays_forward(count, x):
+    with torch.no_grad():
+        assert count(lambda: x * 2).pointwise["forward"] == B * D
+
+
+def test_a_model_that_is_exported_is_not_counted(count, x):
+    layer = nn.Linear(D, H)
+    counted = count(lambda: torch.export.export(layer, (x,)))
+    assert (counted.total, counted.pointwise["forward"]) == (0, 0)
+
+
+def test_a_function_that_is_traced_counts_as_often_as_it_runs(count, x):
+    from functorch.compile import aot_function, nop  # noqa: PLC0415  (takes a second)
+
+    w = torch.ones(D, H, requires_grad=True)
+    traced = aot_function(lambda x, w: (x @ w).square().sum(), fw_compiler=nop)
+    counted = count(lambda: traced(x, w).backward())
+    assert (counted.forward, counted.backward) == (PRODUCT, PRODUCT)
+
+
+@pytest.mark.filterwarnings("ignore:no rule")
+def test_control_flow_in_training_says_what_to_do():
+    x = torch.ones(4, 4, requires_grad=True)
+    with pytest.raises(RuntimeError) as error, FlopCount():
+        torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x * 2, (x,))
+    assert str(error.value) == (
+        "cond cannot be counted in training: PyTorch takes its gradient only in a compiled function, and what is "
+        "counted runs uncompiled. Write it with if and for while you count, or count under torch.no_grad()"
+    )
