@@ -26,29 +26,34 @@ class Places:
     def __init__(self) -> None:
         self.modules: dict[str, nn.Module] = {}
         self._known: dict[tuple[str, nn.Module], str] = {}
+        self._first: dict[nn.Module, str] = {}
 
     def path(self, around: str, called: nn.Module) -> str:
         """Path of a module that is called while the one at the path `around` runs."""
         path = self._known.get((around, called))
         if path is None:
-            path = self._known[around, called] = self._find(around, called)
+            path = self._held(around, called) or self._root(around, called)
+            self._known[around, called] = path
+            self._first.setdefault(called, path)
         return path
+
+    def again(self, around: str, called: nn.Module) -> str:
+        """Path of a module that runs again, backward through what the one at the path `around` made."""
+        return self._held(around, called) or self._first.get(called) or self.path(around, called)
 
     def parameters(self) -> dict[str, int]:
         """Parameters of each module, by path; of all together, each counted once, for the empty one."""
         counts = {path: _parameters(module) for path, module in self.modules.items()}
         return {"": _parameters(*self.modules.values()), **counts}
 
-    def _find(self, around: str, called: nn.Module) -> str:
+    def _held(self, around: str, called: nn.Module) -> str | None:
+        """Path of a module below the nearest one around it that holds it."""
         for path in upwards(around):
             holder = self.modules.get(path)
             for name, held in holder.named_modules() if holder is not None else ():
                 if held is called:
                     return self._add(path, name)
-        module = getattr(called, "_orig_mod", called)
-        if module is not called:  # a compiled module goes by the model that it wraps
-            return self.path(around, module)
-        return self._add_root(around, module)
+        return None
 
     def _add(self, holder: str, name: str) -> str:
         """Add a module that another one holds, and those between the two."""
@@ -59,8 +64,11 @@ class Places:
             self.modules.setdefault(path, module)
         return path
 
-    def _add_root(self, around: str, module: nn.Module) -> str:
+    def _root(self, around: str, called: nn.Module) -> str:
         """Add a module that none around it holds, and all that it holds itself."""
+        module = getattr(called, "_orig_mod", called)
+        if module is not called:  # a compiled module goes by the model that it wraps
+            return self.path(around, module)
         path = plain = f"{around}.{type(module).__name__}" if around else type(module).__name__
         number = 1
         while path in self.modules:
@@ -99,9 +107,12 @@ class RunningModules:
     def start(self, module: nn.Module) -> None:
         """Note that a module is called."""
         node = _current_node()
-        around = self.path if node is None or node is self._node else self._made_by(node)
+        if node is None or node is self._node:
+            path = self._places.path(self.path, module)
+        else:
+            path = self._places.again(self._made_by(node), module)
         self._outer.append((self.path, self._node))
-        self._go(self._places.path(around, module), node)
+        self._go(path, node)
 
     def stop(self) -> None:
         """Note that the module that was called last returns, or fails."""
