@@ -143,15 +143,16 @@ class Tally:
         """Add what another tally noted."""
         for call, calls in other._tally.items():
             self._tally[call] += calls
-        self._masked_unread += other._masked_unread
-        for mine, theirs in (
+        mine = {id(other._masked): self._masked, id(other._remade): self._remade}
+        self._unread += [(mine[id(totals)], phase, flops) for totals, phase, flops in other._unread]
+        for ours, theirs in (
             (self._masked, other._masked),
             (self._masked_unknown, other._masked_unknown),
             (self._remade, other._remade),
             (self._uncounted, other._uncounted),
         ):
             for name, number in theirs.items():
-                mine[name] += number
+                ours[name] += number
 
     @property
     def calls(self) -> dict[Call, int]:

@@ -28,8 +28,8 @@ from flopbook.counts.views import Views
 from flopbook.measure.counting.compiled import eager_when_compiled, never_compiled
 from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.counting.optimizer_cache import kind_of_step, recall, remember
-from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.counting.threads import follow_threads
+from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.operators.lookup import explain, find_rule, made_of_others, of_the_book
 from flopbook.measure.operators.registry import FOUND, MOVES
 
