@@ -1,33 +1,97 @@
-"""What the build costs, cold and with nothing to do, and what each page weighs."""
+"""What the build and the tests take, beside version 0.1.0 in the same run, and what each page weighs."""
 
+import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.conftest import ROOT
 from tests.support.browser import MISSING, chromium, find_chromium, note_responses, served, weight
 
+BASELINE = "c582e8b"  # version 0.1.0
+CELL = "\n```{code-cell}\n:tags: [remove-cell]\n\nchanged = 1\n```\n"
+TESTS = {"0.1.0": [], "now": ["-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup"]}
 
-def build_seconds(folder: str) -> float:
-    """Seconds of one build in `folder`."""
+
+def copy_of_now(folder: Path) -> None:
+    """Copy this checkout without what was built."""
+    ignored = shutil.ignore_patterns("_build", "node_modules", "__pycache__", ".*")
+    shutil.copytree(ROOT, folder, ignore=ignored)
+
+
+def copy_of_baseline(folder: Path) -> None:
+    """Take version 0.1.0 out of the history."""
+    folder.mkdir()
+    archive = subprocess.run(["git", "archive", BASELINE], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
+
+
+def has_baseline() -> bool:
+    """Tell whether the history goes back to version 0.1.0."""
+    look = ["git", "cat-file", "-e", f"{BASELINE}^{{commit}}"]
+    return subprocess.run(look, cwd=ROOT, check=False, capture_output=True).returncode == 0
+
+
+def seconds(folder: Path, *command: str) -> float:
+    """Time a module of Python on a checkout's own sources."""
     began = time.monotonic()
-    subprocess.run([sys.executable, "-m", "flopsite"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, env=environment, check=False, stdout=subprocess.DEVNULL
+    )
     return time.monotonic() - began
 
 
+def build(folder: Path) -> float:
+    """Time one build."""
+    took = seconds(folder, "flopsite")
+    assert (folder / "_build" / "complete").exists(), f"the site of {folder.name} was not built: see above"
+    return took
+
+
+def build_after_a_change(folder: Path) -> float:
+    """Time a build after one lecture has got another cell."""
+    (lecture,) = folder.glob("lectures/*gradients.md")
+    lecture.write_text(lecture.read_text("utf-8") + CELL, "utf-8")
+    return build(folder)
+
+
+#: What is timed, in this order, how often, and the most that it may take: of 0.1.0's time, or seconds.
+FIGURES: dict[str, tuple[Callable[[Path], float], int, str]] = {
+    "cold build": (build, 1, "0.45 of 0.1.0"),
+    "nothing to do": (build, 3, "4 s"),
+    "one changed lecture": (build_after_a_change, 3, "12 s"),
+    "tests after the build": (lambda folder: seconds(folder, "pytest", *TESTS[folder.name]), 1, "0.4 of 0.1.0"),
+}
+
+
 def main() -> None:
-    """Print the three figures of the site."""
-    with TemporaryDirectory() as copy:
-        ignored = shutil.ignore_patterns("_build", "node_modules", ".*")
-        shutil.copytree(ROOT, copy, dirs_exist_ok=True, ignore=ignored)
-        (Path(copy) / "node_modules").symlink_to(ROOT / "node_modules")
-        print(f"cold build:     {build_seconds(copy):5.1f} s (at most 90)")
-        print(f"nothing to do:  {build_seconds(copy):5.1f} s (at most 5)")
+    """Print the figures."""
+    with TemporaryDirectory() as parent:
+        checkouts = {"0.1.0": copy_of_baseline, "now": copy_of_now}
+        if not has_baseline():
+            print(f"{BASELINE}, which is version 0.1.0, is not in this history: the figures stand alone")
+            del checkouts["0.1.0"]
+        for name, copy in checkouts.items():
+            copy(Path(parent) / name)
+            (Path(parent) / name / "node_modules").symlink_to(ROOT / "node_modules")
+        for what, (measure, times, limit) in FIGURES.items():
+            took = {name: median(measure(Path(parent) / name) for _ in range(times)) for name in checkouts}
+            cells = [f"{name} {each:6.1f} s" for name, each in took.items()]
+            ratio = f", {took['now'] / took['0.1.0']:.2f} of it" if "0.1.0" in took else ""
+            print(f"  {what:22} {', '.join(cells)}{ratio} (at most {limit})", flush=True)
+    weigh()
+
+
+def weigh() -> None:
+    """Print what a web server sends for each page."""
     if not find_chromium():
-        print(f"weight of pages: {MISSING}")
+        print(f"  weight of pages: {MISSING}")
         return
     site = ROOT / "_build" / "html"
     with chromium() as browser, served(site) as address:
@@ -35,4 +99,8 @@ def main() -> None:
             with browser.new_page() as tab:
                 responses = note_responses(tab)
                 tab.goto(f"{address}/{page}", wait_until="networkidle")
-                print(f"{weight(responses) / 1000:6.0f} kB compressed (at most 450)  {page}")
+                print(f"  {weight(responses) / 1000:6.0f} kB compressed (at most 450)  {page}")
+
+
+if __name__ == "__main__":
+    main()

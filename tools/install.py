@@ -3,12 +3,15 @@
 Usage: install.py TORCH_INDEX STAMP. The stamp is written last; without it the next run goes on where this one stopped.
 """
 
+import re
 import subprocess
 import sys
 import time
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE, STDOUT
+from urllib.parse import urlsplit
 
 VENV = Path(".venv")
 PYTHON = str(VENV / "bin" / "python")
@@ -24,17 +27,41 @@ NETWORK_SIGNS = (
     "EAI_AGAIN",
     "versions: none",
 )
+#: What pip says of each file that it needs, and what that means.
+FILE = re.compile(r"(?P<way>Downloading|Using cached) (?P<file>\S+) \((?P<number>[\d.]+) (?P<unit>bytes|kB|MB|GB)\)")
+WAYS = {"Downloading": "to download", "Using cached": "from pip's cache"}
+MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
+LARGE = 20  # megabytes: a file worth a line of its own
 
 
 def main(torch_index: str, stamp: str) -> None:
     """Create the environment, install the lock, the project and what comes from npm."""
     make_venv(torch_index)
     LOG.unlink(missing_ok=True)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2"]
+    pip = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--progress-bar",
+        "off",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--retries",
+        "2",
+    ]
     step("torch", [*pip, *index_option(torch_index), "--constraint", LOCK, "torch"])
     step("the packages of requirements.lock", [*pip, "--requirement", LOCK])
     step("flopbook itself", [*pip, "--no-deps", "--no-build-isolation", "--editable", "."])
-    npm = [str(VENV / "bin" / "npm"), "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
+    npm = [
+        str(VENV / "bin" / "npm"),
+        "ci",
+        "--silent",
+        "--prefer-offline",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+    ]
     step("KaTeX, Pyodide and axe from npm", npm)
     for old in VENV.glob("installed-*"):
         old.unlink()
@@ -86,18 +113,36 @@ def index_option(torch_index: str) -> list[str]:
 
 def step(what: str, command: Sequence[str]) -> None:
     """Run one command, its output into the log; a failure ends the installation in plain words."""
-    print(f"Installing {what} ...", end=" ", flush=True)
+    print(f"Installing {what} ...", flush=True)
     began = time.monotonic()
-    with LOG.open("a") as log:
-        start = log.tell()  # what earlier steps said, such as a second try at an address, is no reason of this one
-        code = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT)
-    if code == 0:
-        print(f"{time.monotonic() - began:.0f} s", flush=True)
+    text, megabytes = [], dict.fromkeys(WAYS, 0.0)
+    with LOG.open("a") as log, subprocess.Popen(command, stdout=PIPE, stderr=STDOUT, encoding="utf-8") as process:
+        for line in process.stdout or ():
+            log.write(line)
+            text.append(line)
+            if found := FILE.search(line):
+                size = float(found["number"]) * MEGABYTES[found["unit"]]
+                megabytes[found["way"]] += size
+                if size >= LARGE:
+                    print(f"  {size:.0f} MB {WAYS[found['way']]}: {source(found['file'])}", flush=True)
+    if process.returncode == 0:
+        amounts = (f", {size:.0f} MB {WAYS[way]}" for way, size in megabytes.items() if size >= 1)
+        print(f"  {time.monotonic() - began:.0f} s{''.join(amounts)}", flush=True)
         return
-    text = LOG.read_bytes()[start:].decode(errors="replace")
-    last = next((line for line in reversed(text.splitlines()) if "error" in line.lower()), "no message")
-    reason = "No package index can be reached: is there a network?" if any(s in text for s in NETWORK_SIGNS) else last
-    sys.exit(f"failed.\n{reason}\nThe whole story is in {LOG}; the next `make` goes on from here.")
+    last = next((line.rstrip() for line in reversed(text) if "error" in line.lower()), "no message")
+    no_network = any(sign in line for sign in NETWORK_SIGNS for line in text)
+    reason = "No package index can be reached: is there a network?" if no_network else last
+    sys.exit(f"  failed.\n{reason}\nThe whole story is in {LOG}; the next `make` goes on from here.")
+
+
+def source(file: str) -> str:
+    """Say which file comes from where; pip gives no address for what PyPI has.
+
+    >>> source("https://download.pytorch.org/whl/cpu/torch-2.13.0.whl"), source("numpy-2.3.0.whl")
+    ('torch-2.13.0.whl from download.pytorch.org', 'numpy-2.3.0.whl from pypi.org')
+    """
+    address = urlsplit(file)
+    return f"{address.path.rpartition('/')[2]} from {address.netloc or 'pypi.org'}"
 
 
 if __name__ == "__main__":

@@ -85,6 +85,21 @@ def test_a_failure_is_explained_by_its_own_words(tmp_path, monkeypatch):
         install.step("another", ["sh", "-c", "echo ERROR: No space left on device; exit 1"])
 
 
+def test_large_files_are_told_with_their_source_and_sums_at_the_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
+    lines = (
+        "  Downloading https://download.pytorch.org/whl/cpu/torch-2.13.0%2Bcpu.whl (179.8 MB)",
+        "  Downloading https://download.pytorch.org/whl/cpu/torch-2.13.0%2Bcpu.whl.metadata (29 kB)",
+        "Using cached numpy-2.3.0.whl (16.6 MB)",
+        "Using cached mpmath-1.3.0.whl (536 kB)",
+    )
+    install.step("torch", ["printf", "%s", "\n".join(lines)])
+    first, large, last = capsys.readouterr().out.splitlines()
+    assert first == "Installing torch ..."
+    assert large == "  180 MB to download: torch-2.13.0%2Bcpu.whl from download.pytorch.org"
+    assert re.fullmatch(r"  \d+ s, 180 MB to download, 17 MB from pip's cache", last)
+
+
 def test_the_lock_fits_every_machine():
     lines = (ROOT / install.LOCK).read_text("utf-8").splitlines()
     assert all("==" in line and "://" not in line for line in lines)
