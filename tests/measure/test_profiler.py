@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from flopbook.counts.tally import Total
-from flopbook.measure import profile_flops
+from flopbook.measure import FlopCount, profile_flops, profile_time
+from flopbook.measure.profiler import BETWEEN
 
 
 @pytest.fixture
@@ -60,3 +61,22 @@ def test_a_profiler_that_runs_already():
     with pytest.raises(RuntimeError) as error:
         profile_flops(lambda: profile_flops(lambda: None))
     assert str(error.value) == "torch.profiler runs already: call profile_flops outside of its with block"
+
+
+def test_times_add_up_to_the_step_and_calls_are_those_counted(adamw):
+    with FlopCount() as counted:
+        adamw()
+    rows = counted.breakdown.operators
+    spent = profile_time(adamw, {row.operator for row in rows}, steps=3)
+    assert sum(row.seconds for row in spent.operators) == pytest.approx(spent.seconds)
+    names = {row.operator for row in rows}
+    calls = {(row.phase, row.operator): row.calls for row in spent.operators if row.operator in names}
+    assert calls == {(row.phase, row.operator): row.calls for row in rows}
+    assert {row.phase for row in spent.operators if row.operator == BETWEEN} == {"forward", "backward", "optimizer"}
+
+
+def test_a_step_on_the_processor_takes_its_time_beside_an_accelerator_too(adamw, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: None)
+    spent = profile_time(adamw, {"aten::mm"}, steps=3)
+    assert sum(row.seconds for row in spent.operators if row.operator == "aten::mm") > 0

@@ -11,8 +11,9 @@ from flopbook.counts.tally import PHASES
 from flopbook.figures.style import COLOURS, axes, tidy
 
 if TYPE_CHECKING:
+    from flopbook.measure.memory import MemoryProfile
+    from flopbook.measure.profiler import TimeProfile
     from flopbook.measure.report.bottlenecks import Share
-    from flopbook.measure.spending import MemoryProfile, TimeProfile
 
 _MOST = 10  # operators in a picture; the rest are one bar
 _COLOURS = dict(zip(PHASES, COLOURS, strict=True))
@@ -26,7 +27,7 @@ def plot_operator_times(spent: "TimeProfile", ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from flopbook.measure.spending import OperatorTime, TimeProfile
+    >>> from flopbook.measure.profiler import OperatorTime, TimeProfile
     >>> rows = OperatorTime("backward", "aten::mm", 2, 3e-4), OperatorTime("forward", "aten::addmm", 1, 1e-4)
     >>> plot_operator_times(TimeProfile(4e-4, rows)).get_xlabel()
     'seconds'
@@ -109,7 +110,7 @@ def plot_memory(held: "MemoryProfile", ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from flopbook.measure.spending import MemoryProfile
+    >>> from flopbook.measure.memory import MemoryProfile
     >>> plot_memory(MemoryProfile((4096, 4100, 0), ("aten::add", "aten::sum"))).get_ylabel()
     'bytes, against before the step'
     """

@@ -6,9 +6,10 @@ import matplotlib
 import torch
 
 from flopbook.labs.benchmark import Setup, benchmark, make_step, synthetic, to_json
-from flopbook.labs.dissection import dissect
+from flopbook.labs.profile import save
 from flopbook.labs.results import Results
 from flopbook.measure.machine import choose_device
+from flopbook.measure.report import Report
 from flopbook.units import si
 
 SAMPLES = (1_000, 5_000, 10_000)
@@ -37,11 +38,10 @@ def _benchmark(setup: Setup, results: Results) -> None:
 def _profile(setup: Setup, results: Results) -> None:
     print("measuring one training step, for some seconds", flush=True)
     step = make_step(setup, synthetic(SAMPLES[0], setup.seed, setup.device).train)
-    dissected = dissect(step, model=step.model)
-    report = dissected.report
+    report = Report.measure(step, model=step.model)
     print(f"{report.total:,} FLOPs a step, {si(report.flop_per_s or 0, 'FLOP/s')}")
-    print(*dissected.bottlenecks, sep="\n")
-    print(*dissected.save(results), sep="\n")
+    print(*report.bottlenecks, sep="\n")
+    print(*save(report, results), sep="\n")
 
 
 if __name__ == "__main__":

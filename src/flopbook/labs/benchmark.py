@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 
 from flopbook.labs.data import Split, synthetic
-from flopbook.labs.training import Setup, Step, held_bytes, make_step, train
-from flopbook.measure.spending import watch_memory
+from flopbook.labs.training import Setup, Step, make_step, train
+from flopbook.measure.memory import held_bytes, watch_memory
 
 __all__ = ["Benchmark", "Fit", "Setup", "Step", "benchmark", "make_step", "synthetic", "to_json", "train"]
 
@@ -119,7 +119,7 @@ def _benchmark(samples: int, setup: Setup) -> Benchmark:
     parts = synthetic(samples, setup.seed, setup.device)
     step = make_step(setup, parts.train)
     trained = train(step, parts, setup)
-    before = held_bytes(step, parts)
+    before = held_bytes(list(parts), step.model, step.optimizer)
     peak = before + max(watch_memory(step).peak, 0)
     meter = trained.meter
     fits = [fit(trained.model, part) for part in (parts.validation, parts.test)]

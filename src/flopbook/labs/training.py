@@ -6,8 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
 from flopbook.labs.data import Parts, Split
 from flopbook.measure.meter import FlopMeter
@@ -148,11 +147,3 @@ def _run_epoch(step: Step, part: Split, setup: Setup, meter: FlopMeter, until: f
         with meter(*batch):
             step(batch)
     return True
-
-
-def held_bytes(step: Step, parts: Parts) -> int:
-    """Bytes of tensors that stay from one step to the next: data, parameters, gradients, optimizer state."""
-    parameters = list(step.model.parameters())
-    gradients = [parameter.grad for parameter in parameters]
-    held = tree_leaves([list(parts), parameters, gradients, list(step.optimizer.state.values())])
-    return sum(tensor.nbytes for tensor in held if isinstance(tensor, Tensor))

@@ -7,8 +7,9 @@ from flopbook.lazy import hand_on
 if TYPE_CHECKING:
     from flopbook.measure.counting.count import FlopCount
     from flopbook.measure.machine import choose_device
+    from flopbook.measure.memory import held_bytes, watch_memory, weigh
     from flopbook.measure.meter import FlopMeter
-    from flopbook.measure.profiler import profile_flops
+    from flopbook.measure.profiler import profile_flops, profile_time
     from flopbook.measure.report import Report
     from flopbook.measure.timing import time_step
 

@@ -1,7 +1,9 @@
-"""Bytes that a training step holds."""
+"""Weigh a training step: bytes by kind, bytes over time, and bytes that stay."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any, NamedTuple
 from weakref import finalize
 
@@ -9,24 +11,30 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.optim.optimizer import Optimizer
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves
 
 from flopbook.measure.counting.compiled import eager_when_compiled
 
+_current_node = torch._C._current_autograd_node
+
 
 class Memory(NamedTuple):
-    """Bytes of each kind.
+    """Bytes of each kind, made by :func:`weigh`.
 
     Attributes
     ----------
     parameters, buffers, gradients : int
-        The model's, after a step.
+        The model's, after a step. Of a sharded model, this process's share.
     optimizer : int
         State of the optimizers that stepped.
+    after_forward : int
+        What is kept for the backward pass when the forward pass ends, without
+        parameters and buffers. Of a checkpoint, that is its segment's input.
     activations : int
-        The most that autograd keeps at one time for the backward pass, without
-        parameters and buffers. What a checkpoint keeps for itself is left out.
+        The most that is kept for the backward pass at one time. A checkpoint
+        runs its segment again in the backward pass, and keeps then what it
+        did not keep before.
     peak : int or None
         The most that was allocated on the accelerator during a step, whatever
         for; None where the device does not tell, as processors don't.
@@ -36,48 +44,165 @@ class Memory(NamedTuple):
     buffers: int
     gradients: int
     optimizer: int
+    after_forward: int
     activations: int
     peak: int | None
 
 
+def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Optimizer]) -> Memory:
+    """Weigh what a model, its optimizers and one run of its step hold.
+
+    Parameters
+    ----------
+    step : callable
+        Takes nothing; runs once.
+    model : Module
+        The model that the step calls.
+    optimizers : iterable of Optimizer
+        Those that step.
+
+    Returns
+    -------
+    Memory
+        Bytes of each kind.
+
+    Examples
+    --------
+    >>> layer, x = nn.Linear(5, 3), torch.ones(7, 5)
+    >>> weigh(lambda: layer(x).square().sum().backward(), layer, [])._replace(peak=None)
+    Memory(parameters=72, buffers=0, gradients=72, optimizer=0, after_forward=224, activations=224, peak=None)
+    """
+    scale, parameters = _Scale(model), list(model.parameters())
+    kinds = {parameter.device.type for parameter in parameters} - {"cpu", "meta"}
+    device: Any = torch.get_device_module(kinds.pop()) if kinds else None
+    tells = hasattr(device, "reset_peak_memory_stats")
+    if tells:
+        device.reset_peak_memory_stats()
+    with eager_when_compiled(), scale.beside_others(), saved_tensors_hooks(scale.pack, lambda kept: kept.tensor):
+        step()
+    return Memory(
+        parameters=held_bytes(parameters),
+        buffers=held_bytes(list(model.buffers())),
+        gradients=held_bytes([parameter.grad for parameter in parameters]),
+        optimizer=held_bytes(*optimizers),
+        after_forward=scale.after_forward,
+        activations=scale.most,
+        peak=device.max_memory_allocated() if tells else None,
+    )
+
+
 class _Kept:
-    """A tensor for as long as autograd keeps it."""
+    """Holds a tensor for as long as autograd keeps it."""
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
 
 
 class _Scale:
-    """Weighs what autograd keeps; tensors that share a storage weigh once."""
+    """Weighs what is kept for the backward pass; tensors that share a storage weigh once."""
 
     def __init__(self, model: nn.Module):
         # held, so that nothing new takes the address of one that the step replaces
         held = (*model.parameters(), *model.buffers())
         self._known = {_storage(part): part for tensor in held for part in _parts(tensor)}
         self._kept: Counter[int] = Counter()
-        self._now = self.most = 0
+        self._now = self.most = self.after_forward = 0
 
     def pack(self, tensor: Tensor) -> _Kept:
+        """Keep a tensor in autograd's place."""
         kept = _Kept(tensor)
+        self._weigh(tensor, kept)
+        return kept
+
+    @contextmanager
+    def beside_others(self) -> Iterator[None]:
+        """Weigh also what other hooks keep: only the innermost hooks are called, and a checkpoint has its own."""
+        enter = saved_tensors_hooks.__enter__
+
+        def entered(hooks: saved_tensors_hooks) -> None:
+            if hooks.pack_hook != self.pack:
+                hooks.pack_hook = self._beside(hooks.pack_hook)
+            enter(hooks)
+
+        saved_tensors_hooks.__enter__ = entered  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            saved_tensors_hooks.__enter__ = enter  # type: ignore[method-assign]
+
+    def _beside(self, pack: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+        @wraps(pack)
+        def packed(tensor: Tensor) -> Any:
+            result = pack(tensor)
+            for leaf in tree_leaves(result):
+                if isinstance(leaf, Tensor):
+                    self._weigh(leaf, leaf)
+            return result
+
+        return packed
+
+    def _weigh(self, tensor: Tensor, holder: object) -> None:
+        """Weigh a tensor as long as `holder` lives."""
+        if isinstance(tensor if tensor._base is None else tensor._base, nn.Parameter):
+            return  # one that a shard was gathered into
         for part in _parts(tensor):
             storage, size = _storage(part), part.untyped_storage().nbytes()
             if storage not in self._known:
                 self._now += size * (not self._kept[storage])
-                self.most = max(self.most, self._now)
                 self._kept[storage] += 1
-                finalize(kept, self._release, storage, size).atexit = False
-        return kept
+                finalize(holder, self._release, storage, size).atexit = False
+        self.most = max(self.most, self._now)
+        if _current_node() is None:
+            self.after_forward = max(self.after_forward, self._now)
 
     def _release(self, storage: int, size: int) -> None:
         self._kept[storage] -= 1
         self._now -= size * (not self._kept[storage])
 
 
+def held_bytes(*things: Any) -> int:
+    """Add up the bytes of all tensors in things, each counted once.
+
+    Parameters
+    ----------
+    *things : Module, Optimizer, Tensor, or list or dict of them
+        A module holds parameters, buffers and gradients, an optimizer its
+        state. A sparse tensor weighs what it stores, a tensor that holds
+        others what they store here.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(5, 3)
+    >>> held_bytes(layer), held_bytes(layer, layer.weight, torch.ones(2))
+    (72, 80)
+    """
+    tensors = {id(tensor): tensor for leaf in tree_leaves(things) for tensor in _tensors(leaf)}
+    return sum(part.numel() * part.element_size() for tensor in tensors.values() for part in _parts(tensor))
+
+
+def _tensors(thing: Any) -> list[Tensor]:
+    if isinstance(thing, nn.Module):
+        gradients = [parameter.grad for parameter in thing.parameters() if parameter.grad is not None]
+        return [*thing.parameters(), *thing.buffers(), *gradients]
+    if isinstance(thing, Optimizer):
+        return [tensor for tensor in tree_leaves(list(thing.state.values())) if isinstance(tensor, Tensor)]
+    return [thing] if isinstance(thing, Tensor) else []
+
+
+def unwrapped(tensor: Tensor) -> list[Tensor]:
+    """List the tensors that one holds, as a sharded one holds its local part; itself where it is a plain one."""
+    if not is_traceable_wrapper_subclass(tensor):
+        return [tensor]
+    held = [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
+    return [part for inner in held if isinstance(inner, Tensor) for part in unwrapped(inner)]  # a mesh is not a tensor
+
+
 def _parts(tensor: Tensor) -> list[Tensor]:
-    """The tensors that store one: itself, or what a sparse one or one that holds others is made of."""
-    if is_traceable_wrapper_subclass(tensor):
-        held = [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
-        return [part for inner in held for part in _parts(inner)]
+    """The plain tensors that store one: itself, or what a sparse one or one that holds others is made of."""
+    return [part for inner in unwrapped(tensor) for part in _stored(inner)]
+
+
+def _stored(tensor: Tensor) -> list[Tensor]:
     if tensor.layout == torch.sparse_coo:
         return [tensor._indices(), tensor._values()]
     if tensor.layout in {torch.sparse_csr, torch.sparse_bsr}:
@@ -91,28 +216,88 @@ def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
-def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Optimizer]) -> Memory:
-    """Bytes that a model, its optimizers and one run of its step hold."""
-    scale, parameters = _Scale(model), list(model.parameters())
-    kinds = {parameter.device.type for parameter in parameters} - {"cpu", "meta"}
-    device: Any = torch.get_device_module(kinds.pop()) if kinds else None
-    tells = hasattr(device, "reset_peak_memory_stats")
-    if tells:
-        device.reset_peak_memory_stats()
-    with eager_when_compiled(), saved_tensors_hooks(scale.pack, lambda kept: kept.tensor):
+class MemoryProfile(NamedTuple):
+    """Bytes that a step allocates and frees, made by :func:`watch_memory`.
+
+    Attributes
+    ----------
+    bytes : tuple of int
+        After each operator, more or less than before the step; the last after
+        all of it.
+    operators : tuple of str
+        Their names, in the order in which they ran.
+    """
+
+    bytes: tuple[int, ...]
+    operators: tuple[str, ...]
+
+    @property
+    def peak(self) -> int:
+        """The most that is held at one time, more than before the step."""
+        return max(self.bytes)
+
+
+def watch_memory(step: Callable[[], object]) -> MemoryProfile:
+    """Watch the bytes of tensors over one step, after one to warm up.
+
+    Parameters
+    ----------
+    step : callable
+        Takes nothing.
+
+    Returns
+    -------
+    MemoryProfile
+        The same on every device and at every run: tensors are weighed, not
+        what an allocator takes for them. What a kernel holds for itself while
+        it runs is left out.
+
+    Examples
+    --------
+    >>> x = torch.ones(1024)
+    >>> watch_memory(lambda: (x + 1).sum())
+    MemoryProfile(bytes=(4096, 4100, 0), operators=('aten::add', 'aten::sum'))
+    """
+    with eager_when_compiled(), _Watch() as watch:
         step()
-    states = [tensor for optimizer in optimizers for tensor in tree_leaves(list(optimizer.state.values()))]
-    return Memory(
-        parameters=_bytes(parameters),
-        buffers=_bytes(model.buffers()),
-        gradients=_bytes(parameter.grad for parameter in parameters),
-        optimizer=_bytes(states),
-        activations=scale.most,
-        peak=device.max_memory_allocated() if tells else None,
-    )
+        watch.start()
+        step()
+        return MemoryProfile((*watch.bytes, watch.held), tuple(watch.operators))
 
 
-def _bytes(values: Iterable[Any]) -> int:
-    """Bytes of all tensors among the values, each counted once."""
-    tensors = {id(value): value for value in values if isinstance(value, Tensor)}
-    return sum(part.numel() * part.element_size() for tensor in tensors.values() for part in _parts(tensor))
+class _Watch(TorchDispatchMode):
+    """Adds up the storages that operators make, until each is freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[int] = set()
+        self.held = 0
+        self.bytes: list[int] = []
+        self.operators: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for made in tree_leaves(out):
+            if isinstance(made, Tensor):
+                for part in _parts(made):
+                    self._note(part.untyped_storage())
+        if func.namespace != "profiler":  # a label that PyTorch sets is not an operator
+            self.bytes.append(self.held)
+            self.operators.append(func._schema.name)
+        return out
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata not in self._known:
+            self._known.add(storage._cdata)
+            self.held += storage.nbytes()
+            finalize(storage, self._release, storage._cdata, storage.nbytes()).atexit = False
+
+    def _release(self, storage: int, size: int) -> None:
+        self._known.discard(storage)
+        self.held -= size
+
+    def start(self) -> None:
+        """Begin anew, from what is held now."""
+        self.held = 0
+        self.bytes.clear()
+        self.operators.clear()

@@ -1,4 +1,4 @@
-"""What ``torch.profiler`` says of a step.
+"""Ask ``torch.profiler`` about a step: FLOPs, and seconds by operator.
 
 The profiler has FLOP rules for a few operators only: matrix products, 2-d
 convolutions forward, additions and multiplications. Of the others it says
@@ -6,19 +6,26 @@ nothing.
 """
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
+from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 from flopbook.counts.tally import Tally
+from flopbook.measure.timing import now
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would write lines of its own to standard error
 
 #: The operators that the profiler has a rule for although they don't contract.
 _POINTWISE = {"aten::add", "aten::mul"}
+
+#: In place of an operator, for the time between operators: Python, autograd, the optimizer's own code.
+BETWEEN = "between operators"
 
 
 class Profile(Tally):
@@ -33,7 +40,7 @@ class Profile(Tally):
 
 
 def profile_flops(step: Callable[[], object]) -> Profile:
-    """FLOPs that ``torch.profiler(with_flops=True)`` reports of one call of `step`.
+    """Ask ``torch.profiler(with_flops=True)`` for the FLOPs of one call of `step`.
 
     Parameters
     ----------
@@ -74,7 +81,7 @@ def profile_flops(step: Callable[[], object]) -> Profile:
 
 
 def torch_profiler(**options: Any) -> profile:
-    """PyTorch's profiler of the processor, and of the accelerator where there is one."""
+    """Make PyTorch's profiler of the processor, and of the accelerator where there is one."""
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():
         activities.append(ProfilerActivity.CUDA)
@@ -82,7 +89,7 @@ def torch_profiler(**options: Any) -> profile:
 
 
 def phase_of(event: FunctionEvent) -> str:
-    """Where an event ran, as the events around it tell."""
+    """Tell an event's phase from the events around it."""
     around = event.cpu_parent
     while around:
         if around.name.startswith("autograd::engine::evaluate_function"):
@@ -91,3 +98,95 @@ def phase_of(event: FunctionEvent) -> str:
             return "optimizer"
         around = around.cpu_parent
     return "forward"
+
+
+class OperatorTime(NamedTuple):
+    """Calls and seconds of one operator in one phase of one step; with all that it calls."""
+
+    phase: str
+    operator: str
+    calls: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TimeProfile:
+    """Seconds of a step, by operator, made by :func:`profile_time`.
+
+    Attributes
+    ----------
+    seconds : float
+        Of one step under the profiler, which slows it down: shares of it say
+        more than the seconds.
+    operators : tuple of OperatorTime
+        Most seconds first. They add up to the step.
+    """
+
+    seconds: float
+    operators: tuple[OperatorTime, ...]
+
+
+def profile_time(step: Callable[[], object], operators: Collection[str], steps: int = 10) -> TimeProfile:
+    """Time each operator in a step, the mean of several.
+
+    Parameters
+    ----------
+    step : callable
+        Takes nothing.
+    operators : collection of str
+        Those to time with all that they call, as a count names them, so that
+        time and FLOPs stand on the same rows. Others are timed alone.
+    steps : int
+        How many to take the mean of, after one to warm up.
+
+    Returns
+    -------
+    TimeProfile
+        Where the step runs on an accelerator, its seconds; there the time
+        between operators is when it has nothing to do.
+
+    Examples
+    --------
+    >>> layer = torch.nn.Linear(16, 8)
+    >>> x = torch.randn(4, 16)
+    >>> spent = profile_time(lambda: layer(x).sum().backward(), {"aten::mm", "aten::addmm"}, steps=3)
+    >>> [(row.phase, row.calls) for row in spent.operators if row.operator == "aten::addmm"]
+    [('forward', 1.0)]
+    """
+    step()
+    with torch_profiler() as profiler:
+        started = now()
+        for _ in range(steps):
+            step()
+        seconds = (now() - started) / steps
+    calls: Counter[tuple[str, str]] = Counter()
+    spent: defaultdict[tuple[str, str], float] = defaultdict(float)
+    events = profiler.events()
+    on_accelerator = any(event.device_type != DeviceType.CPU for event in events)  # one that is there may rest
+    for event in events:
+        if place := _place(event, operators):
+            calls[place] += 1
+            spent[place] += _seconds(event, place[1] in operators, on_accelerator) / steps
+    spent["forward", BETWEEN] += max(seconds - sum(spent.values()), 0)
+    rows = (OperatorTime(*place, calls[place] / steps, taken) for place, taken in spent.items())
+    return TimeProfile(seconds, tuple(sorted(rows, key=lambda row: -row.seconds)))
+
+
+def _place(event: FunctionEvent, operators: Collection[str]) -> tuple[str, str] | None:
+    """Phase and operator that an event's time belongs to; None if an operator around it has it already."""
+    if event.device_type != DeviceType.CPU:  # an accelerator's kernel; its time is its operator's too
+        return None
+    around = event.cpu_parent
+    while around:
+        if around.name in operators:
+            return None
+        around = around.cpu_parent
+    phase = "optimizer" if event.name.startswith("Optimizer.") else phase_of(event)
+    return phase, event.name if "::" in event.name and "engine" not in event.name else BETWEEN
+
+
+def _seconds(event: FunctionEvent, whole: bool, on_accelerator: bool) -> float:
+    """Seconds of an event with all that it calls, or of itself; of the kernels that it started, or on the processor."""
+    if on_accelerator:
+        return (event.device_time_total if whole else event.self_device_time_total) / 1e6
+    return (event.cpu_time_total if whole else event.self_cpu_time_total) / 1e6

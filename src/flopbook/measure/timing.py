@@ -1,21 +1,38 @@
-"""Seconds of a step, measured honestly."""
+"""Time a step, and each module in it, honestly."""
 
-from collections.abc import Callable
-from statistics import quantiles
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from statistics import median, quantiles
+from threading import get_ident
 from time import perf_counter
 from typing import NamedTuple
 
 import torch
+from torch import distributed, nn
+from torch.nn.modules import module as nn_module
 
-_FEWEST = 5  # calls: with fewer there is no middle half
+from flopbook.measure.counting.compiled import eager_when_compiled
+
+FEWEST = 5  # calls: with fewer there is no middle half
 
 
 class Timing(NamedTuple):
-    """Seconds of one call: the median of many, and the spread of the middle half."""
+    """Seconds of one call: the median of many, and the spread of the middle half.
+
+    Attributes
+    ----------
+    seconds, spread_seconds : float
+        Median and interquartile range.
+    calls : int
+        How many were timed.
+    threads : int
+        PyTorch's threads on the processor meanwhile.
+    """
 
     seconds: float
     spread_seconds: float
     calls: int
+    threads: int = 1
 
     def flop_per_s(self, flops: int) -> float:
         """FLOP/s of a call that takes so many FLOPs."""
@@ -23,20 +40,21 @@ class Timing(NamedTuple):
 
 
 def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timing:
-    """Seconds of one call of `step`: warmed up, synchronised, the median of many.
+    """Time one call of `step`: warmed up, synchronised, the median of many.
 
     Parameters
     ----------
     step : callable
         Takes nothing.
     at_least_seconds : float
-        How long to go on measuring; five calls are timed in any case.
+        How long to go on measuring; five calls are timed in any case, and no
+        more where several processes take part in a step.
 
     Returns
     -------
     Timing
         Median and interquartile range of the seconds of a call, each timed
-        for itself, and how many calls there were.
+        for itself, how many calls there were, and on how many threads.
 
     Raises
     ------
@@ -54,17 +72,22 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
         raise TypeError(f"{step!r} cannot be called: write time_step(lambda: ...)")
     step()  # what is set up at the first call is not the step
     seconds: list[float] = []
-    stop = now() + at_least_seconds
-    while len(seconds) < _FEWEST or now() < stop:
+    stop = now() if several_processes() else now() + at_least_seconds
+    while len(seconds) < FEWEST or now() < stop:
         started = now()
         step()
         seconds.append(now() - started)
-    lower, median, upper = quantiles(seconds, n=4)
-    return Timing(median, upper - lower, len(seconds))
+    lower, middle, upper = quantiles(seconds, n=4)
+    return Timing(middle, upper - lower, len(seconds), torch.get_num_threads())
+
+
+def several_processes() -> bool:
+    """Whether other processes may wait for this one: then the number of its steps must not depend on a clock."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 def now() -> float:
-    """Seconds of a clock, once all is done that an accelerator was told to do.
+    """Read a clock in seconds, once an accelerator has done all that it was told.
 
     Examples
     --------
@@ -75,3 +98,71 @@ def now() -> float:
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
     return perf_counter()
+
+
+def time_modules(step: Callable[[], object], paths: Mapping[nn.Module, str], steps: int) -> dict[str, float]:
+    """Time each module's forward pass in a step, with all that it holds.
+
+    Parameters
+    ----------
+    step : callable
+        Takes nothing.
+    paths : dict of Module to str
+        The modules to time, and what to call them.
+    steps : int
+        The median of so many is taken.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds by path, of the modules that ran.
+
+    Notes
+    -----
+    An accelerator is waited for before and after each module. A compiled model
+    is timed uncompiled: a compiled one has no modules.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(3, 2)
+    >>> times = time_modules(lambda: layer(torch.ones(4, 3)), {layer: "Linear"}, steps=3)
+    >>> times["Linear"] > 0
+    True
+    """
+    noted = []
+    with eager_when_compiled():
+        for _ in range(steps):
+            clock = _Clock(paths)
+            hooks = (
+                nn_module.register_module_forward_pre_hook(clock.start),
+                nn_module.register_module_forward_hook(clock.stop, always_call=True),
+            )
+            try:
+                step()
+            finally:
+                for hook in hooks:
+                    hook.remove()
+            noted.append(clock.seconds)
+    return {path: median(seconds[path] for seconds in noted) for path in noted[0]}
+
+
+class _Clock:
+    """Adds up the seconds between a module's start and its end."""
+
+    def __init__(self, paths: Mapping[nn.Module, str]):
+        self._paths, self._thread = paths, get_ident()
+        self._started: list[float] = []
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def _concerns(self, module: nn.Module) -> bool:
+        """Whether this is a forward pass of a module that is timed; a checkpoint runs it again in the backward."""
+        here = get_ident() == self._thread and torch._C._current_autograd_node() is None
+        return here and module in self._paths
+
+    def start(self, module: nn.Module, *_: object) -> None:
+        if self._concerns(module):
+            self._started.append(now())
+
+    def stop(self, module: nn.Module, *_: object) -> None:
+        if self._concerns(module):
+            self.seconds[self._paths[module]] += now() - self._started.pop()

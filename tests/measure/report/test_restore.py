@@ -3,6 +3,7 @@
 import copy
 import random
 import threading
+from collections import OrderedDict, deque
 
 import numpy as np
 import pytest
@@ -246,3 +247,70 @@ def test_sparse_gradients():
     Report.measure(step, model=model)
     assert model.weight.grad.is_sparse
     assert torch.equal(model.weight.grad.to_dense(), before)
+
+
+class FrozenDict(OrderedDict):
+    """A configuration as diffusers has them: once made, it refuses every change."""
+
+    def __init__(self, *content):
+        super().__init__(*content)
+        self.frozen = True
+
+    def __setitem__(self, key, value):
+        if getattr(self, "frozen", False):
+            raise TypeError("it is frozen")
+        super().__setitem__(key, value)
+
+    def update(self, *_, **__):
+        raise TypeError("it is frozen")
+
+
+def test_a_configuration_that_refuses_changes_is_left_alone(net):
+    net.config = FrozenDict({"width": 8, "depths": [1, 2]})
+    optimizer = torch.optim.AdamW(net.parameters())
+    before = snapshot(net, optimizer)
+    Report.measure(training(net, optimizer), model=net)
+    assert same(snapshot(net, optimizer), before)
+    assert net.config == {"width": 8, "depths": [1, 2]}
+
+
+def test_what_cannot_be_brought_back_is_said_and_all_the_rest_is_brought_back(net):
+    net.config, net.last_shape = FrozenDict({"width": 8}), None
+    optimizer = torch.optim.AdamW(net.parameters())
+    train, before = training(net, optimizer), snapshot(net, optimizer)
+
+    def step():
+        dict.__setitem__(net.config, "width", 9)
+        net.last_shape = (7, 6)
+        train()
+
+    said = r"^not brought back: Net.config \(TypeError: it is frozen\). All the rest is as it was before$"
+    with pytest.warns(UserWarning, match=said) as warned:
+        Report.measure(step, model=net)
+    assert warned[0].filename == __file__
+    assert same(snapshot(net, optimizer), before)
+    assert net.last_shape is None
+
+
+def test_containers_of_every_kind(net):
+    net.names, net.queue, net.table = {"a"}, deque([1, 2], maxlen=2), OrderedDict(b=1, a=2)
+
+    def step():
+        net.names.add("b")
+        net.queue.append(3)
+        net.table.move_to_end("b")
+        net(torch.ones(7, 6))
+
+    kept = net.names, net.queue, net.table
+    Report.measure(step, model=net)
+    assert (net.names, net.queue, [*net.table]) == ({"a"}, deque([1, 2]), ["b", "a"])
+    assert all(one is other for one, other in zip(kept, (net.names, net.queue, net.table), strict=True))
+
+
+def test_a_layer_that_the_step_freezes(net):
+    def step():
+        net.tied.bias.requires_grad_(False)
+        net(torch.ones(7, 6)).sum().backward()
+
+    Report.measure(step, model=net)
+    assert net.tied.bias.requires_grad

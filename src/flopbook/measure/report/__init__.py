@@ -1,10 +1,12 @@
-"""One training step of any model: what it takes, where, how fast, and in how much memory."""
+"""Measure one training step in every respect: what it takes, where, how fast, and in how much memory."""
 
 import json
 import os
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from math import ceil
+from functools import cached_property
+from time import monotonic
 from typing import NamedTuple
 
 from torch import nn
@@ -12,18 +14,20 @@ from torch import nn
 from flopbook.counts.breakdown import Breakdown
 from flopbook.counts.views import dump
 from flopbook.files import write_whole
-from flopbook.measure.memory import Memory, weigh
+from flopbook.measure.memory import Memory, MemoryProfile, watch_memory, weigh
+from flopbook.measure.profiler import TimeProfile, profile_time
+from flopbook.measure.report.bottlenecks import Bottleneck, Share, bottlenecks, shares
 from flopbook.measure.report.chrome_trace import OrderedCount, trace_step
-from flopbook.measure.report.latency import time_modules
 from flopbook.measure.report.observe import Configuration, batch, check, configuration, observe
-from flopbook.measure.report.progress import show_progress
 from flopbook.measure.report.restore import as_it_was
 from flopbook.measure.report.rule_of_thumb import Formula, formulas
 from flopbook.measure.report.show import as_dict, html, text
-from flopbook.measure.timing import Timing, time_step
+from flopbook.measure.timing import Timing, time_modules, time_step
 
-#: How long to time, in seconds, and in how many steps at least and at most.
-_SECONDS, _FEWEST, _MOST = 0.3, 3, 50
+_SECONDS = 0.3  # to time the step
+_MOST = 50  # steps in which modules are timed
+_PROFILED = 10  # steps under the profiler
+_PATIENCE = 1.0  # seconds before a terminal is told what goes on
 
 
 class Projection(NamedTuple):
@@ -56,7 +60,11 @@ class Report:
     latency : dict of str to float
         Seconds of each module's forward pass, by path.
     memory : Memory
-        Bytes that a step holds.
+        Bytes that a step holds, by kind.
+    held : MemoryProfile
+        Bytes that a step holds, operator by operator.
+    spent : TimeProfile or None
+        Seconds of a step, operator by operator; None on the meta device.
     trace : str or None
         The step's trace, for `save_trace`.
 
@@ -87,6 +95,8 @@ class Report:
     timing: Timing | None
     latency: Mapping[str, float]
     memory: Memory
+    held: MemoryProfile = field(repr=False)
+    spent: TimeProfile | None = field(repr=False)
     trace: str | None = field(repr=False)
 
     @classmethod
@@ -141,27 +151,39 @@ class Report:
         an accelerator the statistic of its peak memory starts anew.
         """
         check(step, model, samples, restore)
-        with show_progress(stages=5) as shown, as_it_was(model, restore) as state:
-            shown.stage("counting")
+        with _Stages() as stage, as_it_was(model, restore) as state:
+            stage("counting")
             with observe(model) as seen, OrderedCount() as counted:
                 step()
             taken = batch(model, seen, samples)
             described = configuration(model, seen)
-            shown.stage("weighing")
-            held = weigh(step, model, seen.optimizers)
-            timing, latency, traced = None, {}, None
+            stage("weighing")
+            memory = weigh(step, model, seen.optimizers)
+            held = watch_memory(step)
+            timing, latency, spent, traced = None, {}, None, None
             if "meta" not in described.device:
-                shown.stage("timing the step")
+                stage("timing")
                 timing = time_step(step, _SECONDS)
-                shown.stage("timing the modules")
-                steps = min(max(ceil(_SECONDS / timing.seconds), _FEWEST), _MOST)
-                latency = time_modules(step, counted.paths, steps)
-                shown.stage("tracing")
+                latency = time_modules(step, counted.paths, min(timing.calls, _MOST))
+                operators = {row.operator for row in counted.breakdown.operators}
+                spent = profile_time(step, operators, min(timing.calls, _PROFILED))
+                stage("tracing")
                 state.restore()  # so that it is the step that was counted
                 traced = json.dumps(trace_step(step, counted.order))
         sizes = {parameter: parameter.numel() for parameter in model.parameters()}
-        trainable = sum(size for parameter, size in sizes.items() if parameter.requires_grad)
-        return cls(described, sum(sizes.values()), trainable, taken, counted.breakdown, timing, latency, held, traced)
+        return cls(
+            configuration=described,
+            parameters=sum(sizes.values()),
+            trainable=sum(size for parameter, size in sizes.items() if parameter.requires_grad),
+            samples=taken,
+            counted=counted.breakdown,
+            timing=timing,
+            latency=latency,
+            memory=memory,
+            held=held,
+            spent=spent,
+            trace=traced,
+        )
 
     @property
     def forward(self) -> int:
@@ -193,6 +215,16 @@ class Report:
         """What 2, 4 and 6 x parameters x batch say of forward, backward and total, where they ran."""
         counted = {"forward": self.forward, "backward": self.backward, "total": self.total}
         return formulas(self.parameters, self.samples, counted)
+
+    @cached_property
+    def shares(self) -> dict[str, Share]:
+        """Time and FLOPs of each category of work, as parts of the step; none where nothing was timed."""
+        return shares(self.counted, self.spent) if self.spent else {}
+
+    @property
+    def bottlenecks(self) -> list[Bottleneck]:
+        """Where work is worth it, most time first."""
+        return bottlenecks(self.shares) if self.shares else []
 
     def project(self, steps: int = 10_000) -> Projection:
         """FLOPs and seconds of so many steps.
@@ -231,3 +263,22 @@ class Report:
         if self.trace is None:
             raise ValueError("nothing runs on the meta device, so there is no trace: measure on a real one")
         write_whole(path, self.trace)
+
+
+class _Stages:
+    """Says on a terminal's standard error what a long measurement does now, and takes it back at the end."""
+
+    def __init__(self) -> None:
+        self._started, self._said = monotonic(), False
+
+    def __call__(self, name: str) -> None:
+        if sys.stderr.isatty() and monotonic() - self._started > _PATIENCE:
+            self._said = True
+            print(f"\r\x1b[K{name} ...", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> "_Stages":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._said:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

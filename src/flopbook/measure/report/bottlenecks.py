@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from flopbook.counts.breakdown import Breakdown
-from flopbook.measure.spending import BETWEEN, TimeProfile
+from flopbook.measure.profiler import BETWEEN, TimeProfile
 
 #: Kinds of work, as they are shown: matrix products, convolutions and attention; pointwise operators; views, copies
 #: and lookups; the optimizer with its own code; and Python and autograd between operators.
@@ -97,7 +97,7 @@ def shares(counted: Breakdown, spent: TimeProfile) -> dict[str, Share]:
     --------
     >>> import torch
     >>> from flopbook.measure import FlopCount
-    >>> from flopbook.measure.spending import profile_time
+    >>> from flopbook.measure.profiler import profile_time
     >>> layer, x = torch.nn.Linear(64, 32), torch.randn(16, 64)
     >>> with FlopCount() as count:
     ...     y = layer(x)

@@ -1,6 +1,9 @@
 """Run a step as often as needed, and leave everything as it was."""
 
 import random
+import sys
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
@@ -11,16 +14,24 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
+from flopbook.measure.memory import unwrapped
+
 
 class State:
-    """What models, optimizers and other objects hold now, to bring it back later.
+    """Keeps what models, optimizers and other objects hold now, to bring it back later.
 
     Kept are tensors with their gradients, wherever attributes, dictionaries
     and lists lead to one, and everything else by reference. The copies lie in
     main memory, where they take nothing of the accelerator's.
+
+    Attributes
+    ----------
+    lost : dict of str to Exception
+        What could not be brought back, and why.
     """
 
     def __init__(self, *things: object):
+        self.lost: dict[str, Exception] = {}
         self._seen: dict[int, tuple[object, Callable[[], Any]]] = {}
         self._restorers: list[Callable[[], Any]] = []
         self._random_numbers = list(_random_numbers())
@@ -30,8 +41,9 @@ class State:
 
     def keep(self, thing: object) -> None:
         """Keep what an object holds now; a module's with those of all modules in it."""
-        parts = thing.modules() if isinstance(thing, nn.Module) else (thing,)
-        self._restorers += [self._remember(vars(part)) for part in parts]
+        name = type(thing).__name__
+        parts = dict(thing.named_modules(prefix=name)) if isinstance(thing, nn.Module) else {name: thing}
+        self._restorers += [self._remember(vars(part), path) for path, part in parts.items()]
 
     def keep_optimizer(self, optimizer: Optimizer, *_: object) -> None:
         """Keep an optimizer when it first steps, which is before it changes anything."""
@@ -40,42 +52,70 @@ class State:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Bring everything back."""
+        """Bring everything back that can be; `lost` says what cannot."""
         for restore in self._restorers:
             restore()
         for set_state, state in self._random_numbers:
             set_state(state)
 
-    def _remember(self, value: Any) -> Callable[[], Any]:
+    def _remember(self, value: Any, name: str) -> Callable[[], Any]:
         """A function that makes `value` what it is now, and returns it."""
         if id(value) not in self._seen:
             self._seen[id(value)] = value, lambda: value  # also what ends a circle
-            self._seen[id(value)] = value, self._restorer(value)
+            self._seen[id(value)] = value, self._restorer(value, name)
         return self._seen[id(value)][1]
 
-    def _restorer(self, value: Any) -> Callable[[], Any]:
+    def _restorer(self, value: Any, name: str) -> Callable[[], Any]:
         if isinstance(value, Tensor):
-            return self._tensor(value)
-        if isinstance(value, dict):
-            items = {key: self._remember(item) for key, item in value.items()}
-            return lambda: _refill(value, value.update, {key: restore() for key, restore in items.items()})
-        if isinstance(value, list):
-            elements = [self._remember(item) for item in value]
-            return lambda: _refill(value, value.extend, [restore() for restore in elements])
-        return lambda: value
+            restore = self._tensor(value, name)
+        elif isinstance(value, dict):
+            items = {key: self._remember(item, f"{name}.{key}") for key, item in value.items()}
+            restore = lambda: _refill_dict(value, {key: restored() for key, restored in items.items()})  # noqa: E731
+        elif isinstance(value, (list, deque)):
+            elements = [self._remember(item, f"{name}[{place}]") for place, item in enumerate(value)]
+            restore = lambda: _refill_sequence(value, [restored() for restored in elements])  # noqa: E731
+        elif isinstance(value, set):
+            content = set(value)
+            restore = lambda: _refill_set(value, content)  # noqa: E731
+        else:
+            return lambda: value
 
-    def _tensor(self, tensor: Tensor) -> Callable[[], Tensor]:
-        data = None if tensor.is_meta else _elements(tensor).detach().to("cpu", copy=True)
-        gradient = self._remember(tensor.grad) if tensor.is_leaf else None
+        def restored_or_said() -> Any:
+            try:
+                restore()
+            except Exception as error:  # of whatever class: all the rest is brought back all the same
+                self.lost[name] = error
+            return value
 
-        def restore() -> Tensor:
-            if data is not None:
-                _elements(tensor).copy_(data)
+        return restored_or_said
+
+    def _tensor(self, tensor: Tensor, name: str) -> Callable[[], object]:
+        copies = [
+            (part, _elements(part).detach().to("cpu", copy=True)) for part in unwrapped(tensor) if _has_elements(part)
+        ]
+        gradient = self._remember(tensor.grad, f"{name}.grad") if _is_leaf(tensor) else None
+        trained = tensor.requires_grad
+
+        def restore() -> None:
+            for part, copy in copies:
+                _elements(part).copy_(copy)
             if gradient:
                 tensor.grad = gradient()
-            return tensor
+                tensor.requires_grad_(trained)
 
         return restore
+
+
+def _is_leaf(tensor: Tensor) -> bool:
+    try:
+        return tensor.is_leaf
+    except RuntimeError:  # a view of what was changed since, as FullyShardedDataParallel leaves them in modules
+        return False
+
+
+def _has_elements(tensor: Tensor) -> bool:
+    """Whether there is something to copy: not on the meta device, nor of a shard that is not gathered now."""
+    return not tensor.is_meta and (tensor.layout != torch.strided or tensor.untyped_storage().nbytes() > 0)
 
 
 def _elements(tensor: Tensor) -> Tensor:
@@ -85,10 +125,35 @@ def _elements(tensor: Tensor) -> Tensor:
     return tensor.data[tuple(slice(None if stride else 1) for stride in tensor.stride())]
 
 
-def _refill(container: Any, fill: Callable, content: Any) -> Any:
-    container.clear()
-    fill(content)
-    return container
+# A container that still holds what it held is left alone: many classes of configurations refuse any change.
+
+
+def _refill_dict(value: dict, content: dict) -> None:
+    if _same(value, content) and _same(value.values(), content.values()):
+        return
+    value.update(content)  # first, so that nothing is lost where the class of the dictionary refuses
+    for key in [key for key in value if key not in content]:
+        del value[key]
+    if not _same(value, content):  # in another order
+        value.clear()
+        value.update(content)
+
+
+def _refill_sequence(value: list | deque, content: list) -> None:
+    if not _same(value, content):
+        value.extend(content)  # first, as above
+        while len(value) > len(content):
+            del value[0]
+
+
+def _refill_set(value: set, content: set) -> None:
+    if value != content:
+        value |= content
+        value &= content
+
+
+def _same(values: Iterable[Any], content: Iterable[Any]) -> bool:
+    return [*map(id, values)] == [*map(id, content)]
 
 
 def _random_numbers() -> Iterator[tuple[Callable, Any]]:
@@ -109,6 +174,7 @@ def as_it_was(model: nn.Module, others: Iterable[object]) -> Iterator[State]:
     ----------
     model : Module
         With its parameters, buffers, gradients, modes and other attributes.
+        Of a sharded model, each process keeps its own share.
     others : iterable of object
         What else changes, such as a learning-rate scheduler.
 
@@ -117,11 +183,29 @@ def as_it_was(model: nn.Module, others: Iterable[object]) -> Iterator[State]:
     State
         Its `restore` brings everything back in between. Every optimizer that
         steps in the block is kept too, and so are random numbers.
+
+    Warns
+    -----
+    UserWarning
+        If something could not be brought back; all the rest was.
     """
+    _shard(model)
     state = State(model, *others)
     hook = register_optimizer_step_pre_hook(state.keep_optimizer)
     try:
         yield state
     finally:
         hook.remove()
+        _shard(model)
         state.restore()
+        if state.lost:
+            listed = ", ".join(f"{name} ({type(error).__name__}: {error})" for name, error in state.lost.items())
+            warnings.warn(f"not brought back: {listed}. All the rest is as it was before", stacklevel=4)
+
+
+def _shard(model: nn.Module) -> None:
+    """Give back what fully_shard gathered for a step and kept: the shards are what is kept and brought back."""
+    if fsdp := sys.modules.get("torch.distributed.fsdp"):
+        for module in model.modules():
+            if isinstance(module, fsdp.FSDPModule):
+                module.reshard()

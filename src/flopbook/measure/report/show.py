@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flopbook.measure.report import Report
 
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
-SCHEMA = "flopbook.report/1"
+SCHEMA = "flopbook.report/2"
 
 Rows = list[tuple[str, ...]]
 
@@ -27,6 +27,7 @@ def text(report: "Report", depth: int | None = None) -> str:
         views.operator_rows(report.counted),
         views.module_rows(report.counted.step, columns(report), depth),
         steps_rows(report),
+        *([shares_rows(report)] if report.shares else []),
         memory_rows(report),
     )
     parts = (
@@ -45,6 +46,7 @@ def html(report: "Report") -> str:
         views.html_table(flops_rows(report), "FLOPs of one step"),
         views.html_folded(report.counted, columns(report)),
         views.html_table(steps_rows(report), "Time"),
+        *([views.html_table(shares_rows(report), "Where the time goes")] if report.shares else []),
         views.html_table(memory_rows(report), "Memory"),
         *views.html_lines(notes(report)),
     )
@@ -135,9 +137,16 @@ def _time(seconds: float) -> str:
     return si(seconds, "s") if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
+def shares_rows(report: "Report") -> Rows:
+    """Time and FLOPs of each category of work, under the profiler."""
+    found = report.shares.items()
+    rows = ((name, f"{share.time:.1%}", f"{share.flops:.1%}", f"{share.calls:,.0f}") for name, share in found)
+    return [("category", "time", "FLOPs", "calls"), *rows]
+
+
 def memory_rows(report: "Report") -> Rows:
     """Bytes that a step holds."""
-    known = {name: size for name, size in report.memory._asdict().items() if size is not None}
+    known = {name.replace("_", " "): size for name, size in report.memory._asdict().items() if size is not None}
     return [("memory", "bytes", "rounded"), *((name, f"{size:,}", si(size, "B")) for name, size in known.items())]
 
 
@@ -154,9 +163,10 @@ def notes(report: "Report") -> list[str]:
         said.append("The rule of thumb counts tokens: samples=... sets how many a step takes.")
     if report.timing:
         spread, steps = report.timing.spread_seconds, report.timing.calls
-        said.append(f"Time: the median of {steps} steps; the middle half spreads over {_time(spread)}.")
+        threads = _many(report.timing.threads, "thread")
+        said.append(f"Time: the median of {steps} steps on {threads}; the middle half spreads over {_time(spread)}.")
         said.append("Latency: a module's forward pass with all that it holds and the time in between, uncompiled.")
-    said.append("Activations: what autograd keeps for the backward pass, at its most.")
+    said.append("Activations: what is kept for the backward pass, at its most; after forward: when that pass begins.")
     return said
 
 
@@ -173,6 +183,17 @@ def as_dict(report: "Report") -> dict[str, Any]:
         "timing": report.timing and {**report.timing._asdict(), "flop_per_s": report.flop_per_s},
         "latency_seconds": dict(report.latency),
         "memory_bytes": report.memory._asdict(),
+        "bytes_over_step": report.held._asdict(),
+        "profiled": report.spent
+        and {
+            "seconds": report.spent.seconds,
+            "operators": [row._asdict() for row in report.spent.operators],
+            "shares": [{"category": name, **share._asdict()} for name, share in report.shares.items()],
+            "bottlenecks": [
+                {"category": found.category, "limit": found.limit, "advice": found.advice}
+                for found in report.bottlenecks
+            ],
+        },
         "projection": report.project()._asdict(),
         "counted": views.as_dict(report.counted),
     }

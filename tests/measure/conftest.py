@@ -1,0 +1,21 @@
+"""One small training step that several tests measure."""
+
+import pytest
+import torch
+from torch import nn
+
+
+@pytest.fixture
+def adamw():
+    """A step of AdamW on two layers with SiLU between them; `adamw.model` is the model."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 7), nn.SiLU(), nn.Linear(7, 3))
+    optimizer, x = torch.optim.AdamW(model.parameters()), torch.randn(11, 5)
+
+    def step():
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
+    step.model = model
+    return step
