@@ -32,7 +32,7 @@ def _folder(never: str, ours: str) -> Folder:
 
 #: A module that is named here stands for itself, a folder for all that it holds but what is named.
 RULES = {
-    "lazy units files checks tables": _folder("torch sympy", ""),
+    "lazy units files checks tables": _folder("torch sympy", "checks"),
     "counts": _folder("torch sympy", "lazy units files checks tables"),
     "predict": _folder("torch", "lazy units files checks tables"),
     "measure": _folder("sympy", "lazy units files checks tables counts"),

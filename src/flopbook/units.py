@@ -1,13 +1,20 @@
-"""Large numbers for people: SI prefixes, and powers of ten where those end."""
+"""Write large numbers for people: with SI prefixes, and with powers of ten where those end."""
 
 from fractions import Fraction
 from math import floor, log10
+
+from flopbook.checks import is_number, quoted
 
 _PREFIXES = {-4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y"}
 
 
 def si(value: float, unit: str) -> str:
-    """Value with three digits and an SI prefix; :func:`plain` where there is none, and for many seconds.
+    """Write a value with three digits and an SI prefix; as :func:`plain` where there is none, and for many seconds.
+
+    Raises
+    ------
+    TypeError
+        If the value is not a finite number, or the unit not text.
 
     Examples
     --------
@@ -16,6 +23,9 @@ def si(value: float, unit: str) -> str:
     >>> si(3e30, "FLOPs"), si(86_400, "s")
     ('3.00e30 FLOPs', '86,400 s')
     """
+    _check(value)
+    if not isinstance(unit, str):
+        raise TypeError(f"{quoted(unit)} is not a unit: write text, such as 'FLOPs'")
     if value == 0:
         return f"0 {unit}"
     rounded = float(f"{value:.3g}")  # first, so that 999.9 k becomes 1.00 M
@@ -28,13 +38,19 @@ def si(value: float, unit: str) -> str:
 
 
 def plain(value: float | Fraction) -> str:
-    """Value without a prefix: three digits or the whole number, and a power of ten where it is far from 1.
+    """Write a value without a prefix: three digits or the whole number, and a power of ten where it is far from 1.
+
+    Raises
+    ------
+    TypeError
+        If the value is not a finite number.
 
     Examples
     --------
     >>> plain(1234.5), plain(4 / 3), plain(8_030_261_248), plain(2.02e-15)
     ('1,234', '1.33', '8.03e9', '2.02e-15')
     """
+    _check(value)
     exact = Fraction(value)
     if exact.denominator == 1 and abs(exact) < 1000:
         return str(exact)
@@ -43,3 +59,8 @@ def plain(value: float | Fraction) -> str:
         digits, ten = f"{float(value):.2e}".split("e")
         return f"{digits}e{int(ten)}"
     return f"{round(value):,}" if power >= 2 else f"{float(value):.{2 - power}f}"
+
+
+def _check(value: object) -> None:
+    if not is_number(value):
+        raise TypeError(f"{quoted(value)} is not a finite number: write one, such as 6_628_048_896 or 0.0021")

@@ -1,5 +1,7 @@
 """What a step holds: which activations are kept, and the bytes of each kind."""
 
+from dataclasses import replace
+
 import pytest
 
 from flopbook.predict import B, D, H, K, evaluate, matmul, training_step
@@ -54,8 +56,8 @@ def test_the_state_of_each_optimizer(optimizer, numbers, counters):
     [
         (FLOAT32, "AdamW", 16),
         (MIXED, "AdamW", 16),
-        (MIXED._replace(gradients=4), "Adam", 18),
-        (MIXED._replace(gradients=0, master=0), "Adam", 10),
+        (replace(MIXED, gradients=4), "Adam", 18),
+        (replace(MIXED, gradients=0, master=0), "Adam", 10),
         (Formats(2, 2, 2, 2), "AdamW", 8),
         (FLOAT32, "SGD", 8),
         (FLOAT32, "SGD with momentum", 12),

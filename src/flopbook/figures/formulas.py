@@ -1,4 +1,4 @@
-"""Plots of what formulas say: shapes of products, layouts of numbers, magnitudes."""
+"""Plot what formulas say: shapes of products, layouts of numbers, magnitudes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,14 +7,20 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 
-from flopbook.figures.style import COLOURS, axes, tidy
+from flopbook.checks import positive, quoted, size
+from flopbook.figures.style import COLOURS, axes, check_named, check_numbers, tidy
 
 if TYPE_CHECKING:
     from flopbook.predict import Product
 
 
 def plot_magnitudes(amounts: Mapping[str, float], *, x_label: str, ax: Axes | None = None) -> Axes:
-    """Amounts that lie magnitudes apart, as points on a logarithmic scale.
+    """Plot amounts that lie magnitudes apart, as points on a logarithmic scale.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the amounts are not positive numbers by name.
 
     Examples
     --------
@@ -22,6 +28,9 @@ def plot_magnitudes(amounts: Mapping[str, float], *, x_label: str, ax: Axes | No
     >>> ax.get_xscale()
     'log'
     """
+    check_named("1e6", amounts)
+    for name, amount in amounts.items():
+        positive(name, amount)
     ax = axes(ax, 0.7 + 0.35 * len(amounts))
     places = range(len(amounts))
     ax.hlines(places, min(amounts.values()) / 10, list(amounts.values()), color=COLOURS[0], linewidth=2, alpha=0.5)
@@ -34,7 +43,7 @@ def plot_magnitudes(amounts: Mapping[str, float], *, x_label: str, ax: Axes | No
 
 
 def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = None) -> Axes:
-    """Bits of floating-point formats, a square for each: sign, exponent, fraction.
+    """Plot the bits of floating-point formats, a square for each: sign, exponent, fraction.
 
     Parameters
     ----------
@@ -43,12 +52,22 @@ def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = N
     ax : Axes, optional
         Where to draw; else a new figure.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the bits are not pairs of whole numbers by name.
+
     Examples
     --------
     >>> ax = plot_bit_layouts({"float32": (8, 23), "bfloat16": (8, 7)})
     >>> len(ax.patches)
     48
     """
+    check_named("(8, 23)", layouts)
+    for name, bits in layouts.items():
+        check_numbers(name, bits, like=("exponent", "fraction"))
+        for width in bits:
+            size(name, width, least=0)
     ax = axes(ax, 0.9 + 0.35 * len(layouts))
     for place, (exponent, fraction) in enumerate(layouts.values()):
         first = 0
@@ -65,7 +84,7 @@ def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = N
 
 
 def plot_shapes(products: Sequence["Product"], sizes: Mapping[str, int], ax: Axes | None = None) -> Axes:
-    """Shapes of matrix products, to scale: a row for each, its operands turned so that equal letters meet.
+    """Plot shapes of matrix products to scale: a row for each, its operands turned so that equal letters meet.
 
     Parameters
     ----------
@@ -76,6 +95,11 @@ def plot_shapes(products: Sequence["Product"], sizes: Mapping[str, int], ax: Axe
     ax : Axes, optional
         Where to draw; else a new figure.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If something else than products of two matrices is given, or a size is missing.
+
     Examples
     --------
     >>> from flopbook.predict import matmul
@@ -84,13 +108,14 @@ def plot_shapes(products: Sequence["Product"], sizes: Mapping[str, int], ax: Axe
     >>> [text.get_text() for text in ax.texts if "x" in text.get_text()]
     ['xᵀ', 'x.grad']
     """
+    known = _sizes_of_matrices(products, sizes)
     ax = axes(ax, 1.7 * len(products))
-    largest = max(sizes.values())
+    largest = max(known.values())
     gap, space = 0.6 * largest, 0.05 * largest
     for number, product in enumerate(products):
         edge, middle = 0.0, -1.6 * largest * number
         for (name, rows, columns), sign in zip(_turned(product), ("@", "=", ""), strict=True):
-            height, width = sizes[rows], sizes[columns]
+            height, width = known[rows], known[columns]
             centre, colour = edge + width / 2, COLOURS[0 if sign else 1]
             ax.add_patch(Rectangle((edge, middle - height / 2), width, height, fc=f"{colour}40", ec=colour))
             ax.text(centre, middle - height / 2 - space, name, ha="center", va="top")
@@ -102,6 +127,23 @@ def plot_shapes(products: Sequence["Product"], sizes: Mapping[str, int], ax: Axe
     ax.autoscale_view()
     ax.axis("off")
     return ax
+
+
+def _sizes_of_matrices(products: Sequence["Product"], sizes: Mapping[str, int]) -> dict[str, int]:
+    if not (isinstance(products, Sequence) and products):
+        raise TypeError(f"{quoted(products)} is not a list of products: write plot_shapes([matmul(...)], sizes)")
+    for product in products:
+        tensors = [getattr(product, name, None) for name in ("left", "right", "output")]
+        if any(tensor is None or len(tensor.axes) != 2 for tensor in tensors):
+            raise TypeError(
+                f"{quoted(product)} is not a product of two matrices: write matmul('x[B,D] @ w[D,K] -> y[B,K]')"
+            )
+    if not isinstance(sizes, Mapping):
+        raise TypeError(f"{quoted(sizes)} are not sizes: write sizes=dict(B=64, ...)")
+    letters = dict.fromkeys(letter for product in products for letter in product.axes)
+    if missing := [letter for letter in letters if letter not in sizes]:
+        raise ValueError(f"sizes are missing for {', '.join(missing)}: write sizes=dict({missing[0]}=..., ...)")
+    return {letter: size(letter, sizes[letter]) for letter in letters}
 
 
 def _turned(product: "Product") -> list[tuple[str, str, str]]:

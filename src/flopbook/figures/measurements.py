@@ -1,4 +1,4 @@
-"""Plots of measurements beside formulas: witnesses, sweeps, the roofline."""
+"""Plot measurements beside formulas: witnesses, sweeps, the roofline."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from flopbook.figures.style import COLOURS, MARKS, Prefixed, axes, spans, tidy
+from flopbook.checks import positive, quoted
+from flopbook.figures.style import COLOURS, MARKS, Prefixed, axes, check_named, check_numbers, spans, tidy
 
 if TYPE_CHECKING:
     from flopbook.comparison import Comparison
 
 
 def plot_comparison(comparison: "Comparison", ax: Axes | None = None) -> Axes:
-    """FLOPs of each phase, a bar for each witness.
+    """Plot the FLOPs of each phase, a bar for each witness.
+
+    Raises
+    ------
+    TypeError
+        If something else than a comparison is given.
 
     Examples
     --------
@@ -23,6 +29,10 @@ def plot_comparison(comparison: "Comparison", ax: Axes | None = None) -> Axes:
     >>> ax.get_xlabel()
     'FLOPs'
     """
+    if not hasattr(comparison, "witnesses"):
+        raise TypeError(
+            f"{quoted(comparison)} is not a comparison: write plot_comparison(compare(step, counted, sizes=...))"
+        )
     phases = list(comparison.totals)
     ax = axes(ax, 0.8 + 0.8 * len(phases))
     height = 0.8 / len(comparison.witnesses)
@@ -46,7 +56,7 @@ def plot_sweep(
     y_label: str,
     ax: Axes | None = None,
 ) -> Axes:
-    """One line for each series over a sweep; axes that span magnitudes are logarithmic.
+    """Plot one line for each series over a sweep; axes that span magnitudes are logarithmic.
 
     Parameters
     ----------
@@ -59,12 +69,21 @@ def plot_sweep(
     ax : Axes, optional
         Where to draw; else a new figure.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` and the series are not lists of finite numbers of one length.
+
     Examples
     --------
     >>> ax = plot_sweep([1, 10, 100], {"2D": [2, 20, 200]}, x_label="D", y_label="FLOPs")
     >>> ax.get_xscale()
     'log'
     """
+    check_numbers("x", x)
+    check_named("[2, 20, 200]", series)
+    for name, values in series.items():
+        check_numbers(name, values, like=x)
     ax = axes(ax)
     for number, (name, values) in enumerate(series.items()):
         color, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
@@ -84,7 +103,7 @@ def plot_roofline(
     points: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     ax: Axes | None = None,
 ) -> Axes:
-    """What a device can reach at each arithmetic intensity, and what was reached.
+    """Plot what a device can reach at each arithmetic intensity, and what was reached.
 
     Parameters
     ----------
@@ -95,12 +114,25 @@ def plot_roofline(
     ax : Axes, optional
         Where to draw; else a new figure.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If peak and bandwidth are not positive numbers, or the points not pairs of lists of one length.
+
     Examples
     --------
     >>> ax = plot_roofline(312e12, 2.039e12, {"products": ([1.0, 800.0], [1e12, 250e12])})
     >>> ax.get_xlabel()
     'FLOP per byte'
     """
+    positive("peak_flop_per_s", peak_flop_per_s)
+    positive("bytes_per_s", bytes_per_s)
+    check_named("(intensities, rates)", points)
+    for name, pair in points.items():
+        if not (isinstance(pair, Sequence) and len(pair) == 2):
+            raise TypeError(f"{name}: {quoted(pair)} is not a pair: write (intensities, rates)")
+        check_numbers(name, pair[0])
+        check_numbers(name, pair[1], like=pair[0])
     ax = axes(ax)
     ridge = peak_flop_per_s / bytes_per_s
     reached = [intensity for intensities, _ in points.values() for intensity in intensities]

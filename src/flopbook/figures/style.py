@@ -1,10 +1,12 @@
-"""The one style of all plots: colours that stand out on white and on black, and marks that tell series apart."""
+"""Give all plots one style: colours that stand out on white and on black, and marks that tell series apart."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogFormatter
+
+from flopbook.checks import is_number, quoted
 
 #: One colour for each series, in this order: blue, orange, green, pink.
 COLOURS = ("#3f86cf", "#d9762b", "#2f9e77", "#c1629f")
@@ -14,10 +16,33 @@ _LINE, _GAP = 54, 7 * " "  # letters in a line of a legend, and the room of a ma
 
 
 def axes(ax: Axes | None, height: float = 3.2) -> Axes:
+    """Return the Axes to draw in: those that are given, or those of a new figure."""
+    if not (ax is None or isinstance(ax, Axes)):
+        raise TypeError(f"ax={quoted(ax)} are not Axes of matplotlib: write ax=plt.subplots()[1], or leave it out")
     return ax or plt.subplots(figsize=(6.4, height))[1]
 
 
+def check_numbers(name: str, values: object, like: Collection | None = None) -> None:
+    """Refuse what is not a list of finite numbers, or has another length than one that it goes with."""
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Collection):
+        raise TypeError(f"{name}: {quoted(values)} is not a list of numbers")
+    for value in values:
+        if not is_number(value):
+            raise TypeError(f"{name}: {quoted(value)} is not a finite number")
+    if like is not None and len(values) != len(like):
+        raise ValueError(f"{name} has {len(values)} values, but {len(like)} are needed: give one for each")
+
+
+def check_named(what: str, given: object) -> None:
+    """Refuse what does not hold something for each of several names."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{quoted(given)} has no names: write {{'a name': {what}, ...}}")
+    if not given:
+        raise ValueError(f"nothing to draw: write {{'a name': {what}, ...}}")
+
+
 def tidy(ax: Axes) -> Axes:
+    """Take away what does not help, and put a legend where there are several series."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
     ax.set_axisbelow(True)
@@ -36,4 +61,5 @@ class Prefixed(LogFormatter):
 
 
 def spans(values: Sequence[float]) -> bool:
+    """Tell whether positive values span magnitudes."""
     return min(values) > 0 and max(values) / min(values) >= _WIDE

@@ -4,37 +4,49 @@ What a backward product reads, somebody has kept: the activations follow from th
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import sympy
 from sympy import Expr
 
-from flopbook.checks import one_of, quoted, size
+from flopbook.checks import one_of, quoted
 from flopbook.predict.notation import NotationError, Tensor
 from flopbook.predict.optimizers import OPTIMIZERS, State
 from flopbook.predict.pointwise import elements
 from flopbook.predict.steps import TrainingStep
+from flopbook.predict.values import number
 
 __all__ = ["FLOAT32", "MIXED", "Formats", "TrainingMemory", "bytes_held", "kept", "training_memory"]
 
 
-class Formats(NamedTuple):
-    """Bytes of one number of each kind; float32 throughout unless told.
+@dataclass(frozen=True)
+class Formats:
+    """Says the bytes of one number of each kind; float32 throughout unless told.
 
     Attributes
     ----------
-    parameters, gradients, activations, moments : int
+    parameters, gradients, activations, moments : int or sympy.Expr
         Bytes of a number. The moments are the optimizer's.
-    master : int
+    master : int or sympy.Expr
         Bytes of the optimizer's own, more precise copy of a parameter; 0 if
         it has none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the bytes are neither whole numbers of at least 0 nor made of axes.
     """
 
-    parameters: int = 4
-    gradients: int = 4
-    activations: int = 4
-    moments: int = 4
-    master: int = 0
+    parameters: Expr | int = 4
+    gradients: Expr | int = 4
+    activations: Expr | int = 4
+    moments: Expr | int = 4
+    master: Expr | int = 0
+
+    def __post_init__(self):
+        for kind in fields(self):
+            number(kind.name, getattr(self, kind.name))
 
 
 #: Numbers of 4 bytes throughout.
@@ -48,7 +60,7 @@ _COUNTER_BYTES = 4
 
 
 class TrainingMemory(NamedTuple):
-    """Bytes of each kind, made by :func:`training_memory`.
+    """Holds the bytes of each kind, made by :func:`training_memory`.
 
     Attributes
     ----------
@@ -209,9 +221,6 @@ def bytes_held(
         raise TypeError(
             f"formats={quoted(formats)} are not formats: write FLOAT32, MIXED or Formats(parameters=2, ...)"
         )
-    for name, bytes_ in formats._asdict().items():
-        if not isinstance(bytes_, Expr):
-            size(name, bytes_, least=0)
     per_parameter = state.moments * formats.moments + formats.master
     return TrainingMemory(
         parameters=sympy.expand(formats.parameters * parameters),

@@ -1,7 +1,7 @@
 """What training a whole model takes: FLOPs, bytes and time, as expressions that a calculator can turn."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 
 import sympy
 from sympy import Expr, ceiling
@@ -25,10 +25,10 @@ _CHOICES = {
         for name, optimizer in reversed(OPTIMIZERS.items())
     },
     "Precision": {
-        name: {f"bytes_{kind}": size for kind, size in formats._asdict().items()}
+        name: {f"bytes_{kind}": size for kind, size in asdict(formats).items()}
         for name, formats in {
             "16 bits, with a float32 copy and moments": MIXED,
-            "the same, gradients in float32": MIXED._replace(gradients=4),
+            "the same, gradients in float32": replace(MIXED, gradients=4),
             "16 bits throughout": Formats(2, 2, 2, 2),
             "float32": FLOAT32,
         }.items()
@@ -137,7 +137,7 @@ def _largest_share(of_batch: Expr) -> Expr:
 def _memory(model: Model) -> dict[str, Expr]:
     """Bytes on each device, which holds all parameters and the activations of its share of the batch."""
     state = State(*(axis(name) for name in State._fields))
-    formats = Formats(*(axis(f"bytes_{kind}") for kind in Formats._fields))
+    formats = Formats(*(axis(f"bytes_{kind.name}") for kind in fields(Formats)))
     held = bytes_held(model.parameters, model.tensors, _largest_share(model.activations), state, formats)
     names = ("Bytes of parameters", "Bytes of gradients", "Bytes of optimizer state", "Bytes of activations")
     return {**dict(zip(names, held, strict=True)), "All bytes": held.total}
