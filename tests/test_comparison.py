@@ -122,7 +122,7 @@ def test_nothing_to_compare_with():
 def test_one_of_each_witness():
     with pytest.raises(ValueError) as error:
         compare(STEP, COUNTED, EXTRA, sizes=SIZES)
-    assert str(error.value) == "one of each witness, please, not counted, counted"
+    assert str(error.value) == "two measurements are both 'counted': give at most one of each witness"
 
 
 def test_a_missing_size():

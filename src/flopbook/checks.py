@@ -1,7 +1,7 @@
 """Check what a reader gives, and quote it where it cannot be used."""
 
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Integral, Real
@@ -25,10 +25,12 @@ def quoted(value: object) -> str:
     if isinstance(value, (str, bytes)) and len(value) > _LONGEST:
         return f"{value[: _LONGEST - 4]!r}..."
     try:
-        text = repr(value)
+        written = repr(value)
     except Exception:  # whatever the reader's own type raises
         return f"an object of type {type(value).__name__}"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if len(written) <= _LONGEST and "\n" not in written:
+        return written
+    return f"{written.partition(chr(10))[0][: _LONGEST - 3]}..."
 
 
 def size(name: str, value: object, least: int = 1) -> int:
@@ -56,6 +58,38 @@ def size(name: str, value: object, least: int = 1) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < least:
         raise ValueError(f"{name}={quoted(value)} is not a size: write a whole number of at least {least}")
     return operator.index(value)
+
+
+def sizes(given: object) -> dict[str, int]:
+    """Return the sizes that axes are given by name.
+
+    Raises
+    ------
+    TypeError
+        If they are not a mapping.
+    ValueError
+        If one is not a whole number of at least 1; quotes it.
+
+    Examples
+    --------
+    >>> sizes(dict(B=64))
+    {'B': 64}
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{quoted(given)} is not a mapping of sizes: write sizes=dict(B=64, ...)")
+    return {name: size(name, value) for name, value in given.items()}
+
+
+def text(name: str, value: object) -> None:
+    """Refuse what is not text, or is empty.
+
+    Raises
+    ------
+    TypeError
+        Quotes the value.
+    """
+    if not (isinstance(value, str) and value):
+        raise TypeError(f"{name}={quoted(value)} is not text: write a word or more in quotation marks")
 
 
 def positive(name: str, value: object) -> None:

@@ -1,9 +1,10 @@
-"""The meeting room: witnesses side by side, row by row."""
+"""Put what witnesses say side by side, row by row."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flopbook.checks import quoted
 from flopbook.counts.tally import PHASES, Tally, times
 from flopbook.predict.products import Product
 from flopbook.predict.steps import TrainingStep
@@ -13,7 +14,7 @@ from flopbook.tables import Cell, Table, Total, code
 
 @dataclass(frozen=True)
 class Row:
-    """One product or operator, and what each witness says of it; None where it says nothing."""
+    """Holds what each witness says of one product or operator; None where it says nothing."""
 
     phase: str
     label: str
@@ -22,7 +23,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the witnesses say of one training step, made by :func:`compare`.
+    """Shows what the witnesses say of one training step, made by :func:`compare`.
 
     Attributes
     ----------
@@ -97,7 +98,7 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
     Raises
     ------
     TypeError
-        If `predicted` is no step, or something else than a count or a profile
+        If `predicted` is not a step, or something else than a count or a profile
         is given as measured.
     ValueError
         If nothing measured is given, or a size is missing.
@@ -120,13 +121,16 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
     total                                                 96       96
     All witnesses agree.
     """
-    if not isinstance(predicted, TrainingStep) or not all(isinstance(tally, Tally) for tally in measured):
-        raise TypeError("compare a predicted step with counts or profiles: write compare(step, counted, sizes=...)")
+    if not isinstance(predicted, TrainingStep):
+        raise TypeError(f"{quoted(predicted)} is not a predicted step: write compare(step, counted, sizes=...)")
+    for tally in measured:
+        if not isinstance(tally, Tally):
+            raise TypeError(f"{quoted(tally)} is not a count or a profile: write compare(step, counted, sizes=...)")
     if not measured:
         raise ValueError("nothing to compare with: write compare(step, counted, sizes=...)")
     witnesses = ("predicted", *(tally.witness for tally in measured))
-    if len(set(witnesses)) < len(witnesses):
-        raise ValueError(f"one of each witness, please, not {', '.join(witnesses[1:])}")
+    if twice := [witness for witness, times in Counter(witnesses).items() if times > 1]:
+        raise ValueError(f"two measurements are both {twice[0]!r}: give at most one of each witness")
     unpaired = {tally.witness: _contractions(tally) for tally in measured}
     rows: list[Row] = []
     totals: dict[str, dict[str, int]] = {}
@@ -144,7 +148,7 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
 
 
 def _contractions(tally: Tally) -> Counter[tuple[str, str, int]]:
-    """How often each phase, operator and FLOPs occur together."""
+    """Count how often each phase, operator and FLOPs occur together."""
     found: Counter[tuple[str, str, int]] = Counter()
     for call, calls in tally.calls.items():
         if call.flops:
@@ -153,21 +157,24 @@ def _contractions(tally: Tally) -> Counter[tuple[str, str, int]]:
 
 
 def _pair(phase: str, product: Product, flops: int, unpaired: Mapping[str, Counter]) -> Row:
-    """Row of a product: with each witness, a call of this phase that took as many FLOPs."""
-    said: dict[str, int | None] = {"predicted": flops}
+    """Pair a product, for each witness, with a call of this phase that took as many FLOPs."""
+    by_witness: dict[str, int | None] = {"predicted": flops}
     for witness, calls in unpaired.items():
-        match = next((key for key in calls if key[::2] == (phase, flops) and calls[key]), None)
-        calls.subtract([match] if match else [])
-        said[witness] = flops if match else None
-    return Row(phase, str(product), said)
+        by_witness[witness] = None
+        for (ran_in, operator, took), number in calls.items():
+            if (ran_in, took) == (phase, flops) and number:
+                calls[ran_in, operator, took] -= 1
+                by_witness[witness] = flops
+                break
+    return Row(phase, str(product), by_witness)
 
 
 def _leftovers(phase: str, unpaired: Mapping[str, Counter]) -> list[Row]:
-    """One row for each operator that ran without a product to go with it."""
+    """Make a row of each operator that ran without a product to go with it."""
     rows: dict[str, dict[str, int | None]] = {}
     for witness, calls in unpaired.items():
         for (ran_in, operator, flops), number in calls.items():
             if ran_in == phase and number:
                 row = rows.setdefault(operator, {})
                 row[witness] = (row.get(witness) or 0) + flops * number
-    return [Row(phase, operator, said) for operator, said in rows.items()]
+    return [Row(phase, operator, by_witness) for operator, by_witness in rows.items()]

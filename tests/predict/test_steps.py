@@ -144,7 +144,7 @@ def test_a_step_is_made_of_products(given):
         (lambda: training_step(FIRST, data=[3]), "3 is not a name: write data='x'"),
         (lambda: flops("x[B,D] @ w[D,K] -> y[B,K]"), "'x[B,D] @ w[D,K] -> y[B,K]' is text: write flops(matmul("),
         (lambda: evaluate(training_step(FIRST), {}), "is not an expression: write step.flops"),
-        (lambda: evaluate(B, None), "None are not sizes: write sizes=dict("),
+        (lambda: evaluate(B, None), "None is not a mapping of sizes: write sizes=dict("),
     ],
 )
 def test_what_is_of_another_kind_is_told_what_to_write(call, message):

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 
+from flopbook import checks
 from flopbook.checks import positive, quoted, size
 from flopbook.figures.style import COLOURS, axes, check_named, check_numbers, tidy
 
@@ -64,9 +65,9 @@ def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = N
     48
     """
     check_named("(8, 23)", layouts)
-    for name, bits in layouts.items():
-        check_numbers(name, bits, like=("exponent", "fraction"))
-        for width in bits:
+    for name, pair in layouts.items():
+        check_numbers(name, pair, like=("exponent", "fraction"))
+        for width in pair:
             size(name, width, least=0)
     ax = axes(ax, 0.9 + 0.35 * len(layouts))
     for place, (exponent, fraction) in enumerate(layouts.values()):
@@ -138,12 +139,11 @@ def _sizes_of_matrices(products: Sequence["Product"], sizes: Mapping[str, int]) 
             raise TypeError(
                 f"{quoted(product)} is not a product of two matrices: write matmul('x[B,D] @ w[D,K] -> y[B,K]')"
             )
-    if not isinstance(sizes, Mapping):
-        raise TypeError(f"{quoted(sizes)} are not sizes: write sizes=dict(B=64, ...)")
+    known = checks.sizes(sizes)
     letters = dict.fromkeys(letter for product in products for letter in product.axes)
-    if missing := [letter for letter in letters if letter not in sizes]:
+    if missing := [letter for letter in letters if letter not in known]:
         raise ValueError(f"sizes are missing for {', '.join(missing)}: write sizes=dict({missing[0]}=..., ...)")
-    return {letter: size(letter, sizes[letter]) for letter in letters}
+    return {letter: known[letter] for letter in letters}
 
 
 def _turned(product: "Product") -> list[tuple[str, str, str]]:

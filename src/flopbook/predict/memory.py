@@ -52,7 +52,7 @@ class Formats:
 #: Numbers of 4 bytes throughout.
 FLOAT32 = Formats()
 
-#: Mixed precision: 16-bit numbers, and a float32 copy and moments for the optimizer.
+#: Mixed precision: numbers of 16 bits, those that norms and the loss keep too; float32 for the optimizer.
 MIXED = Formats(parameters=2, gradients=2, activations=2, moments=4, master=4)
 
 

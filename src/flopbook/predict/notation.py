@@ -48,7 +48,9 @@ class Tensor:
     axes: tuple[str, ...]
 
     def __post_init__(self):
-        if not (isinstance(self.name, str) and isinstance(self.axes, tuple)):
+        if not (
+            isinstance(self.name, str) and isinstance(self.axes, tuple) and all(isinstance(a, str) for a in self.axes)
+        ):
             raise NotationError(
                 f"{quoted(self.name)} and {quoted(self.axes)} are not a name and axes: write Tensor('x', ('B', 'D'))"
             )

@@ -1,4 +1,4 @@
-"""What training a whole model takes: FLOPs, bytes and time, as expressions that a calculator can turn."""
+"""Predict what training a whole model takes: FLOPs, bytes and time, as expressions that a calculator can turn."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 import sympy
 from sympy import Expr, ceiling
 
+from flopbook import checks
+from flopbook.checks import quoted
 from flopbook.predict.axes import axis
 from flopbook.predict.devices import peaks
 from flopbook.predict.memory import FLOAT32, MIXED, Formats, bytes_held
 from flopbook.predict.models import Model
 from flopbook.predict.optimizers import OPTIMIZERS, State
 from flopbook.predict.roofline import mfu
+from flopbook.predict.values import number
 
 __all__ = ["Plan", "training_plan"]
 
@@ -39,7 +42,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Expressions in the sizes of a model and of its training, made by :func:`training_plan`.
+    """Holds expressions in the sizes of a model and of its training, made by :func:`training_plan`.
 
     Attributes
     ----------
@@ -84,7 +87,7 @@ def _latex(expression: Expr) -> str:
 def training_plan(
     name: str, title: str, model: Model, samples: Expr, presets: Mapping[str, Mapping[str, int]] | None = None
 ) -> Plan:
-    """What it takes to train a `model`.
+    """Predict what it takes to train a `model`.
 
     Beside the model's own letters the expressions have these: `devices`; `peak`, the dense peak of each in GFLOP/s;
     `utilization`, the MFU of a busy device in percent; `budget`, what is trained on altogether, in the unit of
@@ -107,6 +110,11 @@ def training_plan(
     Plan
         Its rows are in the order in which one asks for them.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the model, its names, the samples or a preset is anything else.
+
     Examples
     --------
     >>> from flopbook.predict import B
@@ -115,6 +123,16 @@ def training_plan(
     >>> plan.rows["Time of a step"]
     ('s', H*(2*D + 3*H*L - 3*H + 3*K)*ceiling(B/devices)/(5000000*peak*utilization))
     """
+    checks.text("name", name)
+    checks.text("title", title)
+    if not isinstance(model, Model):
+        raise TypeError(f"{quoted(model)} is not a model: write mlp() or decoder() of flopbook.predict.models")
+    if number("samples", samples) == 0:
+        raise ValueError("samples=0 is not a batch: write what one step learns from, such as B * T")
+    if not isinstance(presets or {}, Mapping):
+        raise TypeError(f"presets={quoted(presets)} has no names: write {{'GPT-2': dict(D=768, ...)}}")
+    for preset in (presets or {}).values():
+        checks.sizes(preset)
     # as in flopbook.predict.optimizers.update_flops, with a letter for what the optimizer decides
     update = axis("update_flops") * model.parameters + axis("counters") * model.tensors
     flops = {"Forward pass": model.forward, "Backward pass": model.backward, "Update": update}

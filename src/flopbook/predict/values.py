@@ -6,6 +6,7 @@ from fractions import Fraction
 import sympy
 from sympy import Expr
 
+from flopbook import checks
 from flopbook.checks import quoted, size
 
 __all__ = ["evaluate"]
@@ -46,9 +47,7 @@ def evaluate(expression: Expr | int | Fraction, sizes: Mapping[str, int]) -> int
     """
     if not isinstance(expression, (Expr, int, Fraction)) or isinstance(expression, bool):
         raise TypeError(f"{quoted(expression)} is not an expression: {_remedy(expression)}")
-    if not isinstance(sizes, Mapping):
-        raise TypeError(f"{quoted(sizes)} are not sizes: write sizes=dict(B=64, ...)")
-    known = {name: size(name, value) for name, value in sizes.items()}
+    known = checks.sizes(sizes)
     made_of = sympy.sympify(expression)  # a number becomes SymPy's; text has been refused
     letters = sorted(symbol.name for symbol in made_of.free_symbols)
     missing = [name for name in letters if name not in known]

@@ -14,6 +14,7 @@ from flopbook.teaching.exercises import Exercise, Verdict
 RIGHT, WRONG, NOT_DECIDABLE = "right", "wrong", "not decidable"
 
 _NUMBER = r"\d[\d,]*(?:\.\d+)?"
+_LONGEST_PRINTED = 100
 _PRINTED = re.compile(rf"([~<>]?) ?({_NUMBER})(?: to ({_NUMBER}))?( .*|%|x)?")
 
 
@@ -84,7 +85,7 @@ def judge(
     >>> judge("FLOPs of 100 epochs", "66 TFLOPs", needs="the size of the data set").verdict
     'not decidable'
     """
-    match = isinstance(printed, str) and _PRINTED.fullmatch(printed)
+    match = isinstance(printed, str) and len(printed) <= _LONGEST_PRINTED and _PRINTED.fullmatch(printed)
     if not match:
         raise ValueError(
             f"{quoted(printed)} is not a number as reports print it: write '9,904', '~34 KB', '< 80 MB' or '2 to 3'"
@@ -163,8 +164,11 @@ class Audit:
     """
 
     def __init__(self, claims: Mapping[str, str | Exercise], why: Mapping[str, str] = MappingProxyType({})):
-        if not (isinstance(claims, Mapping) and isinstance(why, Mapping)):
-            raise TypeError("write Audit({'a': 'right', 'b': Exercise(1280)}, why={'b': 'What tells it.'})")
+        for given in (claims, why):
+            if not isinstance(given, Mapping):
+                raise TypeError(
+                    f"{quoted(given)}: write Audit({{'a': 'right', 'b': Exercise(1280)}}, why={{'b': '...'}})"
+                )
         if not claims:
             raise ValueError("no claims are given: write Audit({'a': 'right'})")
         for name, reason in why.items():

@@ -7,6 +7,7 @@ from html import escape
 
 import sympy
 
+from flopbook import checks
 from flopbook.checks import is_number, quoted
 from flopbook.predict.values import evaluate
 
@@ -130,8 +131,7 @@ def boxed(
       48 at B = 4, D = 3, K = 2: counted
     """
     for what, text in {"name": name, "title": title, "when": when}.items():
-        if not (isinstance(text, str) and text):
-            raise TypeError(f"{what}={quoted(text)} is not text: write boxed('matmul', 'A matrix product', ...)")
+        checks.text(what, text)
     unknown = [witness for witness in measured if witness not in WITNESSES]
     if unknown or not measured:
         wrong = f"{', '.join(unknown)} cannot confirm it" if unknown else "no witness confirms it"

@@ -2,7 +2,8 @@
 
 from itertools import pairwise
 
-from flopbook.predict.axes import H, L
+from flopbook.checks import quoted
+from flopbook.predict.axes import H, L, axis
 from flopbook.predict.memory import kept
 from flopbook.predict.models.model import Model, model_of
 from flopbook.predict.notation import Tensor, tensors
@@ -39,7 +40,9 @@ def linear_stack(*widths: str) -> Model:
     (2*B*D*H + 2*B*H*K, 2*B*D*H + 4*B*H*K)
     """
     if len(widths) < 2:
-        raise ValueError(f"linear_stack({', '.join(map(repr, widths))}) has no layer: write linear_stack('D', 'K')")
+        raise ValueError(f"linear_stack({', '.join(map(quoted, widths))}) has no layer: write linear_stack('D', 'K')")
+    for width in widths:
+        axis(width)
     layers = [matmul(f"h{i}[B,{D}] @ w{i}[{D},{K}] -> h{i + 1}[B,{K}]") for i, (D, K) in enumerate(pairwise(widths))]
     step = training_step(*layers, data="h0")
     biases = [Tensor(f"b{letter}", (letter,)) for letter in widths[1:]]

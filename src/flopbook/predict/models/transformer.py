@@ -5,6 +5,7 @@ comes between two products has a new name in the second: ``q`` makes scores ``s`
 the values.
 """
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import L, T, axis
 from flopbook.predict.models.model import Model, model_of
 from flopbook.predict.notation import tensors
@@ -32,6 +33,11 @@ def decoder_block(gated: bool = False) -> TrainingStep:
     gated : bool
         Whether the feed-forward block has a gate, as SwiGLU has: three matrices instead of two.
 
+    Raises
+    ------
+    TypeError
+        If `gated` is anything else.
+
     Notes
     -----
     Vaswani and others, *Attention Is All You Need* (2017), section 3; Ainslie and others, *GQA* (2023); Shazeer,
@@ -52,6 +58,8 @@ def decoder_block(gated: bool = False) -> TrainingStep:
     backward: 8*B*D*E*G*S + 8*B*D*E*H*T + 8*B*D*F*T + 8*B*E*H*S*T FLOPs
     ...
     """
+    if not isinstance(gated, bool):
+        raise TypeError(f"gated={quoted(gated)} is neither True nor False")
     gate = [matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]")] if gated else []
     return training_step(
         matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
