@@ -65,7 +65,7 @@ def test_a_table_without_rows_is_its_head():
 def test_a_row_that_does_not_fit_is_quoted():
     with pytest.raises(ValueError) as error:
         Table(["a", "b"], [("x", 1, 2)])
-    assert str(error.value) == "the row ('x', 1, 2) has 3 cells, but the table 2 columns"
+    assert str(error.value) == "the row ('x', 1, 2) has 3 cells, but the table 2 columns: give each a cell"
 
 
 def test_a_number_with_unknown_digits_is_refused():

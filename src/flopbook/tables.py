@@ -103,7 +103,10 @@ class Table:
                 if not isinstance(cell, (int, str, Styled, type(None))):
                     raise TypeError(f"{cell!r} is not a cell: write an integer, or text with the digits to show")
             if not isinstance(row, Group) and len(row) != len(self.head):
-                raise ValueError(f"the row {tuple(row)!r} has {len(row)} cells, but the table {len(self.head)} columns")
+                raise ValueError(
+                    f"the row {tuple(row)!r} has {len(row)} cells, "
+                    f"but the table {len(self.head)} columns: give each a cell"
+                )
 
     @property
     def text(self) -> str:

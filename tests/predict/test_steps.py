@@ -98,7 +98,7 @@ def test_data_and_frozen_name_inputs(kind, name):
     with pytest.raises(ValueError) as error:
         training_step(FIRST, SECOND, **{kind: name})
     assert str(error.value) == (
-        f"{name!r} is given as data or frozen, but is not an input of the products: the inputs are w1, w2, x"
+        f"{name!r} is given as data or frozen, but is not an input of the products: give one of w1, w2, x"
     )
 
 

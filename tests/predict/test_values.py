@@ -68,7 +68,7 @@ def test_a_value_that_is_not_exact_is_refused(expression, value):
     with pytest.raises(ValueError) as error:
         evaluate(expression, {"B": 2, "H": 2})
     assert "has no exact value" in str(error.value)
-    assert str(error.value).endswith(f"it gives {value}")
+    assert str(error.value).endswith(f"where it is {value}: give other sizes")
 
 
 @pytest.mark.parametrize(

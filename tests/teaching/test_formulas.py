@@ -29,7 +29,10 @@ def test_a_confirmed_formula_says_who_confirms_it():
 def test_a_witness_that_says_something_else_is_quoted(witness, said):
     with pytest.raises(ValueError) as error:
         box(**{witness: said})
-    assert str(error.value) == (f"matmul: 2*B*D*K is 48 at {{'B': 4, 'D': 3, 'K': 2}}, but {witness} says {said}")
+    assert str(error.value) == (
+        f"matmul: 2*B*D*K is 48 at {{'B': 4, 'D': 3, 'K': 2}}, but {witness} says {said}: "
+        "give what was measured there, or mend the formula"
+    )
 
 
 def test_one_wrong_witness_among_right_ones_is_enough():

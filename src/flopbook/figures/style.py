@@ -25,10 +25,10 @@ def axes(ax: Axes | None, height: float = 3.2) -> Axes:
 def check_numbers(name: str, values: object, like: Collection | None = None) -> None:
     """Refuse what is not a list of finite numbers, or has another length than one that it goes with."""
     if isinstance(values, (str, Mapping)) or not isinstance(values, Collection):
-        raise TypeError(f"{name}: {quoted(values)} is not a list of numbers")
+        raise TypeError(f"{name}: {quoted(values)} is not a list of numbers: write one, such as [2, 20, 200]")
     for value in values:
         if not is_number(value):
-            raise TypeError(f"{name}: {quoted(value)} is not a finite number")
+            raise TypeError(f"{name}: {quoted(value)} is not a finite number: give one, or leave the point out")
     if like is not None and len(values) != len(like):
         raise ValueError(f"{name} has {len(values)} values, but {len(like)} are needed: give one for each")
 

@@ -149,7 +149,7 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
     for name in sorted((data | frozen) - inputs):
         raise ValueError(
             f"{quoted(name)} is given as data or frozen, but is not an input of the products: "
-            f"the inputs are {', '.join(sorted(inputs))}"
+            f"give one of {', '.join(sorted(inputs))}"
         )
     needed = set(inputs) - data - frozen
     for product in products:

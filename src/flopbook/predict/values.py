@@ -57,7 +57,9 @@ def evaluate(expression: Expr | int | Fraction, sizes: Mapping[str, int]) -> int
     given = {name: known[name] for name in letters}
     value = value_at(made_of, given)
     if not value.is_Rational:
-        raise ValueError(f"{quoted(expression)} has no exact value at {given}: it gives {quoted(value)}")
+        raise ValueError(
+            f"{quoted(expression)} has no exact value at {given}, where it is {quoted(value)}: give other sizes"
+        )
     return int(value) if value.is_Integer else Fraction(int(value.p), int(value.q))
 
 

@@ -176,7 +176,9 @@ class Audit:
                 raise TypeError(f"why[{quoted(name)}] = {quoted(reason)}: write a text for one of the claims")
         for name, truth in claims.items():
             if not isinstance(truth, Exercise) and truth not in (RIGHT, NOT_DECIDABLE):
-                raise ValueError(f"{name}: {quoted(truth)} is neither 'right' nor 'not decidable' nor an Exercise")
+                raise ValueError(
+                    f"{name}: {quoted(truth)} is neither 'right' nor 'not decidable' nor an Exercise: write one of them"
+                )
             if truth != RIGHT and name not in why:
                 raise ValueError(f"{name} is not right: say why in why={{{name!r}: ...}}")
         self._claims, self._why = dict(claims), dict(why)

@@ -140,6 +140,7 @@ def boxed(
     for witness, measurement in measured.items():
         if not is_number(measurement) or measurement != value:
             raise ValueError(
-                f"{name}: {quoted(expression)} is {value} at {dict(sizes)}, but {witness} says {quoted(measurement)}"
+                f"{name}: {quoted(expression)} is {value} at {dict(sizes)}, but {witness} says {quoted(measurement)}: "
+                "give what was measured there, or mend the formula"
             )
     return Formula(name, title, sympy.sympify(expression), when, dict(sizes), value, tuple(measured))

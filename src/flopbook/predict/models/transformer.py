@@ -59,7 +59,7 @@ def decoder_block(gated: bool = False) -> TrainingStep:
     ...
     """
     if not isinstance(gated, bool):
-        raise TypeError(f"gated={quoted(gated)} is neither True nor False")
+        raise TypeError(f"gated={quoted(gated)} is neither True nor False: give one of them")
     gate = [matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]")] if gated else []
     return training_step(
         matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
