@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from flopbook.measure.operators.arithmetic import each_element, each_result
+from flopbook.measure.operators.arithmetic import each_element, each_result, unseen
 from flopbook.measure.operators.names import contraction, integer
 
 each_element(
@@ -56,11 +56,11 @@ def four_bit_product(out, data, weight, block, width, height, *_, **__):
     *(f"quantized::conv{n}d{kind}" for n in (1, 2, 3) for kind in ("", "_relu", "_dynamic")),
     "quantized::conv2d_add", "quantized::conv2d_add_relu",
 )  # fmt: skip
+@unseen
 def convolution(out, image, *packed, **__):
     """2 operations for each element of the result and tap of the weight that it meets."""
-    weight = next(thing for thing in packed if isinstance(thing, torch.ScriptObject))
-    unpack = torch.ops.quantized.conv3d_unpack_sizes if out.dim() == 5 else torch.ops.quantized.conv2d_unpack_sizes
-    return 2 * out.numel() * math.prod(unpack(weight)[0][1:])
+    weight, _bias = next(thing for thing in packed if isinstance(thing, torch.ScriptObject)).unpack()
+    return 2 * out.numel() * math.prod(weight.shape[1:])
 
 
 def _layers(out, data, gates: int, layers: int, bidirectional: bool) -> int:

@@ -39,9 +39,14 @@ def _cholesky(n: int) -> _Work:
 
 
 def _lu(m: int, n: int) -> _Work:
-    """GETRF: 2n^3/3 - n^2/2 + 5n/6 in all where the matrix is square."""
-    m, n = max(m, n), min(m, n)
-    return _Work(3 * m * n**2 - n**3 - 3 * n**2 + 3 * m * n + 4 * n, 3 * m * n**2 - n**3 - 3 * m * n + n)
+    """GETRF: 2n^3/3 - n^2/2 + 5n/6 in all where the matrix is square.
+
+    For each pivot k, its reciprocal, m - k products with it, and (m - k)(n - k)
+    products that are subtracted; the note has this for m of at least n only.
+    """
+    k = min(m, n)
+    products = 6 * k * m * n - 3 * (m + n) * k * (k + 1) + k * (k + 1) * (2 * k + 1)
+    return _Work(products + 6 * k * m - 3 * k * (k + 1) + 6 * k, products)
 
 
 def _solve_lu(n: int, columns: int) -> _Work:
