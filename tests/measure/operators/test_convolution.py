@@ -88,3 +88,26 @@ def test_a_kernel_of_one_is_a_matrix_product(count):
     x, w = torch.ones(2, 4, 7), torch.ones(6, 4, 1)
     convolved = count(lambda: functional.conv1d(x, w))
     assert convolved.total == count(lambda: x.transpose(1, 2) @ w[:, :, 0].T).total
+
+
+@pytest.mark.parametrize("conv", [CONV, TRANSPOSED], ids=["plain", "transposed"])
+@pytest.mark.parametrize("way", ["trained", "no_grad", "inference"])
+def test_a_complex_tap_takes_8_flops(count, conv, way):
+    """PyTorch runs three real convolutions for the four of the formula."""
+    mode = {"trained": torch.enable_grad, "no_grad": torch.no_grad, "inference": torch.inference_mode}[way]
+    x, w = torch.ones(2, 4, 7, dtype=torch.complex64), torch.ones((6, 4, 3) if conv is CONV else (4, 6, 3))
+    with mode():
+        real = count(lambda: conv[1](x.real, w))
+        assert count(lambda: conv[1](x, w.to(torch.complex64))).forward == 4 * real.forward
+
+
+def test_each_gradient_of_a_complex_convolution_costs_what_the_forward_pass_did(count):
+    conv = nn.Conv1d(4, 6, 3, dtype=torch.complex64)
+    x = torch.ones(2, 4, 7, dtype=torch.complex64, requires_grad=True)
+    counted = count(lambda: conv(x).abs().sum().backward())
+    assert counted.backward == 2 * counted.forward == 2 * 8 * 2 * 6 * 5 * 4 * 3
+
+
+def test_every_second_number_of_a_real_image_are_not_a_real_part(count):
+    x, w = torch.ones(2, 4, 14)[..., ::2], torch.ones(6, 4, 6)[..., ::2]
+    assert count(lambda: functional.conv1d(x, w)).forward == 2 * 2 * 6 * 5 * 4 * 3

@@ -103,6 +103,8 @@ MOVEMENT = {
     "choose": lambda: torch.where(X > 0, X, X),
     "zeros": lambda: torch.zeros(4, 6),
     "triangle in place": lambda: X.clone().tril_(),
+    "diagonal": lambda: torch.diag(X),
+    "copy of a view": lambda: torch.narrow_copy(X, 0, 0, 2),
     "random numbers": lambda: torch.randn(4, 6),
 }
 
@@ -147,6 +149,75 @@ def test_cross_entropy_of_an_image(count):
     assert (counted.pointwise["forward"], counted.pointwise["backward"]) == (5 * 96 + 32, 4 * 96 + 32)
 
 
+TRANSCENDENTAL = {
+    "exponential": (X.exp, N),
+    "in place": (lambda: X.clone().exp_(), N),
+    "of a list": (lambda: torch._foreach_exp([X, X]), 2 * N),
+    "of a list, in place": (lambda: torch._foreach_sqrt_([X.clone(), X.clone()]), 2 * N),
+    "gelu": (lambda: functional.gelu(X), N),
+    "silu": (lambda: functional.silu(X), N),
+    "sigmoid": (X.sigmoid, N),
+    "root": (X.abs().sqrt, N),
+    "softmax": (lambda: X.softmax(1), N),
+    "binary cross entropy": (lambda: functional.binary_cross_entropy(X.sigmoid(), X.sigmoid()), N + N + 2 * N),
+    "power": (lambda: X**0.3, N),
+    "power of a tensor": (lambda: torch.pow(2.0, X), N),
+    "square": (X.square, 0),
+    "cube": (lambda: X**3, 0),
+    "reciprocal": (lambda: 1 / X, 0),
+    "relu": (X.relu, 0),
+    "norm": (lambda: functional.layer_norm(X, (6,)), 0),
+    "sum": (X.sum, 0),
+    "of indices": (lambda: TARGETS + 1, 0),
+}
+
+
+@pytest.mark.parametrize(("step", "functions"), TRANSCENDENTAL.values(), ids=TRANSCENDENTAL)
+def test_exponentials_and_the_like_are_a_part_of_pointwise_arithmetic(count, step, functions):
+    counted = count(step)
+    assert counted.transcendental["forward"] == functions <= counted.pointwise["forward"]
+
+
+C = torch.ones(4, 6, dtype=torch.complex64)
+COMPLEX = {
+    "add": (lambda: C + C, 2 * N),
+    "multiply": (lambda: C * C, 6 * N),
+    "multiply in place": (lambda: C.clone().mul_(C), 6 * N),
+    "multiply a list in place": (lambda: torch._foreach_mul_([C.clone()], 2.0), 6 * N),
+    "multiply by a real number": (lambda: C * 2, 6 * N),
+    "divide": (lambda: C / C, 11 * N),
+    "exponential": (C.exp, 2 * N),
+    "sum": (C.sum, 2 * N),
+    "absolute value": (C.abs, 4 * N),
+    "conjugate": (lambda: C.conj().clone(), 0),
+    "real part": (C.real.clone, 0),
+}
+
+
+@pytest.mark.parametrize(("step", "operations"), COMPLEX.values(), ids=COMPLEX)
+def test_a_complex_number_is_two(count, step, operations):
+    assert count(step).pointwise["forward"] == operations
+
+
+COMPARISONS = {
+    "largest of all": (X.max, N),
+    "largest of each row": (lambda: X.max(1), N),
+    "larger of two": (lambda: torch.maximum(X, X), N),
+    "largest three": (lambda: X.topk(3), N),
+    "in order": (X.sort, N),
+    "place of the largest": (X.argmax, 0),
+    "compare": (lambda: X > 0, 0),
+    "all": ((X > 0).all, 0),
+    "largest of indices": (TARGETS.max, 0),
+    "indices in order": (TARGETS.sort, 0),
+}
+
+
+@pytest.mark.parametrize(("step", "operations"), COMPARISONS.values(), ids=COMPARISONS)
+def test_a_comparison_counts_where_its_result_is_a_number(count, step, operations):
+    assert count(step).pointwise["forward"] == operations
+
+
 @pytest.mark.parametrize("step", MOVEMENT.values(), ids=MOVEMENT)
 def test_movement_is_zero_by_rule(count, step):
     counted = count(step)
@@ -164,3 +235,31 @@ def test_the_four_layers_of_a_published_profile(count):
     bias = 8 * 5  # which the profile left out
     assert counted.total == 2 * 640
     assert counted.total + counted.pointwise["forward"] == 1704 + bias
+
+
+def test_connectionist_temporal_classification(count):
+    """Of 2 samples, 10 frames and 4 letters with blanks around each: 9 states."""
+    x = torch.randn(10, 2, 6).log_softmax(-1).requires_grad_()
+    letters, frames, lengths = torch.ones(2, 4, dtype=torch.int64), torch.tensor([10, 8]), torch.tensor([4, 3])
+    counted = count(lambda: functional.ctc_loss(x, letters, frames, lengths, reduction="sum").backward())
+    assert counted.pointwise["forward"] == 13 * 2 * 10 * 9 + 2  # and the sum of two losses
+    assert counted.pointwise["backward"] == 17 * 2 * 10 * 9 + 5 * 10 * 2 * 6
+    assert counted.transcendental["forward"] == 4 * 2 * 10 * 9
+
+
+INTERPOLATIONS = {
+    ("nearest", 1): 1, ("nearest", 2): 1, ("nearest", 3): 1, ("nearest-exact", 2): 1,
+    ("linear", 1): 2, ("bilinear", 2): 4, ("trilinear", 3): 8, ("bicubic", 2): 16,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mode", "dimensions"), INTERPOLATIONS)
+def test_interpolation_weighs_neighbors_and_adds_them_up(count, mode, dimensions):
+    neighbors = INTERPOLATIONS[mode, dimensions]
+    image = torch.ones(2, 3, *[4] * dimensions, requires_grad=True)
+    counted = count(
+        lambda: functional.interpolate(image, scale_factor=2, mode=mode).backward(torch.ones(2, 3, *[8] * dimensions))
+    )
+    result = 2 * 3 * 8**dimensions
+    assert counted.pointwise["forward"] == (0 if neighbors == 1 else (2 * neighbors - 1) * result)
+    assert counted.pointwise["backward"] == (1 if neighbors == 1 else 2 * neighbors) * result

@@ -7,6 +7,7 @@ from torch.nn import functional
 from torch.ops import aten
 
 from flopbook.counts.tally import Total
+from flopbook.measure.operators.registry import CONTRACTIONS
 
 
 def int8(*shape):
@@ -140,23 +141,48 @@ def test_an_outer_product_sums_nothing_and_is_pointwise(count):
     assert (counted.total, counted.pointwise["forward"]) == (0, 12)
 
 
-@pytest.mark.filterwarnings("ignore:Sparse")
-@pytest.mark.parametrize(
-    ("layout", "block", "stored"), [("", (), 3), ("_csr", (), 3), ("_csc", (), 3), ("_bsr", ((2, 2),), 12)]
-)
-def test_of_a_sparse_matrix_what_it_stores_is_multiplied(count, layout, block, stored):
-    dense = torch.zeros(4, 4).index_put((torch.tensor([0, 1, 3]), torch.tensor([1, 2, 3])), ones(3))
-    sparse = getattr(dense, f"to_sparse{layout}")(*block)
-    assert count(lambda: sparse @ ones(4, 5)).forward == 2 * stored * 5
+def test_integers_take_no_flops(count):
+    counted = count(lambda: torch.mm(int8(32, 16), int8(16, 8)))
+    assert (counted.total, counted.integer["forward"], counted.uncounted) == (0, 2 * 32 * 16 * 8, {})
 
 
-@pytest.mark.filterwarnings("ignore:Sparse")
-def test_of_a_product_that_is_sampled_what_the_result_stores_is_summed(count):
-    places = torch.eye(4).to_sparse_csr()
-    assert count(lambda: torch.sparse.sampled_addmm(places, ones(4, 5), ones(5, 4))).forward == 2 * 4 * 5
+@pytest.mark.parametrize(("rows", "flops"), [([3, 7], 896), ([0, 0], 0), ([10, 10], 1280), ([0, 1], 128)], ids=str)
+def test_rows_after_the_last_group_are_not_multiplied(count, rows, flops):
+    ends = torch.tensor(rows, dtype=torch.int32)
+    a, b = torch.ones(10, 8, dtype=torch.bfloat16), torch.ones(2, 8, 8, dtype=torch.bfloat16)
+    assert count(lambda: torch._grouped_mm(a, b, offs=ends)).total == flops
 
 
-@pytest.mark.parametrize("product", [torch.mm, torch._int_mm])
-def test_whole_numbers_take_no_flops(count, product):
-    counted = count(lambda: product(int8(32, 16), int8(16, 8)))
-    assert (counted.forward, counted.uncounted) == (0, {})
+def test_groups_may_divide_columns_or_the_axis_that_is_summed_over(count):
+    ends = torch.tensor([8, 16], dtype=torch.int32)
+    columns = count(lambda: torch._grouped_mm(bfloat16(2, 3, 8), bfloat16(8, 24), offs=ends))
+    summed = count(lambda: torch._grouped_mm(bfloat16(3, 24), bfloat16(24, 8), offs=ends))
+    assert columns.total == 2 * 3 * 8 * 16
+    assert summed.total == 2 * 3 * 16 * 8
+
+
+def test_where_the_ends_of_groups_have_no_data_every_row_belongs_to_one():
+    def meta(*shape, dtype=torch.bfloat16):
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+    rule = CONTRACTIONS["aten::_grouped_mm"]
+    assert rule(None, meta(10, 8), meta(2, 8, 6), meta(2, dtype=torch.int32)) == 2 * 10 * 8 * 6
+
+
+def test_a_complex_multiply_accumulate_takes_8_flops(count):
+    """Four multiplications and four additions, which is also what a processor runs: 884,736 here."""
+    left, right = torch.ones(24, 48, dtype=torch.complex64), torch.ones(48, 96, dtype=torch.complex64)
+    assert count(lambda: left @ right).total == 884_736 == 4 * count(lambda: left.real @ right.real).total
+
+
+def test_an_output_layer_in_chunks_computes_both_gradients_on_the_way(count):
+    B, D, V = 6, 8, 10
+    x, w, targets = ones(B, D).requires_grad_(), ones(V, D).requires_grad_(), torch.zeros(B, dtype=torch.int64)
+    options = nn.LinearCrossEntropyOptions()
+    whole = count(lambda: functional.linear_cross_entropy(x, w, targets).backward())
+    chunked = count(lambda: functional.linear_cross_entropy(x, w, targets, options=options).backward())
+    frozen = count(lambda: functional.linear_cross_entropy(x, w.detach(), targets, options=options).backward())
+    with torch.no_grad():
+        alone = count(lambda: functional.linear_cross_entropy(x, w, targets, options=options))
+    assert chunked.total == whole.total == 6 * B * D * V
+    assert (frozen.total, alone.total) == (4 * B * D * V, 2 * B * D * V)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from flopbook.measure.operators import POINTWISE
+from flopbook.measure.operators.registry import CONTRACTIONS, POINTWISE
 
 
 def unfused(x, state, memory, weights):
@@ -41,7 +41,9 @@ def test_an_lstm(count, bias, layers, data_needs, state_needs):
     written_out = count(lambda: unfused_layers(lstm, x, state, memory).sum().backward())
     assert list(fused.by_operator) == ["aten::mkldnn_rnn_layer_backward", "aten::mkldnn_rnn_layer"]
     assert (fused.forward, fused.backward) == (written_out.forward, written_out.backward)
-    assert fused.pointwise["forward"] == written_out.pointwise["forward"] or not bias
+    if bias:  # the fused layer adds two biases, of zeros where there are none
+        assert fused.pointwise["forward"] == written_out.pointwise["forward"]
+        assert fused.transcendental["forward"] == written_out.transcendental["forward"]
 
 
 def test_both_directions_cost_twice(count):
@@ -76,3 +78,89 @@ def test_the_fused_cell_of_an_accelerator_does_the_pointwise_arithmetic_of_the_u
     cell = kind(4, 5)
     unfused = count(lambda: cell(torch.ones(2, 4)))
     assert POINTWISE[fused](None, None, None, torch.ones(2, 5)) == unfused.pointwise["forward"]
+
+
+T, B, D, H = 5, 6, 8, 16
+ON_DATA, ON_STATE = 4 * H * D, 4 * H * H  # weights
+
+
+def gradients(lstm, x, inputs):
+    return lambda: torch.autograd.grad(lstm(x)[0].sum(), inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fused", "unfused"])
+def test_where_data_alone_asks_for_a_gradient_the_weights_get_none(count, dtype):
+    lstm, x = nn.LSTM(D, H, dtype=dtype), torch.ones(T, B, D, dtype=dtype, requires_grad=True)
+    counted = count(gradients(lstm, x, x))
+    assert counted.backward == 2 * B * (T * ON_DATA + (T - 1) * ON_STATE) == 79_872
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fused", "unfused"])
+def test_where_one_weight_asks_for_a_gradient_the_other_gets_none(count, dtype):
+    lstm, x = nn.LSTM(D, H, dtype=dtype), torch.ones(T, B, D, dtype=dtype)
+    on_state = count(lambda: lstm(x)[0].sum().backward(inputs=[lstm.weight_hh_l0]))
+    on_data = count(lambda: lstm(x)[0].sum().backward(inputs=[lstm.weight_ih_l0]))
+    assert on_state.backward == 2 * B * (T * ON_STATE + (T - 1) * ON_STATE)
+    assert on_data.backward == 2 * B * (T * ON_DATA + (T - 1) * ON_STATE)
+
+
+def test_of_one_step_the_states_weights_are_one_outer_product(count):
+    lstm, x = nn.LSTM(3, 2), torch.ones(1, 1, 3)
+    assert count(lambda: lstm(x)[0].sum().backward(inputs=[lstm.weight_hh_l0])).backward == 32
+
+
+@pytest.mark.parametrize(("state_needs", "memory_needs"), [(True, False), (False, True)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fused", "unfused"])
+def test_the_first_memory_needs_no_product_and_the_first_state_one(count, dtype, state_needs, memory_needs):
+    lstm = nn.LSTM(D, H, dtype=dtype).requires_grad_(False)
+    x = torch.ones(T, B, D, dtype=dtype)
+    state, memory = (torch.ones(1, B, H, dtype=dtype, requires_grad=needs) for needs in (state_needs, memory_needs))
+    counted = count(lambda: lstm(x, (state, memory))[0].sum().backward())
+    assert counted.backward == 2 * B * ON_STATE * (T - 1 + state_needs)
+
+
+def test_the_inner_layers_data_is_the_outer_layers_result(count):
+    """Its gradient is needed whatever is asked for, and that of the outer layer's data is not."""
+    lstm, x = nn.LSTM(D, H, 2), torch.ones(T, B, D)
+    counted = count(lambda: lstm(x)[0].sum().backward(inputs=[lstm.weight_ih_l0]))
+    inner = T * ON_STATE + (T - 1) * ON_STATE
+    assert counted.backward == 2 * B * (inner + T * ON_DATA + (T - 1) * ON_STATE)
+
+
+def meta(*shape):
+    return torch.empty(shape, device="meta")
+
+
+def test_cudnn_of_two_layers_both_ways_with_a_projection():
+    """4 units, projected to 3: each direction of the inner layer reads the 6 numbers of the outer one's both."""
+    units, projected = 4, 3
+    layers = [D, D, 2 * projected, 2 * projected]
+    weights = [w for width in layers for w in (meta(16, width), meta(16, projected), meta(projected, units))]
+    each = [(16 * width, 16 * projected, projected * units) for width in layers]
+    x, state = meta(B, T, D), meta(4, B, projected)
+    forward = (x, weights, 3, None, state, state, 2, units, projected, 2, True, 0.0, True, True, [], None)
+    assert CONTRACTIONS["aten::_cudnn_rnn"](None, *forward) == 2 * T * B * sum(map(sum, each))
+    backward = (x, weights, 3, None, state, state, x, x, None, None, 2, units, projected, 2, True, 0.0, True, True, [],
+                None, x, [False, False, False, True])  # fmt: skip
+    products = sum(2 * T * B * (data + state + projection) for data, state, projection in each)
+    products += sum(2 * T * B * data for data, _, _ in each[2:])
+    products += sum(2 * (T - 1) * B * state + 2 * T * B * projection for _, state, projection in each)
+    assert CONTRACTIONS["aten::_cudnn_rnn_backward"](None, *backward) == products
+
+
+def test_cudnn_of_a_packed_sequence_counts_the_samples_that_are_left_at_each_step():
+    sizes = [3, 2, 2, 1]
+    x, state = meta(8, D), meta(1, 3, H)
+    weights = [meta(4 * H, D), meta(4 * H, H), meta(4 * H), meta(4 * H)]
+    forward = (x, weights, 4, None, state, state, 2, H, 0, 1, False, 0.0, True, False, sizes, None)
+    assert CONTRACTIONS["aten::_cudnn_rnn"](None, *forward) == 2 * 8 * (ON_DATA + ON_STATE)
+    options = None, None, 2, H, 0, 1, False, 0.0, True, False, sizes, None, x
+    backward = (x, weights, 4, None, state, state, x, x, *options, [True, True, False, False])
+    assert CONTRACTIONS["aten::_cudnn_rnn_backward"](None, *backward) == 2 * 8 * (ON_DATA + ON_STATE)
+    backward = (*backward[:-1], [False, False, False, False])
+    assert CONTRACTIONS["aten::_cudnn_rnn_backward"](None, *backward) == 2 * (8 - 3) * ON_STATE
+
+
+@pytest.mark.parametrize(("cell", "gates"), [(nn.LSTMCell, 5), (nn.GRUCell, 3)])
+def test_the_activations_of_a_cell_are_transcendental(count, cell, gates):
+    assert count(lambda: cell(4, 5)(torch.ones(2, 4))).transcendental["forward"] == gates * 2 * 5
