@@ -7,6 +7,7 @@ floating-point numbers.
 """
 
 import math
+from typing import Any
 
 import torch
 
@@ -59,7 +60,8 @@ def four_bit_product(out, data, weight, block, width, height, *_, **__):
 @unseen
 def convolution(out, image, *packed, **__):
     """2 operations for each element of the result and tap of the weight that it meets."""
-    weight, _bias = next(thing for thing in packed if isinstance(thing, torch.ScriptObject)).unpack()
+    weights: Any = next(thing for thing in packed if isinstance(thing, torch.ScriptObject))
+    weight, _bias = weights.unpack()
     return 2 * out.numel() * math.prod(weight.shape[1:])
 
 
