@@ -335,7 +335,7 @@ def test_what_the_address_cannot_mean_is_said(address, page):
     box = calculator(page, "matmul")
     assert exactly(box) == f"{2 * 64 * 32 * 49:,}"
     told = box.locator(".told").inner_text()
-    assert "“abacus” is no device" in told and "B: “4k” is not clear" in told
+    assert "“abacus” is not a known device" in told and "B: “4k” is not clear" in told
 
 
 def test_the_link_is_copied(address, browser):

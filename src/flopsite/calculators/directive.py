@@ -27,8 +27,11 @@ from flopbook.predict import axes, devices
 from flopsite.book import Book
 from flopsite.calculators.html import panel
 from flopsite.calculators.parse import CalculatorError, read, script
+from flopsite.exercises.forms import NUMBER_READER
 from flopsite.math.letters import meanings
 from flopsite.warnings import Kind, warn
+
+_FIELDS = [f"calculators/{name}.js" for name in ("sizes", "fields", "drawing")]
 
 
 class CalculatorDirective(SphinxDirective):
@@ -84,8 +87,7 @@ def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, An
     target = Path(app.outdir) / "_static" / file
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(["window.calculators = {};", *scripts.values()]), "utf-8")
-    parts = (f"calculators/{name}.js" for name in ("exact", "sizes", "fields", "drawing"))
-    for name in (*parts, file, "calculators/panel.js"):
+    for name in (*NUMBER_READER, "calculators/exact.js", *_FIELDS, file, "calculators/panel.js"):
         app.add_js_file(name, loading_method="defer")
     app.add_css_file("calculators/panel.css")
 

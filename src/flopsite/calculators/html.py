@@ -13,7 +13,7 @@ from sympy import Expr
 from flopbook.predict import axis
 from flopbook.units import plain, si
 
-#: Units that take a prefix; `static/calculators/exact.js` has the same.
+#: Units that take a prefix; `static/exact.js` has the same.
 _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
 
 

@@ -20,7 +20,7 @@ class UnprintableError(ValueError):
 def javascript(expression: Expr, letters: list[str]) -> str:
     """An arrow function of `letters` that returns numerator and denominator as BigInts.
 
-    What it calls beside operators, `max`, `min`, `floor` and `ceiling`, is in `static/calculators/exact.js`.
+    What it calls beside operators, `max`, `min`, `floor` and `ceiling`, is in `static/exact.js`.
 
     >>> B, D = sympy.symbols("B D", positive=True, integer=True)
     >>> javascript(B * D**2 / 3, ["B", "D"])

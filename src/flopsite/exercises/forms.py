@@ -15,7 +15,9 @@ from sphinx.writers.html5 import HTML5Translator
 from flopsite.warnings import Kind, warn
 
 FORM = "application/vnd.flopbook.exercise+json"
-_SCRIPTS = ["fractions", "tokens", "reading", "checking", "forms"]
+#: The scripts that read a formula or a number, in the order in which they build on each other.
+NUMBER_READER = ["web/fractions.js", "exercises/tokens.js", "exercises/reading.js"]
+_SCRIPTS = [*NUMBER_READER, "exercises/checking.js", "exercises/forms.js"]
 _TITLE = re.compile(r"(?P<number>\d+)\. (?P<words>.+?)\.?")
 _HTML = """\
 <form class="exercise panel" id="{id}" data-form="{form}">
@@ -109,7 +111,7 @@ def _skip(writer: nodes.NodeVisitor, node: Form) -> None:
 def _bring_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
     if doctree and next(doctree.findall(Form), None):
         for script in _SCRIPTS:
-            app.add_js_file(f"exercises/{script}.js", loading_method="defer")
+            app.add_js_file(script, loading_method="defer")
 
 
 def setup(app: Sphinx) -> None:

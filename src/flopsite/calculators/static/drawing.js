@@ -3,7 +3,7 @@ const drawing = (() => {
   const margin = { left: 64, right: 14, top: 26, bottom: 40 };
   const plotHeight = 200;
   const dashes = ["none", "7 4", "2 3", "9 3 2 3"];
-  const number = ([n, d]) => Number(n) / Number(d);
+  const number = ({ above, below }) => Number(above) / Number(below);
 
   const make = (name, attributes, text = "") => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -1,35 +1,21 @@
-// Exact arithmetic and the writing of its results: a value is a numerator and a denominator, both BigInts.
+// What the printed formulas of calculators call, and how their exact results are written.
 const exact = (() => {
-  const floor = (n, d) => {
-    const quotient = n / d;
-    return quotient * d !== n && n < 0n !== d < 0n ? quotient - 1n : quotient;
-  };
-  const ceiling = (n, d) => -floor(-n, d);
+  const { fraction, reduced, absolute, floored: floor, nearest } = globalThis.flopbook.fractions;
+  const ceiling = (above, below) => -floor(-above, below);
   const max = (...values) => values.reduce((a, b) => (a > b ? a : b));
   const min = (...values) => values.reduce((a, b) => (a < b ? a : b));
-  const absolute = (n) => (n < 0n ? -n : n);
-  const divisor = (a, b) => (b ? divisor(b, a % b) : absolute(a));
 
-  // In lowest terms, with a positive denominator; null where the denominator is zero.
-  const value = ([n, d]) => {
-    if (!d) return null;
-    const common = divisor(n, d) * (d < 0n ? -1n : 1n);
-    return [n / common, d / common];
-  };
+  // The fraction that a printed formula returns as a pair, in lowest terms; null where the denominator is zero.
+  const value = ([above, below]) => (below ? reduced(fraction(above, below)) : null);
 
-  // Half to even, as Python rounds.
-  const rounded = (n, d) => {
-    const quotient = floor(n, d);
-    const twice = 2n * (n - quotient * d);
-    return twice > d || (twice === d && quotient % 2n !== 0n) ? quotient + 1n : quotient;
-  };
-  const scaled = ([n, d], power) => (power < 0 ? rounded(n * 10n ** BigInt(-power), d) : rounded(n, d * 10n ** BigInt(power)));
+  const scaled = ({ above, below }, power) =>
+    nearest(power < 0 ? fraction(above * 10n ** BigInt(-power), below) : fraction(above, below * 10n ** BigInt(power)));
 
   // The first three digits of a positive value as a whole number, and the power of ten that they are multiplied with.
-  const threeDigits = ([n, d]) => {
-    let power = String(n).length - String(d).length - 3;
-    while (scaled([n, d], power) >= 1000n) power += 1;
-    return [scaled([n, d], power), power];
+  const threeDigits = (value) => {
+    let power = String(value.above).length - String(value.below).length - 3;
+    while (scaled(value, power) >= 1000n) power += 1;
+    return [scaled(value, power), power];
   };
 
   const thousands = (digits) => String(digits).replace(/\B(?=(\d{3})+$)/g, ",");
@@ -46,22 +32,25 @@ const exact = (() => {
 
   // As flopbook.units: three digits with an SI prefix, or without one where there is none, where the unit takes none, and for
   // many seconds; then with a power of ten if they are far from 1. Less than an hour is given in seconds.
-  const short = ([n, d], unit) => {
-    if (unit === "hours" && n > 0n && n < d) return short(value([n * 3600n, d]), "s");
-    const positive = [absolute(n), d];
-    const sign = n < 0n ? "−" : "";
-    if (d === 1n && positive[0] < 1000n) return `${sign}${positive[0]} ${unit}`.trim();
+  const short = ({ above, below }, unit) => {
+    if (unit === "hours" && above > 0n && above < below) return short(value([above * 3600n, below]), "s");
+    const positive = fraction(absolute(above), below);
+    const sign = above < 0n ? "−" : "";
+    if (below === 1n && positive.above < 1000n) return `${sign}${positive.above} ${unit}`.trim();
     const [digits, power] = threeDigits(positive);
     const si = Math.floor((power + 2) / 3);
     const isPrefixed = withPrefix.has(unit) && si in prefixes && (unit !== "s" || si <= 0);
     if (isPrefixed) return `${sign}${decimal(digits, power - 3 * si)} ${prefixes[si]}${unit}`;
     const isFar = power < -6 || power >= 4;
-    const plain = isFar ? scientific(digits, power) : power < 0 ? decimal(digits, power) : thousands(rounded(...positive));
+    const plain = isFar ? scientific(digits, power) : power < 0 ? decimal(digits, power) : thousands(nearest(positive));
     return `${sign}${plain} ${unit}`.trim();
   };
 
   // To the last digit; what is no whole number as a fraction, unless that is long.
-  const long = ([n, d]) => (d < 1000000n ? (n < 0n ? "−" : "") + thousands(absolute(n)) + (d > 1n ? `/${thousands(d)}` : "") : "");
+  const long = ({ above, below }) => {
+    if (below >= 1000000n) return "";
+    return (above < 0n ? "−" : "") + thousands(absolute(above)) + (below > 1n ? `/${thousands(below)}` : "");
+  };
 
-  return { floor, ceiling, max, min, value, short, long, thousands, divisor };
+  return { floor, ceiling, max, min, value, short, long, thousands };
 })();

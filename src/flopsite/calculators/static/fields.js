@@ -35,7 +35,7 @@ const { Field, Choice } = (() => {
     misfit(values) {
       const [size, whole] = [values.get(this.name), values.get(this.divides)];
       if (!whole || whole % size === 0n) return "";
-      const divisors = [...new Set([exact.divisor(size, whole), whole])].join(" or ");
+      const divisors = [...new Set([globalThis.flopbook.fractions.divisor(size, whole), whole])].join(" or ");
       return `${this.name} = ${size} does not divide ${this.divides} = ${whole}: write a divisor, such as ${divisors}`;
     }
 

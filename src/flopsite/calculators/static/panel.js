@@ -64,7 +64,7 @@
       row.querySelector(".short").textContent = value ? exact.short(value, unit) : none;
       row.querySelector(".long").innerHTML = value ? exact.long(value).replaceAll(",", ",<wbr>") : "";
       const title = row.querySelector("th").textContent;
-      const size = value ? Math.abs(Number(value[0]) / Number(value[1])) : 0;
+      const size = value ? Math.abs(Number(value.above) / Number(value.below)) : 0;
       const drawBar = (rows) => {
         const others = rows.filter((other) => other.unit && other.unit === unit).map((other) => other.size);
         const share = others.length > 1 ? size / Math.max(...others) : 0;
@@ -127,7 +127,7 @@
         const name = kept.get(`${this.name}.${choice.name}`);
         const option = choice.options.find((one) => one.name === name);
         if (option) this.assign(choice.pick(option));
-        else if (name !== null) wrong.push(`“${name}” is no ${choice.name}`);
+        else if (name !== null) wrong.push(`“${name}” is not a known ${choice.name}`);
       }
       for (const [name, field] of this.fields) {
         const text = kept.get(`${this.name}.${name}`);

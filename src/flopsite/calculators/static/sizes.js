@@ -19,19 +19,32 @@ const sizes = (() => {
     return above > 0 && size - all[above - 1] < all[above] - size ? above - 1 : above;
   };
 
+  const { fraction, multiply, wholeNumber } = globalThis.flopbook.fractions;
   const powers = { M: 6, B: 9, T: 12 };
+  const longest = 30; // digits
 
-  // A BigInt of 1,000,000, 1e6, 1.5e9 or 7B, or a text that says what is wrong.
+  // A number as exercises read it, 1,000,000, 2^10 or 64*2, and 1 000 000, 7B or 1.5 t beside that; else nothing.
+  const number = (text) => {
+    const [, digits, letter] = /^(.*?)(?: ?([MBT]))?$/i.exec(text.trim().replace(/(?<=\d)\s(?=\d{3}(?!\d))/g, ""));
+    try {
+      const read = globalThis.flopbook.read(digits.replace(/(?<=[\d.])E/g, "e"));
+      const unit = fraction(10n ** BigInt(powers[letter?.toUpperCase()] ?? 0));
+      return read.letters.length ? null : multiply(read.values[0], unit);
+    } catch (error) {
+      if (error instanceof globalThis.flopbook.ReadingError) return null;
+      throw error;
+    }
+  };
+
+  // The whole number that a text means, or a text that says what is wrong.
   const read = (text) => {
     if (/\dk$/i.test(text.trim())) return `“${text}” is not clear, 1000 or 1024 times: write all digits`;
-    const grouped = /^[\d\s,_]+$/.test(text) ? text.replace(/(?<=\d)[\s,_](?=\d)/g, "") : text;
-    const parts = /^(\d+)(?:\.(\d*?)0*)?(?:e\+?(\d+)| ?([MBT]))?$/i.exec(grouped.trim());
-    if (!parts) return `“${text}” is no size: write a whole number, such as 4096, 1e6 or 7B`;
-    const [, whole, decimals = "", power = 0, letter] = parts;
-    const zeros = (letter ? powers[letter.toUpperCase()] : Number(power)) - decimals.length;
-    if (zeros < 0) return `“${text}” is no whole number: write one, such as 4096`;
-    if (whole.length + decimals.length + zeros > 30) return `“${text}” is too long: write up to 30 digits`;
-    return BigInt(whole + decimals + "0".repeat(zeros)) || `“${text}” is no size: write at least 1`;
+    const value = number(text);
+    if (!value) return `“${text}” is not a size: write a whole number, such as 4096, 1e6 or 7B`;
+    const size = wholeNumber(value);
+    if (size === null) return `“${text}” is not a whole number: write one, such as 4096`;
+    if (String(size).length > longest) return `“${text}” is too long: write up to ${longest} digits`;
+    return size > 0n ? size : `“${text}” is not a size: write at least 1`;
   };
 
   return { stops, nearest, read };

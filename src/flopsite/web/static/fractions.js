@@ -1,4 +1,4 @@
-// Exact fractions of BigInts, not reduced until they are shown; the denominator is positive.
+// Exact fractions of BigInts, for exercises and calculators: not reduced until they are shown, the denominator positive.
 (() => {
   const fraction = (above, below = 1n) => (below < 0n ? { above: -above, below: -below } : { above, below });
   const add = (a, b) => fraction(a.above * b.below + b.above * a.below, a.below * b.below);
@@ -14,13 +14,15 @@
     return fraction(raised.above ** size, raised.below ** size);
   }
 
+  const absolute = (integer) => (integer < 0n ? -integer : integer);
+  const divisor = (a, b) => (b ? divisor(b, a % b) : absolute(a));
+
   function reduced({ above, below }) {
-    let [a, b] = [above < 0n ? -above : above, below];
-    while (b) [a, b] = [b, a % b];
-    return fraction(above / a, below / a);
+    const common = divisor(above, below);
+    return fraction(above / common, below / common);
   }
 
-  const bitLength = (integer) => (integer ? (integer < 0n ? -integer : integer).toString(2).length : 0);
+  const bitLength = (integer) => (integer ? absolute(integer).toString(2).length : 0);
 
   // Bits of numerator and denominator.
   function bits(a) {
@@ -31,13 +33,23 @@
   // The whole number that a fraction is, or null.
   const wholeNumber = ({ above, below }) => (above % below === 0n ? above / below : null);
 
-  // Rounded to so many decimal places (of tens, where negative); halves go to the even neighbour.
+  // The largest whole number that is not above a quotient, whatever the signs.
+  function floored(above, below) {
+    const quotient = above / below;
+    return quotient * below !== above && above < 0n !== below < 0n ? quotient - 1n : quotient;
+  }
+
+  // The whole number nearest to a fraction; a half goes to the even neighbour, as in Python.
+  function nearest({ above, below }) {
+    const whole = floored(above, below);
+    const twice = 2n * (above - whole * below);
+    return twice > below || (twice === below && whole % 2n !== 0n) ? whole + 1n : whole;
+  }
+
+  // Rounded to so many decimal places (of tens, where negative).
   function rounded(a, places) {
     const scale = 10n ** BigInt(Math.abs(places));
-    const { above, below } = places < 0 ? divide(a, fraction(scale)) : multiply(a, fraction(scale));
-    let whole = above / below - (above % below < 0n ? 1n : 0n);
-    const twice = 2n * (above - whole * below);
-    if (twice > below || (twice === below && whole % 2n !== 0n)) whole += 1n;
+    const whole = nearest(places < 0 ? divide(a, fraction(scale)) : multiply(a, fraction(scale)));
     return places < 0 ? fraction(whole * scale) : fraction(whole, scale);
   }
 
@@ -51,7 +63,7 @@
     const { above, below } = reduced(a);
     let places = 0;
     while (places < 400 && 10n ** BigInt(places) % below) places += 1;
-    const digits = ((above < 0n ? -above : above) * 10n ** BigInt(places)) / below;
+    const digits = (absolute(above) * 10n ** BigInt(places)) / below;
     if (places === 0 || 10n ** BigInt(places) % below || digits.toString().length > 15) return text(a);
     const padded = digits.toString().padStart(places + 1, "0");
     return `${above < 0n ? "-" : ""}${padded.slice(0, -places)}.${padded.slice(-places)}`;
@@ -67,8 +79,13 @@
     power,
     isZero,
     same,
+    absolute,
+    divisor,
+    reduced,
     bits,
     wholeNumber,
+    floored,
+    nearest,
     rounded,
     text,
     decimal,
