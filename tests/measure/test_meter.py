@@ -1,10 +1,19 @@
 """The meter of a training loop: counts a step once for each shape, and times it thereafter."""
 
+from dataclasses import dataclass
+from weakref import ref
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopMeter
+from flopbook.measure import meter as meter_module
+from flopbook.units import si
+from tests.support.tensors import LowRank
 
 B, D, K = 7, 5, 3
 STEP = 2 * 2 * B * D * K  # forward and the weight's gradient
@@ -73,14 +82,131 @@ def test_a_sparse_matrix_that_stores_more_is_counted_anew():
     assert meter.flops == 2 * (2 + 5) * K
 
 
-def test_rates_are_there_once_a_step_was_only_timed(train):
-    meter, x = FlopMeter(peak_flop_per_s=1e12), torch.ones(B, D)
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on by a quarter of a second each time that it is read."""
+    ticks = iter(i / 4 for i in range(1000))
+    monkeypatch.setattr(meter_module, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(meter_module, "now", lambda: next(ticks))
+
+
+def test_rates_are_those_of_the_steps_that_were_only_timed(train, clock):
+    meter, x = FlopMeter(peak_flop_per_s=1e6), torch.ones(B, D)
     with meter(x):
         train(x)
-    assert (meter.flop_per_s, meter.mfu) == (None, None)
-    with meter(x):
-        train(x)
-    assert meter.mfu == pytest.approx(meter.flop_per_s / 1e12)
+    assert (meter.flop_per_s, meter.mfu, meter.hfu) == (None, None, None)
+    for _ in range(2):
+        with meter(x):
+            train(x)
+    assert meter.flop_per_s == 4 * STEP
+    assert meter.mfu == meter.hfu == 4 * STEP / 1e6
+    assert repr(meter) == f"<3 steps, {si(3 * STEP, 'FLOPs')} at {si(4 * STEP, 'FLOP/s')}, MFU 0.2% of 1.00 MFLOP/s>"
+
+
+def test_mfu_leaves_out_what_a_checkpoint_runs_again_and_hfu_does_not(clock):
+    layer = nn.Sequential(nn.Linear(D, D), nn.Linear(D, K))
+    meter, x = FlopMeter(peak_flop_per_s=1e6), torch.ones(B, D, requires_grad=True)
+    for _ in range(2):
+        with meter(x):
+            checkpoint(layer, x, use_reentrant=True).sum().backward()
+    forward = 2 * B * (D * D + D * K)
+    assert meter.mfu == 4 * 3 * forward / 1e6
+    assert meter.hfu == 4 * 4 * forward / 1e6
+
+
+def test_mfu_leaves_out_the_scores_that_a_fused_kernel_makes_again(clock):
+    """Fused or not, the model is the same: two products forward, four backward. The fused kernel runs seven."""
+    meter = FlopMeter(peak_flop_per_s=1e6)
+    for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH):
+        for _ in range(2):
+            heads = torch.ones(1, 2, 4, 8, requires_grad=True)
+            with sdpa_kernel(backend), meter(heads, backend):
+                scaled_dot_product_attention(heads, heads, heads).sum().backward()
+        product = 2 * 2 * 4 * 4 * 8
+        assert meter.mfu == 4 * 6 * product / 1e6
+    assert meter.hfu == 4 * 6.5 * product / 1e6
+
+
+def test_without_a_step_that_was_timed_or_a_peak_there_is_no_hfu(train):
+    meter, x = FlopMeter(), torch.ones(B, D)
+    for _ in range(2):
+        with meter(x):
+            train(x)
+    assert meter.hfu is None
+
+
+class Batch:
+    """As loaders make them: an object with tensors, equal to itself alone."""
+
+    def __init__(self, length):
+        self.x, self.names = torch.ones(length, D), ["one", "two"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    x: torch.Tensor
+    name: str
+
+
+@pytest.mark.parametrize("make", [Batch, lambda length: Pair(torch.ones(length, D), "x")])
+def test_batches_are_told_apart_by_the_shapes_that_they_hold(train, make):
+    meter = FlopMeter()
+    for length in (B, B, 2 * B, B):
+        batch = make(length)
+        with meter(batch):
+            train(torch.ones(length, D))
+    assert (len(meter._known), meter.flops) == (2, 5 * STEP)
+
+
+def test_no_batch_is_kept(train):
+    meter, batch = FlopMeter(), Batch(B)
+    gone = ref(batch), ref(batch.x)
+    with meter(batch, batch.x.numpy()):
+        train(batch.x)
+    del batch
+    assert [kept() for kept in gone] == [None, None]
+
+
+def test_a_model_is_told_apart_by_itself_and_not_kept():
+    meter, x = FlopMeter(), torch.ones(B, D)
+    models = [nn.Linear(D, K), nn.Linear(D, D)]
+    for model in (*models, models[0]):
+        with meter(x, model):
+            model(x)
+    assert meter.flops == 2 * B * D * (K + D + K)
+    assert len(meter._known) == 2
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+def test_sequences_are_told_apart_by_their_lengths(layout):
+    meter = FlopMeter()
+    for lengths in ((2, 5), (2, 5), (3, 4), (2, 5)):
+        sequences = torch.nested.nested_tensor([torch.ones(n, D) for n in lengths], layout=layout)
+        with meter(sequences):
+            pass
+    assert len(meter._known) == 2
+
+
+def test_a_tensor_that_holds_others_is_told_apart_by_those(train):
+    meter = FlopMeter()
+    for rank in (2, 2, 3):
+        with meter(LowRank(torch.ones(D, rank), torch.ones(rank, K))):
+            pass
+    assert len(meter._known) == 2
+
+
+def test_steps_that_are_never_alike_are_said_once(train):
+    meter = FlopMeter()
+    with pytest.warns(UserWarning) as caught:
+        for number in range(30):
+            with meter(torch.ones(B, D), number):
+                train(torch.ones(B, D))
+    assert [str(warning.message) for warning in caught] == [
+        "no two of 20 steps had inputs of the same shapes, so each was counted and none timed: "
+        "give the meter only what the FLOPs depend on, such as with meter(x):"
+    ]
+    assert caught[0].filename == __file__
 
 
 def test_without_a_peak_there_is_no_utilization(train):
@@ -111,7 +237,7 @@ def test_it_prints_steps_and_flops(train):
 def test_a_peak_is_a_positive_number(peak):
     with pytest.raises(ValueError) as error:
         FlopMeter(peak)
-    assert str(error.value) == f"peak_flop_per_s={peak!r} is no peak: write a positive number of FLOP/s"
+    assert str(error.value) == f"peak_flop_per_s={peak!r} is not a peak: write a positive number of FLOP/s"
 
 
 def test_inputs_may_come_in_lists_and_dictionaries(train):
@@ -126,12 +252,12 @@ def test_inputs_may_come_in_lists_and_dictionaries(train):
     assert meter.flops == 4 * STEP
 
 
-@pytest.mark.parametrize("wrong", [{1, 2}, bytearray(b"x")])
+@pytest.mark.parametrize("wrong", [{1, 2}, bytearray(b"x"), object()])
 def test_an_input_that_tells_nothing(wrong):
     meter = FlopMeter()
     with pytest.raises(TypeError) as error, meter([wrong]):
         pass
-    assert str(error.value) == f"{wrong!r} is no input to know a step by: give tensors, numbers or text"
+    assert str(error.value) == f"{wrong!r} is not an input to know a step by: give tensors, numbers or text"
     assert meter.steps == 0
 
 
@@ -139,9 +265,3 @@ def test_a_meter_without_inputs():
     with pytest.raises(TypeError) as error, FlopMeter():
         pass
     assert str(error.value) == "a meter tells steps apart by their inputs: write with meter(x): ..."
-
-
-def test_what_a_meter_does_not_take():
-    with pytest.raises(TypeError) as error:
-        FlopMeter(peak=1e12)
-    assert str(error.value) == "a meter takes no peak: write FlopMeter(peak_flop_per_s=...)"

@@ -1,17 +1,35 @@
 """FLOPs and FLOP/s of a training loop as it goes, at the cost of a clock."""
 
+import warnings
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
+from functools import singledispatch
 from math import inf
 from time import perf_counter
-from typing import Never
+from types import FunctionType, NoneType
+from typing import NamedTuple
+from weakref import ref
 
 import torch
+from torch import nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from flopbook.measure.counting.count import FlopCount
 from flopbook.measure.operators.products import SPARSE
 from flopbook.measure.timing import now
 from flopbook.units import si
+
+#: After so many steps of which no two were alike, a meter says that it times none.
+_MANY = 20
+
+
+class _Known(NamedTuple):
+    """What is known of all steps whose inputs have the same shapes."""
+
+    counted: FlopCount
+    flops: int
+    model_flops: int
 
 
 class FlopMeter:
@@ -20,7 +38,7 @@ class FlopMeter:
     Parameters
     ----------
     peak_flop_per_s : float, optional
-        Dense peak of the device at the step's data type, for `mfu`.
+        Dense peak of the device at the step's data type, for `mfu` and `hfu`.
 
     Attributes
     ----------
@@ -31,17 +49,26 @@ class FlopMeter:
     flop_per_s : float or None
         FLOP/s of the steps that were only timed, not counted.
     mfu : float or None
-        Model FLOPs utilization: forward and backward FLOPs, without what is computed
-        again, over seconds and peak. None where the peak is not given.
+        Model FLOPs utilization: the model's FLOPs over seconds times peak.
+        These are forward and backward FLOPs, whatever kernel ran: nothing
+        that a checkpoint or a fused kernel computes again. None where the
+        peak is not given, or no step was timed.
+    hfu : float or None
+        Hardware FLOPs utilization: the FLOPs of all contractions that ran,
+        over seconds times peak. None where `mfu` is.
     count : FlopCount or None
         The count of the last step's shape.
 
     Raises
     ------
-    TypeError
-        If something else is given by name.
     ValueError
         If the peak is not a positive number.
+
+    Warns
+    -----
+    UserWarning
+        If no two of many steps were alike, so that every one is counted and
+        none is timed.
 
     Examples
     --------
@@ -55,16 +82,14 @@ class FlopMeter:
     (3, 393216)
     """
 
-    def __init__(self, peak_flop_per_s: float | None = None, **unknown: Never):
-        if unknown:
-            raise TypeError(f"a meter takes no {', '.join(unknown)}: write FlopMeter(peak_flop_per_s=...)")
+    def __init__(self, peak_flop_per_s: float | None = None):
         if peak_flop_per_s is not None and not _is_peak(peak_flop_per_s):
-            raise ValueError(f"peak_flop_per_s={peak_flop_per_s!r} is no peak: write a positive number of FLOP/s")
+            raise ValueError(f"peak_flop_per_s={peak_flop_per_s!r} is not a peak: write a positive number of FLOP/s")
         self.peak_flop_per_s = peak_flop_per_s
         self.steps = 0
         self.flops = 0
         self.count: FlopCount | None = None
-        self._counts: dict[tuple, tuple[FlopCount, int, int]] = {}
+        self._known: dict[tuple, _Known] = {}
         self._timed_flops = self._timed_model_flops = 0
         self._seconds = 0.0
 
@@ -74,36 +99,44 @@ class FlopMeter:
 
         Parameters
         ----------
-        *inputs : Tensor, hashable, or list or dict of them
-            What the FLOPs of the step depend on: its tensors, told apart by
-            shape, type, device and whether they need a gradient, and anything
-            else, such as whether a layer is frozen by now. Whether gradients
-            are on is seen without being told.
+        *inputs : tensors, numbers, text, and what is made of them
+            What the FLOPs of the step depend on. Tensors are told apart by
+            shape, type, device and whether they need a gradient; lists, dicts
+            and objects by what they hold; a module by itself; anything else by
+            its value, such as whether a layer is frozen by now. No data is
+            kept. Whether gradients are on is seen without being told.
 
         Raises
         ------
         TypeError
             If an input is none of these.
         """
-        key = torch.is_grad_enabled(), *(_shape(value) for value in inputs)
-        if key not in self._counts:
-            with FlopCount() as count:
-                yield
-            self._counts[key] = count, count.total, count.forward + count.backward
-        else:
+        key = torch.is_grad_enabled(), _shape(inputs)
+        if key in self._known:
             start = perf_counter()
             yield
             self._seconds += now() - start
-            self._timed_flops += self._counts[key][1]
-            self._timed_model_flops += self._counts[key][2]
-        self.count, flops, _ = self._counts[key]
+            self._timed_flops += self._known[key].flops
+            self._timed_model_flops += self._known[key].model_flops
+        else:
+            with FlopCount() as count:
+                yield
+            self._known[key] = _Known(count, count.total, count.model_flops)
         self.steps += 1
-        self.flops += flops
+        self.count = self._known[key].counted
+        self.flops += self._known[key].flops
+        if self.steps == len(self._known) == _MANY:
+            warnings.warn(
+                f"no two of {_MANY} steps had inputs of the same shapes, so each was counted and none timed: "
+                "give the meter only what the FLOPs depend on, such as with meter(x):",
+                stacklevel=3,
+            )
 
     def __enter__(self):
         raise TypeError("a meter tells steps apart by their inputs: write with meter(x): ...")
 
-    __exit__ = None  # without it, Python would complain before
+    def __exit__(self, *exception):
+        """Let Python ask `__enter__`, which says what to write."""
 
     @property
     def flop_per_s(self) -> float | None:
@@ -111,13 +144,21 @@ class FlopMeter:
 
     @property
     def mfu(self) -> float | None:
+        return self._utilization(self._timed_model_flops)
+
+    @property
+    def hfu(self) -> float | None:
+        return self._utilization(self._timed_flops)
+
+    def _utilization(self, flops: int) -> float | None:
         if self.peak_flop_per_s is None or not self._seconds:
             return None
-        return self._timed_model_flops / self._seconds / self.peak_flop_per_s
+        return flops / self._seconds / self.peak_flop_per_s
 
     def __repr__(self):
         rate = f" at {si(self.flop_per_s, 'FLOP/s')}" if self.flop_per_s else ""
-        utilization = f", MFU {self.mfu:.1%}" if self.mfu else ""
+        peak = self.peak_flop_per_s
+        utilization = f", MFU {self.mfu:.1%} of {si(peak, 'FLOP/s')}" if peak and self.mfu else ""
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
         return f"<{steps}, {si(self.flops, 'FLOPs')}{rate}{utilization}>"
 
@@ -126,15 +167,48 @@ def _is_peak(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < inf
 
 
+@singledispatch
 def _shape(value: object) -> Hashable:
-    """What two inputs share that are metered alike."""
-    if isinstance(value, torch.Tensor):
-        stored = value._nnz() if value.layout in SPARSE else None
-        return value.shape, value.dtype, value.device, value.requires_grad, value.layout, stored
-    if isinstance(value, Mapping):
-        return tuple((name, _shape(item)) for name, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_shape, value))
-    if not isinstance(value, Hashable):
-        raise TypeError(f"{value!r} is no input to know a step by: give tensors, numbers or text")
-    return value
+    """Say what two inputs share that are metered alike, without keeping their data."""
+    if hasattr(value, "__array__"):  # of NumPy, which has a shape as well
+        return getattr(value, "shape", ()), str(getattr(value, "dtype", ""))
+    if isinstance(value, Hashable) and _is_told_by_its_value(value):
+        return value
+    if held := getattr(value, "__dict__", None):
+        return type(value), _shape(held)
+    raise TypeError(f"{value!r} is not an input to know a step by: give tensors, numbers or text")
+
+
+def _is_told_by_its_value(value: Hashable) -> bool:
+    """Whether two equal ones are one and the same to a step; other objects are equal to themselves alone."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return False  # it may hold data, and compare that
+    there_is_one_of_each = (type, NoneType, FunctionType, torch.dtype, torch.layout, torch.memory_format)
+    return type(value).__hash__ is not object.__hash__ or isinstance(value, there_is_one_of_each)
+
+
+@_shape.register
+def _(value: Mapping) -> Hashable:
+    return tuple((name, _shape(item)) for name, item in value.items())
+
+
+@_shape.register(list)
+@_shape.register(tuple)
+def _(value: list | tuple) -> Hashable:
+    return tuple(map(_shape, value))
+
+
+@_shape.register
+def _(value: nn.Module) -> Hashable:
+    return ref(value)
+
+
+@_shape.register
+def _(value: torch.Tensor) -> Hashable:
+    kind = type(value), value.dtype, value.device, value.requires_grad, value.layout
+    if value.is_nested:  # its shape is a new one each time
+        sizes = value.offsets() if value.layout is torch.jagged else value._nested_tensor_size()  # type: ignore[attr-defined]
+        return *kind, str(sizes.tolist()), value.values().shape[1:] if value.layout is torch.jagged else None
+    if is_traceable_wrapper_subclass(value):
+        return *kind, value.shape, *(_shape(getattr(value, name)) for name in value.__tensor_flatten__()[0])
+    return *kind, value.shape, value._nnz() if value.layout in SPARSE else None

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from flopbook.counts.tally import Total
 from flopbook.measure import FlopCount
 from flopbook.measure.counting import optimizer_cache
+from tests.support.tensors import LowRank
 
 B, D, H, K = 7, 5, 11, 3
 FIRST, SECOND = 2 * B * D * H, 2 * B * H * K
@@ -292,31 +293,15 @@ def test_the_older_nested_tensors_count_each_product(count):
     assert count(lambda: torch.matmul(x, weights)).total == 2 * (2 + 5) * D * K
 
 
-class LowRank(torch.Tensor):
-    """A matrix that is held as two."""
-
-    @staticmethod
-    def __new__(cls, left, right):
-        return torch.Tensor._make_wrapper_subclass(cls, (left.shape[0], right.shape[1]), dtype=left.dtype)
-
-    def __init__(self, left, right):
-        self.left, self.right = left, right
-
-    def __tensor_flatten__(self):
-        return ["left", "right"], None
-
-    @classmethod
-    def __tensor_unflatten__(cls, inner, context, outer_size, outer_stride):
-        return cls(inner["left"], inner["right"])
-
-    @classmethod
-    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
-        assert func is torch.ops.aten.mm.default
-        return args[0] @ args[1].left @ args[1].right
-
-
 def test_a_tensor_that_holds_others_counts_what_runs_on_them(count, x):
     assert count(lambda: x @ LowRank(torch.ones(D, 2), torch.ones(2, H))).total == 2 * B * 2 * (D + H)
+
+
+def test_to_move_data_of_a_tensor_that_holds_others_counts_what_runs_on_them(count):
+    """Rows of a table that is held as two factors: the rows of one of them, times the other."""
+    table, rows = LowRank(torch.ones(20, 2), torch.ones(2, H)), torch.tensor([3, 1, 7])
+    assert count(lambda: torch.nn.functional.embedding(rows, table)).total == 2 * 3 * 2 * H
+    assert count(lambda: torch.index_select(table, 0, rows)).total == 2 * 3 * 2 * H
 
 
 def test_a_tensor_that_processes_share_counts_as_a_whole(count, model, x):
