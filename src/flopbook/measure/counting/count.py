@@ -29,6 +29,7 @@ from flopbook.measure.counting.compiled import eager_when_compiled, never_compil
 from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.counting.optimizer_cache import kind_of_step, recall, remember
 from flopbook.measure.counting.threads import follow_threads
+from flopbook.measure.counting.unseen import fused_in, watch_numpy
 from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.operators.lookup import explain, find_rule, made_of_others, of_the_book
 from flopbook.measure.operators.registry import FOUND, MOVES
@@ -316,6 +317,7 @@ class FlopCount(Views, Tally):
         with self._active as stack:
             stack.enter_context(eager_when_compiled())
             stack.enter_context(follow_threads(self._follow))
+            stack.enter_context(watch_numpy(self._note_unseen))
             for hook in (
                 register_module_forward_pre_hook(self._start_module),
                 register_module_forward_hook(self._stop_module, always_call=True),
@@ -387,10 +389,16 @@ class FlopCount(Views, Tally):
     def _start_module(self, module: nn.Module, arguments: tuple) -> None:
         if mode := self._here():
             mode.running.start(module)
+            for name in fused_in(module) if isinstance(module, torch.jit.ScriptModule) else ():
+                mode.noted._uncounted[name] += 1
 
     def _stop_module(self, module: nn.Module, arguments: tuple, result: object) -> None:
         if mode := self._here():
             mode.running.stop()
+
+    def _note_unseen(self, name: str) -> None:
+        if mode := self._here():
+            mode.noted._uncounted[name] += 1
 
     def _start_update(self, optimizer: Optimizer, arguments: tuple, options: dict) -> tuple[tuple, dict] | None:
         mode = self._here()

@@ -1,0 +1,64 @@
+"""Work that PyTorch's dispatcher never sees: no rule can count it, but where it is known to run it is said."""
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+from torch.autograd import function as autograd_function
+
+#: What is told the name of something that runs unseen.
+Listener = Callable[[str], None]
+
+#: Nodes of a script that run several operators, or a library's own, without the dispatcher.
+_FUSED = re.compile(r"prim::(?!Constant)\w*(?:mkldnn|FusionGroup|TensorExprGroup)\w*", re.IGNORECASE)
+
+_lock = threading.Lock()
+_listeners: list[Listener] = []
+_plain = {name: getattr(torch.Tensor, name) for name in ("numpy", "__array__")}
+_own = {name for name in _plain if name in vars(torch.Tensor)}
+
+
+def fused_in(script: torch.jit.ScriptModule) -> list[str]:
+    """Name the nodes of a script that its optimizer fused."""
+    return _FUSED.findall(str(script.inlined_graph))
+
+
+@contextmanager
+def watch_numpy(listener: Listener) -> Iterator[None]:
+    """Tell `listener` of each tensor that a function with a gradient of its own hands to NumPy."""
+    with _lock:
+        _listeners.append(listener)
+        for name in _plain:
+            setattr(torch.Tensor, name, _watched(name))
+    try:
+        yield
+    finally:
+        with _lock:
+            _listeners.remove(listener)
+            for name in () if _listeners else _plain:
+                setattr(torch.Tensor, name, _plain[name]) if name in _own else delattr(torch.Tensor, name)
+
+
+def _watched(name: str) -> Callable:
+    def hand_over(tensor: torch.Tensor, *arguments: object, **named: object) -> object:
+        if inside := _function_that_runs():
+            for listener in list(_listeners):
+                listener(f"NumPy in {inside}")
+        return _plain[name](tensor, *arguments, **named)
+
+    return hand_over
+
+
+def _function_that_runs() -> str | None:
+    """Name of the innermost `torch.autograd.Function` that runs forward or backward."""
+    frame: FrameType | None = sys._getframe()
+    while frame and not (frame.f_code.co_name == "apply" and frame.f_code.co_filename == autograd_function.__file__):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    own = frame.f_locals.get("cls") or type(frame.f_locals["self"])._forward_cls
+    return own.__name__

@@ -1,0 +1,61 @@
+"""Work that the dispatcher never sees is said, where it is known."""
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from flopbook.measure import FlopCount
+
+
+class Halve(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return torch.from_numpy(x.detach().numpy() / 2)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.from_numpy(gradient.numpy() / 2)
+
+
+def test_numpy_in_a_function_with_a_gradient_of_its_own_is_said():
+    x = torch.ones(3, requires_grad=True)
+    with pytest.warns(UserWarning) as caught, FlopCount() as counted:
+        Halve.apply(x).sum().backward()
+    assert counted.uncounted == {"NumPy in Halve": 2}
+    assert str(caught[0].message).startswith("no rule for NumPy in Halve (2 calls): not counted.")
+
+
+def test_to_read_a_result_as_an_array_is_no_work(count):
+    x = torch.ones(3, 3)
+    counted = count(lambda: (x @ x).numpy().sum())
+    assert counted.uncounted == {}
+
+
+def test_numpy_is_handed_over_as_before_once_the_block_ends():
+    before = dict(vars(torch.Tensor))
+    with FlopCount(), FlopCount():
+        pass
+    assert dict(vars(torch.Tensor)) == before
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_script_whose_operators_are_fused_is_said():
+    model = torch.jit.optimize_for_inference(torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3)).eval()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with torch.no_grad(), FlopCount() as counted:
+            model(torch.ones(2, 3, 5, 5))
+    assert counted.forward or counted.uncounted
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_frozen_script_whose_operators_are_seen_is_counted(count):
+    model = torch.jit.freeze(torch.jit.script(nn.Sequential(nn.Linear(5, 3)).eval()))
+    counted = count(lambda: model(torch.ones(7, 5)))
+    assert (counted.forward, counted.uncounted) == (2 * 7 * 5 * 3, {})
