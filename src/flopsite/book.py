@@ -38,20 +38,20 @@ class Failure:
         return f"{self.headline}\n\n{indented(self.source)}\n\n{indented(self.reason)}\n"
 
 
-class Late(nodes.General, nodes.Element):
+class FilledLater(nodes.General, nodes.Element):
     """A place on a page that is filled when every page has been read."""
 
 
-class LateDirective(SphinxDirective):
-    """Leaves a `Late` node of the directive's own name."""
+class FilledLaterDirective(SphinxDirective):
+    """Leaves a `FilledLater` node of the directive's own name."""
 
     def run(self) -> list[nodes.Node]:
-        Book.of(self.env).data["late"].add(self.env.docname)
-        return [Late(filling=self.name)]
+        Book.of(self.env).data["filled_later"].add(self.env.docname)
+        return [FilledLater(filling=self.name)]
 
 
 class Book(Domain):
-    """The course, and what pages tell: settings, formulas, seconds, late places; kept from one build to the next."""
+    """The course, and what pages tell; kept from one build to the next."""
 
     name = "book"
     label = "Book"
@@ -63,7 +63,7 @@ class Book(Domain):
         "plans": {},
         "calculators": {},
         "seconds": {},
-        "late": set(),
+        "filled_later": set(),
         "pdf": False,
     }
     data_version = len(initial_data)  # what an older build kept lacks what was added since
@@ -88,7 +88,7 @@ class Book(Domain):
         for kept in ("settings", "promises", "calculators"):
             self.data[kept].pop(docname, None)
         self.data["seconds"].pop(docname, None)
-        self.data["late"].discard(docname)
+        self.data["filled_later"].discard(docname)
 
     def resolve_any_xref(self, *args: Any, **kwargs: Any) -> list[Any]:
         return []
@@ -98,14 +98,14 @@ def _note_reading(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
     Book.of(env).read_something = bool(docnames)
 
 
-def _rewrite_late_pages(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+def _rewrite_pages_filled_later(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
     book = Book.of(env)
-    return sorted(book.data["late"]) if book.read_something else []
+    return sorted(book.data["filled_later"]) if book.read_something else []
 
 
 def setup(app: Sphinx) -> None:
-    """Register the domain; pages with late places are written again whenever any page was read."""
+    """Register the domain; pages with places to fill later are written again whenever any page was read."""
     app.add_domain(Book)
-    app.add_node(Late)
+    app.add_node(FilledLater)
     app.connect("env-before-read-docs", _note_reading)
-    app.connect("env-updated", _rewrite_late_pages)
+    app.connect("env-updated", _rewrite_pages_filled_later)

@@ -7,7 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from flopsite.book import Book, Late, LateDirective
+from flopsite.book import Book, FilledLater, FilledLaterDirective
 from flopsite.course.outline import Page, Part
 
 MAP = "course-map"
@@ -31,7 +31,7 @@ class FillMap(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         course = Book.of(self.env).course
-        for place in list(self.document.findall(Late)):
+        for place in list(self.document.findall(FilledLater)):
             if place["filling"] in (MAP, REFERENCE):
                 parts = course.parts if place["filling"] == MAP else course.reference
                 place.replace_self([node for part in parts for node in self._part(part, place["filling"])])
@@ -50,7 +50,7 @@ class FillMap(SphinxPostTransform):
 
 def setup(app: Sphinx) -> None:
     """Register the directives and what fills them."""
-    app.add_directive(MAP, LateDirective)
-    app.add_directive(REFERENCE, LateDirective)
+    app.add_directive(MAP, FilledLaterDirective)
+    app.add_directive(REFERENCE, FilledLaterDirective)
     app.add_post_transform(FillMap)
     app.connect("doctree-read", _note_promise)

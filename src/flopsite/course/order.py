@@ -13,7 +13,7 @@ from sphinx.errors import SphinxError
 from flopsite.book import Book
 from flopsite.course.outline import FILE, CourseError, Page, read_course
 from flopsite.course.reading_time import reading_minutes
-from flopsite.math.boxes import Sought
+from flopsite.math.boxes import SearchOnlyTitle
 from flopsite.warnings import Kind, warn
 
 _TOLERANCE = 0.25  # of the minutes that a lecture is said to take
@@ -56,7 +56,7 @@ def _take_part(app: Sphinx, page: nodes.document) -> None:
         section += _toctree(docname, [page for page in course.pages.values() if not page.number], numbered=0)
     elif docname in course.pages:
         _check_page(page, section, course.pages[docname])
-        section[1:1] = [Sought("", word) for word in course.pages[docname].keywords]
+        section[1:1] = [SearchOnlyTitle("", word) for word in course.pages[docname].keywords]
 
 
 def _toctree(parent: str, pages: list[Page], numbered: int) -> addnodes.toctree:

@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from flopsite.book import Book, Late, LateDirective
+from flopsite.book import Book, FilledLater, FilledLaterDirective
 from flopsite.web.tables import table
 
 STATUS = "build-status"
@@ -22,7 +22,7 @@ class FillStatus(SphinxPostTransform):
     default_priority = 5
 
     def run(self, **kwargs: Any) -> None:
-        for place in [node for node in self.document.findall(Late) if node["filling"] == STATUS]:
+        for place in [node for node in self.document.findall(FilledLater) if node["filling"] == STATUS]:
             place.replace_self([_installation(), self._seconds()])
 
     def _seconds(self) -> nodes.table:
@@ -48,5 +48,5 @@ def _installation() -> nodes.table:
 
 def setup(app: Sphinx) -> None:
     """Register the directive and what fills it."""
-    app.add_directive(STATUS, LateDirective)
+    app.add_directive(STATUS, FilledLaterDirective)
     app.add_post_transform(FillStatus)

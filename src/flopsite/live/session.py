@@ -67,7 +67,7 @@ class Session:
     def _run(self, page: Mapping[str, str], cell: str, beneath: tuple[Run, ...]) -> bool:
         self.tell("running", cell)
         self.scope.clear()
-        self.scope |= {"__name__": "__main__", "display": self._display, "input": _ask_in_vain}
+        self.scope |= {"__name__": "__main__", "display": self._display, "input": _refuse_input}
         for above in page:
             if above == cell:
                 break
@@ -169,7 +169,7 @@ def bundle(value: Any) -> dict[str, str]:
     return shown
 
 
-def _ask_in_vain(prompt: object = "") -> str:
+def _refuse_input(prompt: object = "") -> str:
     question = repr(prompt) if prompt else ""
     raise RuntimeError(
         f"input({question}) cannot ask in the page: write the answer into the cell, such as answer = '12'"

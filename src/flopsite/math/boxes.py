@@ -11,7 +11,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
 
-from flopsite.book import Book, Late, LateDirective
+from flopsite.book import Book, FilledLater, FilledLaterDirective
 from flopsite.warnings import Kind, warn
 from flopsite.web.tables import table
 
@@ -70,23 +70,23 @@ def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
     return None
 
 
-class Sought(nodes.title):
+class SearchOnlyTitle(nodes.title):
     """A title that search knows and the page does not show."""
 
 
-def _sought(formula: dict[str, Any]) -> list[Sought]:
+def _search_titles(formula: dict[str, Any]) -> list[SearchOnlyTitle]:
     """Search finds a box by its title, and by its formula as one types it."""
     typed = re.sub(r"\\(left|right)|[{}_\s]", "", formula["latex"])
-    return [Sought("", name) for name in [formula["title"], typed] if "\\" not in name]
+    return [SearchOnlyTitle("", name) for name in [formula["title"], typed] if "\\" not in name]
 
 
-def _skip(writer: HTML5Translator, node: Sought) -> None:
+def _skip(writer: HTML5Translator, node: SearchOnlyTitle) -> None:
     raise nodes.SkipNode
 
 
 def _box(formula: dict[str, Any]) -> nodes.container:
     box = nodes.container(classes=["formula-box"], ids=[_target(formula["name"])])
-    box += _sought(formula)
+    box += _search_titles(formula)
     box += nodes.paragraph("", formula["title"], classes=["formula-title"])
     box += nodes.math_block(
         "", formula["latex"], nowrap=False, number=True, label=formula["name"], ids=[_equation(formula["name"])]
@@ -108,7 +108,7 @@ class FillIndex(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         formulas = Book.of(self.env).data["formulas"].values()
-        for place in [node for node in self.document.findall(Late) if node["filling"] == INDEX]:
+        for place in [node for node in self.document.findall(FilledLater) if node["filling"] == INDEX]:
             rows = [self._row(formula) for formula in sorted(formulas, key=lambda box: box["docname"])]
             place.replace_self(table(["What", "Formula", "Holds when", "Derived in", "Witnesses that agree"], rows))
 
@@ -128,6 +128,6 @@ class FillIndex(SphinxPostTransform):
 
 def setup(app: Sphinx) -> None:
     """Register the index."""
-    app.add_node(Sought, html=(_skip, None))
-    app.add_directive(INDEX, LateDirective)
+    app.add_node(SearchOnlyTitle, html=(_skip, None))
+    app.add_directive(INDEX, FilledLaterDirective)
     app.add_post_transform(FillIndex)

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from flopsite.book import Book, Late, LateDirective
+from flopsite.book import Book, FilledLater, FilledLaterDirective
 from flopsite.takeaway import wheel
 
 DOWNLOADS = "downloads"
@@ -28,7 +28,7 @@ class FillDownloads(SphinxPostTransform):
     default_priority = 5
 
     def run(self, **kwargs: Any) -> None:
-        for place in [node for node in self.document.findall(Late) if node["filling"] == DOWNLOADS]:
+        for place in [node for node in self.document.findall(FilledLater) if node["filling"] == DOWNLOADS]:
             links = [
                 nodes.reference("", text, internal=True, refuri=name)
                 for name, text in _OFFERS.items()
@@ -55,6 +55,6 @@ def _drop_stale_pdf(
 
 def setup(app: Sphinx) -> None:
     """Register the directive, what fills it, and the watch over the PDF."""
-    app.add_directive(DOWNLOADS, LateDirective)
+    app.add_directive(DOWNLOADS, FilledLaterDirective)
     app.add_post_transform(FillDownloads)
     app.connect("env-get-outdated", _drop_stale_pdf)

@@ -33,6 +33,14 @@ SRC = ROOT / "src"
         ("with a as b:\n    pass", "a", "b"),
         ("(w := 3) + w", "", "w"),
         ("display(x)", "x", ""),
+        ("try:\n    x\nexcept E as e:\n    e", "E x", "e"),
+        ("match x:\n    case [a, *b]:\n        a, b", "x", "a b"),
+        ("f = lambda y, z=w: y + v", "v w", "f"),
+        ("@a\ndef f(x: b = c) -> d: ...", "a b c d", "f"),
+        ("a, *b = b", "b", "a b"),
+        ("x: int\nx", "x", ""),
+        ("del x", "x", ""),
+        ("[y := x for x in xs]\ny", "xs", "y"),
     ],
 )
 def test_names_that_a_cell_uses_and_binds(source, used, bound):
