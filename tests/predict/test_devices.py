@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from flopbook.predict.devices import DEVICES
+from flopbook.predict.devices import DEVICES, Device
 
 devices = pytest.mark.parametrize("device", DEVICES.values(), ids=list(DEVICES))
 
@@ -22,10 +22,13 @@ def test_devices_are_found_by_name(device):
 
 
 @devices
-def test_figures_are_in_flop_and_bytes_per_second(device):
-    assert all(1e12 < peak < 1e17 for peak in device.peak_flop_per_s.values())
-    assert 1e10 < device.bytes_per_s < 1e14
-    assert 10 < max(device.peak_flop_per_s.values()) / device.bytes_per_s < 10_000
+def test_figures_are_in_flop_bytes_and_seconds(device):
+    assert all(1e13 < peak < 1e17 for peak in device.peak_flop_per_s.values())
+    assert 1e11 < device.bytes_per_s < 1e14
+    assert 10e9 < device.memory_bytes < 1e13
+    assert device.link_bytes_per_s is None or 1e11 < device.link_bytes_per_s < device.bytes_per_s
+    fastest = max(peak for name, peak in device.peak_flop_per_s.items() if name in ("bf16", "fp16", "fp32"))
+    assert 50 < fastest / device.bytes_per_s < 1000
 
 
 @devices
@@ -36,5 +39,11 @@ def test_sparsity_doubles_and_is_never_the_peak(device):
 
 @devices
 def test_half_the_bits_are_twice_as_fast(device):
-    peaks = [device.peak_flop_per_s[dtype] for dtype in ("tf32", "bf16", "fp8") if dtype in device.peak_flop_per_s]
-    assert all(fast == pytest.approx(2 * slow, rel=1e-3) for slow, fast in pairwise(peaks))
+    formats = ("tf32", "bf16", "fp8", "fp4")
+    peaks = [device.peak_flop_per_s[dtype] for dtype in formats if dtype in device.peak_flop_per_s]
+    assert all(fast == pytest.approx(2 * slow, rel=0.03) for slow, fast in pairwise(peaks))  # makers round
+
+
+def test_a_device_is_described_by_names():
+    with pytest.raises(TypeError):
+        Device("A", {"bf16": 1e15}, 1e12, 10**11, "https://", "2026-11")

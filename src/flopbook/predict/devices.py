@@ -1,4 +1,4 @@
-"""What hardware promises: dense peaks and bandwidth from data sheets, each with its source and date."""
+"""Hold what hardware promises: dense peaks, memory and links from data sheets, each with its source and date."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 __all__ = ["DEVICES", "Device", "peaks"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device as its maker describes it.
+    """Describes a device as its maker does.
 
     Attributes
     ----------
@@ -18,6 +18,10 @@ class Device:
         Dense peak of matrix products by the format of their operands, such as ``bf16``.
     bytes_per_s : float
         Bandwidth of the device's own memory.
+    memory_bytes : int
+        Capacity of that memory.
+    link_bytes_per_s : float, optional
+        Bandwidth of all its links to other devices of its kind, in both directions together.
     source, date : str
         Where the figures stand, and when they were read there.
     sparse_peak_flop_per_s : dict of str to float
@@ -33,13 +37,18 @@ class Device:
     name: str
     peak_flop_per_s: Mapping[str, float]
     bytes_per_s: float
+    memory_bytes: int
     source: str
     date: str
+    link_bytes_per_s: float | None = None
     sparse_peak_flop_per_s: Mapping[str, float] = field(default_factory=dict)
 
 
+_GB, _GIB = 10**9, 2**30
+_READ = "2026-11"
 _HOPPER = {"fp32": 66.9e12, "tf32": 494.7e12, "bf16": 989.4e12, "fp16": 989.4e12, "fp8": 1978.9e12}
 _HOPPER_SPARSE = {"tf32": 989.4e12, "bf16": 1978.9e12, "fp16": 1978.9e12, "fp8": 3957.8e12}
+_LINKS = "memory and links as tabulated at https://ttsugriy.github.io/distributed-training-book/appendices/hardware-assumptions"
 
 #: Devices by name. Peaks in fp32 are those without matrix units.
 DEVICES = {
@@ -49,38 +58,94 @@ DEVICES = {
             name="A100 SXM 80GB",
             peak_flop_per_s={"fp32": 19.5e12, "tf32": 156e12, "bf16": 312e12, "fp16": 312e12},
             bytes_per_s=2.039e12,
-            source="NVIDIA's data sheet, as tabulated at https://glennklockwood.com/garden/processors/A100",
-            date="2026-11",
+            memory_bytes=80 * _GB,
+            link_bytes_per_s=600e9,
+            source=f"NVIDIA's data sheet, as tabulated at https://glennklockwood.com/garden/processors/A100; {_LINKS}",
+            date=_READ,
             sparse_peak_flop_per_s={"tf32": 312e12, "bf16": 624e12, "fp16": 624e12},
         ),
         Device(
             name="H100 SXM",
             peak_flop_per_s=_HOPPER,
             bytes_per_s=3.35e12,
-            source="NVIDIA's white paper, as tabulated at https://glennklockwood.com/garden/processors/h100",
-            date="2026-11",
+            memory_bytes=80 * _GB,
+            link_bytes_per_s=900e9,
+            source=f"NVIDIA's white paper, as tabulated at https://glennklockwood.com/garden/processors/h100; {_LINKS}",
+            date=_READ,
             sparse_peak_flop_per_s=_HOPPER_SPARSE,
+        ),
+        Device(
+            name="H200 SXM",
+            peak_flop_per_s=_HOPPER,
+            bytes_per_s=4.8e12,
+            memory_bytes=141 * _GB,
+            link_bytes_per_s=900e9,
+            source=f"the chip of the H100 SXM with more memory; {_LINKS}",
+            date=_READ,
+            sparse_peak_flop_per_s=_HOPPER_SPARSE,
+        ),
+        Device(
+            name="B200 HGX",
+            peak_flop_per_s={
+                "fp32": 80e12, "tf32": 1.1e15, "bf16": 2.25e15, "fp16": 2.25e15, "fp8": 4.5e15, "fp4": 9e15,
+            },
+            bytes_per_s=8e12,
+            memory_bytes=192 * _GB,
+            link_bytes_per_s=1.8e12,
+            source="NVIDIA's Blackwell brief at 1,000 W, as tabulated at https://glennklockwood.com/garden/processors/B200",
+            date=_READ,
+            sparse_peak_flop_per_s={"tf32": 2.2e15, "bf16": 4.5e15, "fp16": 4.5e15, "fp8": 9e15, "fp4": 18e15},
+        ),
+        Device(
+            name="MI300X",
+            peak_flop_per_s={"bf16": 1307e12, "fp16": 1307e12, "fp8": 2615e12},
+            bytes_per_s=5.3e12,
+            memory_bytes=192 * _GB,
+            link_bytes_per_s=896e9,
+            source=f"AMD's data sheet; peaks, {_LINKS}",
+            date=_READ,
         ),
         Device(
             name="TPU v4",
             peak_flop_per_s={"bf16": 275e12},
             bytes_per_s=1.2e12,
+            memory_bytes=32 * _GIB,
             source="https://docs.cloud.google.com/tpu/docs/v4",
-            date="2026-11",
+            date=_READ,
         ),
         Device(
             name="TPU v5e",
             peak_flop_per_s={"bf16": 197e12},
             bytes_per_s=0.819e12,
+            memory_bytes=16 * _GB,
+            link_bytes_per_s=400e9,
             source="https://docs.cloud.google.com/tpu/docs/v5e",
-            date="2026-11",
+            date=_READ,
+        ),
+        Device(
+            name="TPU v5p",
+            peak_flop_per_s={"bf16": 459e12},
+            bytes_per_s=2.765e12,
+            memory_bytes=95 * _GIB,
+            link_bytes_per_s=1.2e12,
+            source="https://docs.cloud.google.com/tpu/docs/v5p-training",
+            date=_READ,
+        ),
+        Device(
+            name="TPU v6e",
+            peak_flop_per_s={"bf16": 918e12},
+            bytes_per_s=1.638e12,
+            memory_bytes=32 * _GB,
+            link_bytes_per_s=800e9,
+            source="https://docs.cloud.google.com/tpu/docs/v6e",
+            date=_READ,
         ),
     )
-}
+}  # fmt: skip
 
 
 def peaks() -> dict[str, float]:
-    """Dense peak in FLOP/s of every device at every format.
+    """List the dense peak in FLOP/s of every device at every format.
 
     Examples
     --------
