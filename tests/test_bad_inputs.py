@@ -21,7 +21,7 @@ from flopbook.files import write_whole
 from flopbook.measure import FlopCount, FlopMeter, Report, profile_flops, time_step
 from flopbook.measure.operators import flop_rule
 from flopbook.predict import B, D, Tensor, axis, conv, evaluate, flops, matmul, training_step
-from flopbook.predict.memory import Formats, bytes_held, kept, training_memory
+from flopbook.predict.memory import Formats, Part, activation_memory, bytes_held, kept, training_memory
 from flopbook.predict.models import decoder_block, linear_stack, mlp
 from flopbook.predict.notation import NotationError
 from flopbook.predict.optimizers import OPTIMIZERS, update_flops
@@ -251,6 +251,12 @@ BAD_INPUTS = [
      "formats=None are not formats: write FLOAT32, MIXED or Formats(parameters=2, ...)"),
     (lambda: bytes_held(B, 1, B, STATE, (4, 4, 4, 4)), TypeError,
      "formats=(4, 4, 4, 4) are not formats: write FLOAT32, MIXED or Formats(parameters=2, ...)"),
+    (lambda: activation_memory("x[B,D]"), TypeError, "'x[B,D]' is not a part: write Part('x[B,D]'), or Part('h[B,H]'"),
+    (lambda: activation_memory(Part("x[B,D]"), None), TypeError, "None is not a part: write Part('x[B,D]'), or"),
+    (lambda: activation_memory(Part("x")), NotationError, "'x' is not a tensor: write it like 'x[B,D]'"),
+    (lambda: activation_memory(Part("x[B,D]"), Part("x[B,D]")), NotationError,
+     "kept names x[B,D], which is held already: leave it out, or give it another name"),
+    (lambda: activation_memory(Part("x[B,D]"), formats=2), TypeError, "formats=2 are not formats: write FLOAT32"),
     # predict: models and plans
     (linear_stack, ValueError, "linear_stack() has no layer: write linear_stack('D', 'K')"),
     (lambda: linear_stack("D"), ValueError, "linear_stack('D') has no layer: write linear_stack('D', 'K')"),

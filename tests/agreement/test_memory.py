@@ -7,10 +7,11 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure.memory import weigh
 from flopbook.predict import evaluate, matmul, training_step
-from flopbook.predict.memory import Formats, training_memory
+from flopbook.predict.memory import Formats, Part, activation_memory, training_memory
 
 KINDS = ("parameters", "gradients", "optimizer", "activations")
 OPTIMIZERS = {
@@ -80,3 +81,32 @@ def test_a_prediction_for_something_else_disagrees(forgotten):
     case = {"activation": nn.SiLU, **PUBLISHED}
     other = {"batch": 255, "optimizer": "SGD", "activation": nn.ReLU, "dtype": torch.bfloat16}[forgotten]
     assert predict(**case | {forgotten: other}) != measure(**case)
+
+
+class Checkpointed(nn.Module):
+    """A layer, and blocks each of which a checkpoint runs again."""
+
+    def __init__(self, D, H, F, blocks, reentrant):
+        super().__init__()
+        self.first, self.reentrant = nn.Linear(D, H), reentrant
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(H, F), nn.GELU(), nn.Linear(F, H)) for _ in range(blocks))
+
+    def forward(self, x):
+        x = self.first(x)
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=self.reentrant)
+        return x
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("sizes", [{"B": 3, "D": 5, "H": 7, "F": 11}, {"B": 4, "D": 9, "H": 8, "F": 1}])
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_checkpoints_keep_their_inputs_and_one_block_at_a_time(blocks, sizes, reentrant):
+    B, D, H, F = sizes.values()
+    model, x = Checkpointed(D, H, F, blocks, reentrant), torch.randn(B, D)
+    measured = weigh(lambda: model(x).square().sum().backward(), model, [])
+    parts = [Part(f"h{n}[B,H]", again=f"f{n}[B,F] g{n}[B,F]") for n in range(blocks)]
+    predicted = activation_memory(Part("x[B,D]"), *parts, Part("y[B,H]"))
+    assert [evaluate(bytes_, sizes) for bytes_ in predicted] == [measured.after_forward, measured.activations]
+    without = activation_memory(*(Part(f"{kept} {again}") for kept, again in (Part("x[B,D]"), *parts, Part("y[B,H]"))))
+    assert evaluate(without.activations, sizes) > measured.after_forward

@@ -17,7 +17,10 @@ from flopbook.predict.pointwise import elements
 from flopbook.predict.steps import TrainingStep
 from flopbook.predict.values import number
 
-__all__ = ["FLOAT32", "MIXED", "Formats", "TrainingMemory", "bytes_held", "kept", "training_memory"]
+__all__ = [
+    "FLOAT32", "MIXED", "ActivationMemory", "Formats", "Part", "TrainingMemory", "activation_memory", "bytes_held",
+    "kept", "training_memory",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -228,3 +231,83 @@ def bytes_held(
         optimizer=sympy.expand(parameters * per_parameter + _COUNTER_BYTES * state.counters * tensors),
         activations=sympy.expand(formats.activations * activations),
     )
+
+
+def _check_formats(formats: object) -> None:
+    if not isinstance(formats, Formats):
+        raise TypeError(
+            f"formats={quoted(formats)} are not formats: write FLOAT32, MIXED or Formats(parameters=2, ...)"
+        )
+
+
+class Part(NamedTuple):
+    """Says what a part of the forward pass keeps for the backward pass.
+
+    Attributes
+    ----------
+    kept : str
+        Tensors that are kept from the forward pass on, such as ``x[B,D] h[B,H]``; of a checkpoint, its input.
+    again : str
+        Tensors that the second run of a checkpoint keeps besides.
+    """
+
+    kept: str
+    again: str = ""
+
+
+class ActivationMemory(NamedTuple):
+    """Holds the bytes of activations at two moments, made by :func:`activation_memory`.
+
+    Attributes
+    ----------
+    after_forward : sympy.Expr
+        When the forward pass ends.
+    activations : sympy.Expr
+        At the most: then, or while the backward pass runs a checkpoint again.
+    """
+
+    after_forward: Expr
+    activations: Expr
+
+
+def activation_memory(*parts: Part, formats: Formats = FLOAT32) -> ActivationMemory:
+    """Predict the bytes of activations of a step with checkpoints.
+
+    The backward pass goes through the parts from the last to the first. When it comes to one, those after it have let
+    go what they kept, and those before it still hold it.
+
+    Parameters
+    ----------
+    *parts : Part
+        In the order in which the forward pass runs them. A tensor is named in the first part that keeps it.
+    formats : Formats
+        Bytes of one number of each kind.
+
+    Raises
+    ------
+    TypeError
+        If something else than parts and formats is given.
+    NotationError
+        A `ValueError` that quotes a tensor that cannot be read, or that is given twice.
+
+    Examples
+    --------
+    A layer, two checkpoints around blocks with a GELU, and the loss:
+
+    >>> blocks = [Part(f"h{n}[B,H]", again=f"f{n}[B,F] g{n}[B,F]") for n in (1, 2)]
+    >>> memory = activation_memory(Part("x[B,D]"), *blocks, Part("y[B,H]"))
+    >>> memory.after_forward
+    4*B*D + 12*B*H
+    >>> memory.activations
+    4*Max(B*D + 3*B*H, B*D + 2*B*F + 2*B*H)
+    """
+    _check_formats(formats)
+    held: list[Tensor] = []
+    moments = [sympy.Integer(0)]
+    for part in parts:
+        if not isinstance(part, Part):
+            raise TypeError(f"{quoted(part)} is not a part: write Part('x[B,D]'), or Part('h[B,H]', again='f[B,F]')")
+        held += _further("kept", part.kept.split(), held)
+        moments.append(elements(*held, *_further("again", part.again.split(), held)))
+    numbers = (elements(*held), sympy.Max(*moments))
+    return ActivationMemory(*(sympy.expand(formats.activations * number) for number in numbers))
