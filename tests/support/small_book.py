@@ -58,7 +58,8 @@ class SmallBook:
     def __init__(self, folder: Path):
         self.folder = folder
         shutil.copytree(ROOT / "src" / "flopsite", folder / "src" / "flopsite")
-        shutil.copy(ROOT / "conf.py", folder)
+        for name in ("conf.py", "pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, folder)
         for path in _own_files():
             target = folder / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,45 +1,51 @@
 """The package, ready for pip: who takes a notebook away needs no checkout to run it."""
 
-import base64
-import hashlib
-import zipfile
+import os
+import shutil
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sphinx.application import Sphinx
 
-_TAG = "Wheel-Version: 1.0\nGenerator: flopsite\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+_BUILT_FROM = ["pyproject.toml", "README.md", "LICENSE", "src/flopbook"]
+_PROGRAM = "from setuptools.build_meta import build_wheel; build_wheel('..')"
+_THE_SAME_DATE = {"SOURCE_DATE_EPOCH": "315532800"}  # of every file, so that the same files make the same bytes
 
 
 def name() -> str:
-    """The wheel's file name."""
+    """Return the wheel's file name."""
     return f"flopbook-{metadata.version('flopbook')}-py3-none-any.whl"
 
 
-def write_wheel(src: Path, target: Path) -> None:
-    """Pack the package as it lies in `src`; the same files make the same bytes."""
-    information = f"flopbook-{metadata.version('flopbook')}.dist-info"
-    paths = sorted(path for pattern in ("*.py", "py.typed") for path in (src / "flopbook").rglob(pattern))
-    files = {path.relative_to(src).as_posix(): path.read_bytes() for path in paths}
-    for name in ("METADATA", "licenses/LICENSE"):
-        files[f"{information}/{name}"] = (metadata.distribution("flopbook").read_text(name) or "").encode()
-    files[f"{information}/WHEEL"] = _TAG.encode()
-    record = [f"{path},sha256={_digest(content)},{len(content)}" for path, content in files.items()]
-    files[f"{information}/RECORD"] = "\n".join([*record, f"{information}/RECORD,,", ""]).encode()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for path, content in files.items():
-            wheel.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
-
-
-def _digest(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+def write_wheel(root: Path, target: Path) -> None:
+    """Build the wheel of a checkout with setuptools, in a copy, since setuptools leaves files where it works."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "checkout"
+        for part in _BUILT_FROM:
+            (copy / part).parent.mkdir(parents=True, exist_ok=True)
+            if (root / part).is_dir():
+                shutil.copytree(root / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(root / part, copy / part)
+        environment = {**os.environ, **_THE_SAME_DATE}
+        subprocess.run([sys.executable, "-c", _PROGRAM], cwd=copy, env=environment, check=True, capture_output=True)
+        (made,) = copy.parent.glob("*.whl")
+        shutil.move(made, target)
 
 
 def _offer(app: Sphinx, exception: Exception | None) -> None:
-    if not exception:
-        write_wheel(Path(app.srcdir) / "src", Path(app.outdir) / name())
+    """Write the wheel, unless it is newer than all that it is built from."""
+    root, target = Path(app.srcdir), Path(app.outdir) / name()
+    parts = [root / part for part in _BUILT_FROM]
+    files = [file for part in parts for file in [part, *part.rglob("*.py")]]
+    changed = max(file.stat().st_mtime for file in files)
+    if not exception and (not target.exists() or target.stat().st_mtime < changed):
+        write_wheel(root, target)
 
 
 def setup(app: Sphinx) -> None:
-    """Write it with every build."""
+    """Write the wheel at the end of a build."""
     app.connect("build-finished", _offer)

@@ -1,44 +1,40 @@
 """What pip installs: the package with its licence, and nothing that would act on other books."""
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from flopsite.takeaway import wheel
+from flopsite.takeaway.wheel import name, write_wheel
 from tests.conftest import ROOT
-
-BUILD = "from setuptools.build_meta import build_wheel; build_wheel('..')"
-
-
-def contents(path: Path) -> set[str]:
-    with ZipFile(path) as archive:
-        return set(archive.namelist())
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> set[str]:
-    """What is in the wheel that pip makes of a checkout."""
-    checkout = tmp_path_factory.mktemp("wheel") / "checkout"
-    shutil.copytree(ROOT / "src", checkout / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, checkout)
-    subprocess.run([sys.executable, "-c", BUILD], cwd=checkout, check=True, capture_output=True)
-    (made,) = checkout.parent.glob("*.whl")
-    return contents(made)
+def built(tmp_path_factory):
+    """The wheel of this checkout."""
+    target = tmp_path_factory.mktemp("wheel") / name()
+    write_wheel(ROOT, target)
+    return target
 
 
-def test_the_package_comes_alone(built):
-    folders = {name.partition("/")[0] for name in built}
-    assert {name for name in folders if not name.endswith(".dist-info")} == {"flopbook"}
-    assert [name for name in built if name.endswith("/entry_points.txt")] == []
+@pytest.fixture(scope="module")
+def contents(built) -> set[str]:
+    with ZipFile(built) as archive:
+        return set(archive.namelist())
 
 
-def test_the_site_offers_the_same(built, tmp_path):
-    wheel.write_wheel(ROOT / "src", tmp_path / wheel.name())
-    assert contents(tmp_path / wheel.name()) == {file for file in built if not file.endswith("/top_level.txt")}
-    assert "flopbook/py.typed" in built
-    assert any(file.endswith(".dist-info/licenses/LICENSE") for file in built)
+def test_the_package_comes_alone(contents):
+    folders = {file.partition("/")[0] for file in contents}
+    assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"flopbook"}
+    assert [file for file in contents if file.endswith("/entry_points.txt")] == []
+
+
+def test_it_is_complete(contents):
+    modules = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "flopbook").rglob("*.py")}
+    assert modules <= contents
+    assert "flopbook/py.typed" in contents
+    assert any(file.endswith(".dist-info/licenses/LICENSE") for file in contents)
+
+
+def test_the_same_files_make_the_same_bytes(built, tmp_path):
+    write_wheel(ROOT, tmp_path / name())
+    assert (tmp_path / name()).read_bytes() == built.read_bytes()
