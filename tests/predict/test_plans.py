@@ -1,0 +1,57 @@
+"""A plan of a training run, worked out by hand for one small perceptron."""
+
+import pytest
+from sympy import ceiling
+
+from flopbook.predict import B, axis
+from flopbook.predict.models import mlp
+from flopbook.predict.plans import training_plan
+
+SIZES = {"B": 7, "D": 5, "H": 3, "K": 2, "L": 3}
+TRAINING = {"devices": 2, "utilization": 40, "peak": 50, "budget": 1000}
+PLAN = training_plan("mlp", "A perceptron", mlp(), samples=B)
+
+
+def value(title):
+    _, expression = PLAN.rows[title]
+    return expression.subs({axis(name): size for name, size in (SIZES | TRAINING).items()})
+
+
+def test_the_device_with_the_most_samples_decides_the_time_of_a_step():
+    products = 5 * 3 + 3 * 3 + 3 * 3 + 3 * 2  # of three hidden layers
+    flops = 2 * 4 * products + 2 * 4 * (2 * products - 5 * 3)  # 4 of 7 samples; nobody needs the data's gradient
+    assert value("Time of a step") == pytest.approx(flops / (50e9 * 0.4))
+
+
+def test_times_are_in_hours_and_device_hours():
+    steps = ceiling(1000 / 7)
+    assert value("Steps") == steps
+    assert value("Time of all steps") * 3600 == steps * value("Time of a step")
+    assert value("Devices × time") == 2 * value("Time of all steps")
+
+
+def test_each_precision_stands_for_the_bytes_that_it_names():
+    named = {
+        "16 bits, with a float32 copy and moments": (2, 2, 2, 4, 4),
+        "the same, gradients in float32": (2, 4, 2, 4, 4),
+        "16 bits throughout": (2, 2, 2, 2, 0),
+        "float32": (4, 4, 4, 4, 0),
+    }
+    kinds = ("parameters", "gradients", "activations", "moments", "master")
+    assert PLAN.choices["Precision"] == {
+        name: {f"bytes_{kind}": size for kind, size in zip(kinds, sizes, strict=True)} for name, sizes in named.items()
+    }
+
+
+def test_a_device_stands_for_its_peak_in_gflop_per_s_and_the_first_is_the_h100():
+    devices = PLAN.choices["Device"]
+    assert next(iter(devices)) == "H100 SXM, bf16"
+    assert devices["H100 SXM, bf16"] == {"peak": 989_400}
+    assert devices["A100 SXM 80GB, fp32"] == {"peak": 19_500}
+
+
+def test_presets_come_first():
+    plan = training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"small": SIZES})
+    assert next(iter(plan.choices)) == "Model"
+    assert plan.choices["Model"] == {"small": SIZES}
+    assert "Model" not in PLAN.choices
