@@ -1,5 +1,7 @@
 """What torch.profiler says, put into the shared views."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -78,5 +80,7 @@ def test_times_add_up_to_the_step_and_calls_are_those_counted(adamw):
 def test_a_step_on_the_processor_takes_its_time_beside_an_accelerator_too(adamw, monkeypatch):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "synchronize", lambda: None)
+    stream = SimpleNamespace(is_capturing=lambda: False)  # an optimizer of PyTorch 2.14 asks it
+    monkeypatch.setattr(torch.accelerator, "current_stream", lambda: stream)
     spent = profile_time(adamw, {"aten::mm"}, steps=3)
     assert sum(row.seconds for row in spent.operators if row.operator == "aten::mm") > 0

@@ -85,7 +85,8 @@ def torch_profiler(**options: Any) -> profile:
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():
         activities.append(ProfilerActivity.CUDA)
-    return profile(activities=activities, **options)
+    # a version that would clear events after each cycle warns, though this profiler runs one
+    return profile(activities=activities, acc_events=True, **options)
 
 
 def phase_of(event: FunctionEvent) -> str:

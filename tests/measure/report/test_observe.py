@@ -47,7 +47,7 @@ def test_a_model_that_is_no_module(wrong):
     assert str(error.value) == f"model={wrong!r} is no torch.nn.Module: give the model that the step calls"
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")  # deprecated, but models that people keep are made so
 def test_a_scripted_model(model):
     scripted = torch.jit.script(nn.Linear(3, 2))
     with pytest.raises(TypeError) as error:
@@ -117,6 +117,6 @@ def test_things_to_restore_that_are_no_list(model, wrong):
 
 
 def test_a_profiler_that_runs_already(model):
-    with torch.profiler.profile(), pytest.raises(RuntimeError) as error:
+    with torch.profiler.profile(acc_events=True), pytest.raises(RuntimeError) as error:
         Report.measure(lambda: model(torch.ones(7, 6)), model)
     assert str(error.value) == "torch.profiler runs already: call Report.measure outside of its with block"
