@@ -20,13 +20,16 @@ from tools.install import index_option
 FOLDER = Path(".venv-versions")
 RECORD = Path("reference/data/versions.json")
 LIBRARIES = ["matplotlib", "numpy", "sympy"]
-#: What needs the site, or the programs that come with it.
-LEFT_OUT = ["tests/browser", "tests/pages", "tests/site", "tests/tools", "tests/agreement/test_answers.py"]
+#: What needs the site or the programs that come with it, or asks nothing of torch.
+LEFT_OUT = [
+    *(f"tests/{folder}" for folder in ("browser", "figures", "labs", "pages", "site", "tools")),
+    *(f"tests/{name}.py" for name in ("agreement/test_answers", "test_imports")),
+]
 ASK = """
 import importlib.metadata as packages, json, platform
-from flopbook.measure.operators import CONTRACTIONS, POINTWISE
+from flopbook.measure.operators.coverage import KINDS, is_here
 versions = {name: packages.version(name) for name in ("torch", "numpy", "sympy")}
-rules = sorted({str(operator).replace(".", "::") for operator in (*CONTRACTIONS, *POINTWISE)})
+rules = sorted(filter(is_here, set().union(*KINDS.values())))
 print(json.dumps({"versions": {"python": platform.python_version(), **versions}, "rules": rules}))
 """
 
@@ -69,7 +72,7 @@ def environment(kind: str, requirement: str, torch_index: str) -> str:
 
 
 def ask(python: str) -> dict[str, Any]:
-    """Versions of an environment, and the operators that have a rule there."""
+    """Versions of an environment, and the operators with a rule that its torch has."""
     answer = subprocess.run([python, "-c", ASK], env=surroundings(), stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(answer.stdout)
 

@@ -1,0 +1,20 @@
+"""Which versions of torch the tests passed with, as the build status tables it."""
+
+from flopsite.course.status import _tested
+
+ENVIRONMENT = {
+    "kind": "oldest",
+    "versions": {"python": "3.11.7", "torch": "2.11.0", "numpy": "2.4.6", "sympy": "1.14.0"},
+    "passed": 1234,
+    "skipped": 5,
+    "failed": ["tests.a.test_one"],
+    "lacks": ["aten::new", "aten::newer"],
+}
+
+
+def test_an_environment_is_one_row():
+    assert _tested(ENVIRONMENT) == ["2.11.0 (oldest)", "3.11.7", "1,234", "5", "1", "aten::new, aten::newer"]
+
+
+def test_one_that_lacks_nothing_says_so():
+    assert _tested({**ENVIRONMENT, "lacks": []})[-1] == "none"
