@@ -153,7 +153,15 @@ class _Mutator(ast.NodeVisitor):
             for argument in node.args:
                 self.drop(node.args, argument)
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for statement in node.body:  # what stands above a class makes a kind of data of it
+            self.visit(statement)
+
     # -- changes
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if not (isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"):
+            self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value:
@@ -162,8 +170,10 @@ class _Mutator(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, bool):
             self.replace(*self.span(node), str(not node.value))
-        elif isinstance(node.value, (int, float)):
+        elif isinstance(node.value, int):
             self.replace(*self.span(node), str(node.value + 1))
+        elif isinstance(node.value, float):
+            self.replace(*self.span(node), str(2 * node.value))
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         """What a message says is not counted with."""
