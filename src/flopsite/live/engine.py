@@ -70,8 +70,8 @@ def symbolic(pyodide: Path, cache: Path) -> Path:
     """The archive of SymPy and what it needs, compiled; made once for each of their versions and Pyodide's."""
     versions = [version(package) for package in sorted(PROVIDED)]
     pyodide_version = json.loads((pyodide / "package.json").read_text("utf-8"))["version"]
-    programs = [(_HERE / name).read_text("utf-8") for name in ("engine.py", "precompile.py")]
-    key = hashlib.sha256("\0".join([*versions, pyodide_version, *programs]).encode()).hexdigest()[:16]
+    program = (_HERE / "precompile.py").read_text("utf-8")
+    key = hashlib.sha256("\0".join([*versions, pyodide_version, program]).encode()).hexdigest()[:16]
     made = cache / f"flopsite-{key}" / "sympy.zip"
     if not made.exists():
         print("Compiling SymPy for the browser ...", end=" ", flush=True)

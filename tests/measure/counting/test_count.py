@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from flopbook.counts.tally import Total
 from flopbook.measure import FlopCount
+from flopbook.measure.counting import count as count_module
 from flopbook.measure.counting import optimizer_cache
 from tests.support.tensors import LowRank
 
@@ -366,41 +367,131 @@ print(counted.total, len(graphs))
     assert int(run.stdout.split()[1]) >= 1
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda parameters: torch.optim.SGD(parameters, lr=0.1),
-        lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
-        lambda parameters: torch.optim.Adam(parameters, amsgrad=True),
-        lambda parameters: torch.optim.AdamW(parameters, weight_decay=0),
-        torch.optim.RMSprop,
-    ],
-)
-def test_a_step_that_is_known_counts_as_if_it_were_seen(make):
-    model, x = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 2)), torch.randn(3, 5)
-    optimizer = make(model.parameters())
+@pytest.fixture
+def recalled(monkeypatch):
+    """Whether each step of an optimizer was known already, in order."""
+    found = []
+
+    def spy(optimizer, kind):
+        calls = optimizer_cache.recall(optimizer, kind)
+        found.append(calls is not None)
+        return calls
+
+    monkeypatch.setattr(count_module, "recall", spy)
+    return found
+
+
+STEADY = {
+    "SGD": (lambda parameters: torch.optim.SGD(parameters, lr=0.1), 2),
+    "SGD with momentum": (lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True), 6),
+    "Adam": (lambda parameters: torch.optim.Adam(parameters, amsgrad=True), None),
+    "AdamW": (torch.optim.AdamW, None),
+}
+
+
+@pytest.mark.parametrize("name", STEADY)
+def test_a_step_that_is_known_counts_as_if_it_were_seen(name, recalled, monkeypatch):
+    make, each = STEADY[name]
+    weight = nn.Parameter(torch.randn(5, 7))
+    optimizer = make([weight])
 
     def update():
-        optimizer.zero_grad()
-        model(x).square().mean().backward()
+        weight.grad = torch.ones(5, 7)
         with FlopCount() as counted:
             optimizer.step()
-        return counted.calls
+        return counted.pointwise["optimizer"]
 
-    first, second, third, fourth = (update() for _ in range(4))
-    with FlopCount() as fresh:
-        optimizer_cache._last.clear()
+    update()  # the first makes the state
+    known = [update() for _ in range(3)]
+    assert recalled[-2:] == [True, True]
+    monkeypatch.setattr(count_module, "recall", lambda optimizer, kind: None)
+    assert known == [update()] * 3
+    if each:
+        assert known[0] == each * 35
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda optimizer, weight: optimizer.param_groups[0].update(weight_decay=0.5),
+        lambda optimizer, weight: optimizer.add_param_group({"params": [nn.Parameter(torch.ones(3))]}),
+        lambda optimizer, weight: setattr(weight, "grad", None),
+    ],
+    ids=["an option", "a parameter more", "no gradient"],
+)
+def test_a_step_of_another_kind_is_seen_anew(change, recalled):
+    weight = nn.Parameter(torch.randn(5, 7))
+    optimizer = torch.optim.AdamW([weight])
+    weight.grad = torch.ones(5, 7)
+    for _ in range(3):
+        with FlopCount():
+            optimizer.step()
+    change(optimizer, weight)
+    with FlopCount():
         optimizer.step()
-    assert second == third == fourth == fresh.calls
-    assert sum(first.values()) <= sum(second.values())
-    optimizer.param_groups[0]["weight_decay"] = 0.5
-    changed = update()
-    optimizer_cache._last.clear()
-    assert changed == update()
-    model[0].weight.requires_grad_(False)
-    without = update()
-    optimizer_cache._last.clear()
-    assert without == update()
+    assert recalled == [False, False, True, False]
+
+
+def test_only_the_optimizers_whose_steps_are_alike_are_known(recalled):
+    weight = nn.Parameter(torch.randn(3, 3))
+    weight.grad = torch.ones(3, 3)
+    hooked = torch.optim.SGD([weight], lr=0.1)
+    hooked.register_step_pre_hook(lambda *arguments: None)
+    for optimizer in (torch.optim.RMSprop([weight]), torch.optim.RAdam([weight]), Turning([weight]), hooked):
+        for _ in range(3):
+            with FlopCount():
+                optimizer.step()
+    with FlopCount():
+        torch.optim.SGD([weight], lr=0.1).step(lambda: torch.ones(()))
+    assert recalled == []
+
+
+def test_a_loop_inside_one_block_counts_every_step(count, model, x):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def step():
+        train(model, x)
+        optimizer.step()
+
+    step()
+    once = count(step)
+    loop = count(lambda: [step() for _ in range(4)])
+    assert (loop.forward, loop.backward) == (4 * (FIRST + SECOND), 4 * (FIRST + 2 * SECOND))
+    assert loop.pointwise == {phase: 4 * flops for phase, flops in once.pointwise.items()}
+
+
+def test_after_an_update_comes_forward_again(count, model, x):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step():
+        for _ in range(3):
+            train(model, x)
+            optimizer.step()
+            with torch.no_grad():
+                model(x)
+                x @ torch.ones(D, D)
+
+    counted = count(step)
+    assert (counted.forward, counted.optimizer) == (3 * (2 * (FIRST + SECOND) + 2 * B * D * D), 0)
+    assert counted.by_module["Sequential"].forward == 6 * (FIRST + SECOND)
+
+
+@pytest.mark.filterwarnings("ignore:no rule")
+def test_an_operator_without_a_rule_gets_all_its_arguments():
+    library = torch.library.Library("flopbook_keywords", "DEF")
+    library.define("scaled(Tensor x, *, float scale) -> Tensor")
+    library.impl("scaled", lambda x, *, scale: x * scale, "CPU")
+    with FlopCount() as counted:
+        result = torch.ops.flopbook_keywords.scaled(torch.ones(3), scale=7.0)
+    assert result.tolist() == [7.0, 7.0, 7.0]
+    assert counted.uncounted == {"flopbook_keywords::scaled": 1}
+
+
+def test_an_operator_that_is_made_of_others_gets_all_its_arguments():
+    x = torch.arange(6.0).reshape(2, 3)
+    with FlopCount():
+        found = torch.ops.aten.linear(x, weight=x, bias=None)
+    assert torch.equal(found, x @ x.T)
 
 
 def test_a_known_step_that_raises_leaves_nothing_behind():

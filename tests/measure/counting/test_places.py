@@ -1,5 +1,8 @@
 """Which module and which phase an operator belongs to, however it was reached."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -253,20 +256,31 @@ def test_what_a_checkpoint_of_a_function_runs_again_belongs_to_the_module_that_c
     assert counted.by_module["Net"].recomputed == counted.recomputed == PRODUCT
 
 
-def test_threads_that_the_block_started_are_counted(count):
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+def test_threads_that_the_block_started_are_counted_with_their_modules(count):
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.before, self.left, self.right = nn.Linear(16, 16), nn.Linear(16, 16), nn.Sequential(nn.Linear(16, 8))
 
-    def branches():
-        left, right = nn.Linear(16, 16), nn.Linear(16, 16)
-        with ThreadPoolExecutor(2) as pool:
-            return [future.result() for future in (pool.submit(n, torch.ones(8, 16)) for n in (left, right))]
+        def forward(self, x):
+            x = self.before(x)
+            with ThreadPoolExecutor(2) as pool:
+                left, right = pool.submit(self.left, x), pool.submit(self.right, x)
+            return left.result().sum() + right.result().sum()
 
-    assert count(branches).forward == 8192
+    counted = count(lambda: Branches()(torch.ones(8, 16)).backward())
+    costs = {path: (node.forward, node.backward) for path, node in counted.by_module.items()}
+    assert costs == {
+        "": (10240, 16384),
+        "Branches": (10240, 16384),
+        "Branches.before": (4096, 4096),
+        "Branches.left": (4096, 8192),
+        "Branches.right": (2048, 4096),
+        "Branches.right.0": (2048, 4096),
+    }
 
 
 def test_a_backward_pass_in_a_thread_is_counted_with_its_modules(count, x):
-    import threading  # noqa: PLC0415
-
     model = AutoEncoder()
 
     def step():

@@ -394,7 +394,7 @@ class FlopCount(Views, Tally):
 
     def _stop_module(self, module: nn.Module, arguments: tuple, result: object) -> None:
         if mode := self._here():
-            mode.running.stop()
+            mode.running.stop(arguments, result)
 
     def _note_unseen(self, name: str) -> None:
         if mode := self._here():

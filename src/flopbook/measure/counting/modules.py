@@ -10,7 +10,7 @@ from torch.autograd.graph import Node
 from torch.nn.parameter import is_lazy
 
 from flopbook.counts.breakdown import upwards
-from flopbook.measure.counting.nodes import Makers, recomputes
+from flopbook.measure.counting.nodes import Makers, mark, marked, recomputes
 
 _current_node = torch._C._current_autograd_node
 _current_graph_task = torch._C._current_graph_task_id
@@ -27,6 +27,7 @@ class Places:
         self.modules: dict[str, nn.Module] = {}
         self._known: dict[tuple[str, nn.Module], str] = {}
         self._first: dict[nn.Module, str] = {}
+        self.has_marks = False  # in nodes that another thread made
 
     def path(self, around: str, called: nn.Module) -> str:
         """Path of a module that is called while the one at the path `around` runs."""
@@ -102,6 +103,7 @@ class RunningModules:
         self._makers = Makers(self.path)
         # until a module runs in this thread, what runs backward in it was made in the other one
         self._made_elsewhere = starter._makers if starter else None
+        self._is_started = starter is not None
         self._graph_task = -1
 
     def start(self, module: nn.Module) -> None:
@@ -114,9 +116,12 @@ class RunningModules:
         self._outer.append((self.path, self._node))
         self._go(path, node)
 
-    def stop(self) -> None:
+    def stop(self, arguments: tuple, result: object) -> None:
         """Note that the module that was called last returns, or fails."""
         if self._outer:
+            if self._is_started:
+                mark(self.path, arguments, result)
+                self._places.has_marks = True
             self._go(*self._outer.pop())
 
     def place(self, node: Node) -> tuple[str, str]:
@@ -135,7 +140,8 @@ class RunningModules:
         self._graph_task = task
 
     def _made_by(self, node: Node) -> str:
-        return (self._made_elsewhere or self._makers).of(node)
+        path = marked(node) if self._places.has_marks else None
+        return (self._made_elsewhere or self._makers).of(node) if path is None else path
 
     def _go(self, path: str, node: Node | None) -> None:
         self.path, self._node = path, node

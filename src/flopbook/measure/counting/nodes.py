@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 import torch
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
+from torch.utils._pytree import tree_leaves
 
 Maker = TypeVar("Maker")
 
@@ -15,6 +16,8 @@ _keeps_graph = torch._C._autograd._get_current_graph_task_keep_graph
 
 #: Sequence number of nodes that no operator made, such as those that accumulate gradients.
 _NO_NUMBER = 2**63
+
+_MARK = "flopbook: made by"
 
 
 class Makers(Generic[Maker]):
@@ -55,6 +58,27 @@ class Makers(Generic[Maker]):
             self._numbers.append(max(number - 1, self._numbers[-1]) if first else self._seen)
             self._makers.append(maker)
         self._seen = number
+
+
+def mark(maker: str, arguments: object, result: object) -> None:
+    """Write who made them on the nodes between arguments and result, as numbers tell only within one thread."""
+    seen = {id(node) for node in _nodes(arguments)}
+    found = _nodes(result)
+    while found:
+        node = found.pop()
+        if id(node) not in seen and marked(node) is None:
+            node.metadata[_MARK] = maker  # type: ignore[index]
+            found += [before for before, _ in node.next_functions if before is not None]
+
+
+def marked(node: Node) -> str | None:
+    """Who is written on a node to have made it."""
+    return node.metadata.get(_MARK)  # type: ignore[attr-defined]
+
+
+def _nodes(values: object) -> list[Node]:
+    tensors = (value for value in tree_leaves(values) if isinstance(value, torch.Tensor))
+    return [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
 
 
 def recomputes(node: Node, in_a_module: bool = False) -> bool:

@@ -22,7 +22,7 @@ def kind_of_step(optimizer: Optimizer) -> Hashable | None:
         return None
     kind: list[Hashable] = []
     for group in optimizer.param_groups:
-        kind += [value for name, value in group.items() if name not in ("params", "lr")]
+        kind += [value for name, value in group.items() if name not in ("params", "lr")] + [type(group["lr"])]
         for parameter in group["params"]:
             gradient = parameter.grad
             kept = optimizer.state.get(parameter, {}).values()

@@ -1,0 +1,54 @@
+"""The API page has every public module and every name that a package hands on, under its own module."""
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from flopbook.lazy import handed_on
+from tests.conftest import ROOT
+
+SOURCE = ROOT / "src" / "flopbook"
+PAGE = (ROOT / "reference" / "api.md").read_text("utf-8")
+PACKAGES = sorted(SOURCE.glob("*/__init__.py"))
+ON_THE_PAGE = set(re.findall(r"^\.\. automodule:: (\S+)", PAGE, re.MULTILINE))
+#: What is used through its package, or by the book's own code alone.
+INSIDE = [
+    "*.__main__",
+    "flopbook.checks",
+    "flopbook.figures.style",
+    "flopbook.labs.data",
+    "flopbook.labs.training",
+    "flopbook.lazy",
+    "flopbook.measure.counting*",
+    "flopbook.measure.operators.*",
+    "flopbook.measure.report.*",
+    "flopbook.predict.models.*",
+    "flopbook.specimens.*",
+    "flopbook.tracing.*",
+]
+
+
+def name_of(path: Path) -> str:
+    return ".".join(["flopbook", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def test_every_public_module_is_on_the_page():
+    modules = {name_of(path) for path in SOURCE.rglob("*.py")}
+    packages = {"flopbook", *(name_of(path) for path in PACKAGES)}  # which hand on names of their modules
+    lost = {module for module in modules - ON_THE_PAGE - packages if not any(fnmatch(module, own) for own in INSIDE)}
+    assert lost == set()
+    assert modules >= ON_THE_PAGE
+
+
+def test_every_module_has_a_line_of_the_tables():
+    assert set(re.findall(r"^\| \{py:mod\}`(\S+)` \| \S", PAGE, re.MULTILINE)) == ON_THE_PAGE
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.parent.name)
+def test_every_name_that_a_package_hands_on_is_explained(site, package):
+    explained = (site / "reference" / "api.html").read_text("utf-8")
+    names = handed_on(package.read_text("utf-8"))
+    letters = {name for name, module in names.items() if module == "flopbook.predict.axes"} - {"axis"}
+    assert {name for name in set(names) - letters if f'.{name}"' not in explained} == set()
