@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from flopbook.counts.breakdown import Breakdown, Cost, Node
 from flopbook.counts.tally import times
 from flopbook.files import write_whole
+from flopbook.tables import Table
 
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
 SCHEMA = "flopbook.count/1"
@@ -166,39 +167,13 @@ def _listed(calls: Mapping[str, int]) -> str:
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells in columns: the first to the left, numbers to the right.
-
-    Examples
-    --------
-    >>> print(text_table([("FLOPs", "contractions"), ("forward", "1,280"), ("all", "")]))
-    FLOPs    contractions
-    forward         1,280
-    all
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
-    )
+    """Lay out rows of cells as text, the first of them the heading."""
+    return Table(rows[0], rows[1:]).text
 
 
 def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
-    """The same as HTML, with a caption; columns of numbers are marked."""
-    head, *body = rows
-    kinds = [' class="number"' if all(_is_number(row[n]) for row in body) else "" for n in range(len(head))]
-    headings = "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, head, strict=True))
-    lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], cells, strict=True))
-        + "</tr>"
-        for name, *cells in body
-    )
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{headings}</tr></thead><tbody>{lines}</tbody></table>"
-    )
-
-
-def _is_number(cell: str) -> bool:
-    return not cell or cell.lstrip("+-")[:1].isdigit()
+    """Lay out the same as HTML, with a caption."""
+    return Table(rows[0], rows[1:], caption).html
 
 
 def html_of(counted: Breakdown) -> str:
@@ -236,7 +211,7 @@ def _html_node(node: Node, tree: Sequence[Column], unfolded: int) -> str:
     if not node.children:
         return f"<li>{words}</li>"
     below = "".join(_html_node(child, tree, unfolded - 1) for child in node.children)
-    return f"<li><details{' open' * (unfolded > 0)}><summary>{words}</summary><ul>{below}</ul></details></li>"
+    return f"<li><details{' open' if unfolded > 0 else ''}><summary>{words}</summary><ul>{below}</ul></details></li>"
 
 
 def as_dict(counted: Breakdown) -> dict[str, Any]:

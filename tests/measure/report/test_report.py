@@ -155,7 +155,7 @@ def test_text_has_every_part(report):
     text = str(report)
     assert text.startswith("Training step of Regression, 7 samples\n")
     for line in (
-        "FLOPs      contractions           rule of thumb   says    errs  pointwise  fused",
+        "FLOPs      contractions  rule of thumb            says    errs  pointwise  fused",
         "forward             560  2 x parameters x batch    658  +17.5%         77     49",
         "total             1,260  6 x parameters x batch  1,974  +56.7%",
         "a sample            180",
