@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, one after the other."""
+"""Run every benchmark, one after the other, for `make bench`."""
 
 from benchmarks import counting, site, tracing
 

@@ -1,4 +1,4 @@
-"""What counting costs: one training step, plain and under each counter, in one run.
+"""Measure what counting costs: one training step, plain and under each counter, in one run.
 
 Runs are interleaved, so that a machine that slows down slows all of them, and
 the median of each is divided by the plain step's.
@@ -36,7 +36,7 @@ class Block(nn.Module):
 
 
 def mlp_step() -> Callable[[], None]:
-    """The 5-64-64-64-1 MLP with SiLU and AdamW at batch 256."""
+    """Make a step of the 5-64-64-64-1 MLP with SiLU and AdamW at batch 256."""
     widths = (5, 64, 64, 64)
     layers = [layer for D, K in pairwise(widths) for layer in (nn.Linear(D, K), nn.SiLU())]
     model = nn.Sequential(*layers, nn.Linear(64, 1))
@@ -45,7 +45,7 @@ def mlp_step() -> Callable[[], None]:
 
 
 def gpt_step(vocabulary: int) -> Callable[[], None]:
-    """A GPT of 4 layers, width 256, 128 tokens, batch 4, with AdamW."""
+    """Make a step of a GPT of 4 layers, width 256, 128 tokens, batch 4, with AdamW."""
     width, tokens = 256, 128
     embedding = nn.Embedding(vocabulary, width)
     model = nn.Sequential(
@@ -71,7 +71,7 @@ def _profiler() -> profile:
 
 
 def costs(step: Callable[[], None], runs: int) -> dict[str, float]:
-    """Median seconds of the step under each counter, relative to the plain step."""
+    """Return the median seconds of the step under each counter, relative to the plain step."""
     meter = FlopMeter()
     counters = {
         "plain": nullcontext,

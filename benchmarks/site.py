@@ -1,4 +1,4 @@
-"""What the build and the tests take, beside version 0.1.0 in the same run, and what each page weighs."""
+"""Time the build and the tests beside version 0.1.0 in the same run, and weigh each page."""
 
 import os
 import shutil

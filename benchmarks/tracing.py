@@ -1,4 +1,4 @@
-"""What a formula costs: a trace of a Llama, beside a count of one size on the meta device.
+"""Measure what a formula costs: a trace of a Llama, beside a count of one size on the meta device.
 
 The trace knows the FLOPs at every size, FlopCounterMode at one. Both build the
 model and run it forward and backward. Where the number of layers is a letter,
@@ -19,7 +19,7 @@ SIZES = dict(V=1000, T=64, D=256, G=2, R=4, E=32, F=512)
 
 
 def llama(layers: int) -> Callable[..., nn.Module]:
-    """A Llama whose number of layers is a plain number."""
+    """Make a Llama whose number of layers is a plain number."""
 
     def build(V, T, D, G, R, E, F):  # noqa: PLR0913, PLR0917
         blocks = (
@@ -35,23 +35,23 @@ def llama(layers: int) -> Callable[..., nn.Module]:
 
 
 def llama_of_any_depth(L, V, T, D, G, R, E, F):  # noqa: PLR0913, PLR0917
-    """A Llama whose number of layers is a letter."""
+    """Make a Llama whose number of layers is a letter."""
     return llama(L)(V, T, D, G, R, E, F)
 
 
 def tokens(T: int) -> torch.Tensor:
-    """One sequence."""
+    """Make one sequence."""
     return torch.zeros(1, T, dtype=torch.long)
 
 
 def count(layers: int) -> None:
-    """FlopCounterMode's way."""
+    """Count as FlopCounterMode does."""
     with torch.device("meta"), FlopCounterMode(display=False):
         llama(layers)(**SIZES)(tokens(SIZES["T"])).sum().backward()
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The quicker of two runs."""
+    """Return the seconds of the quicker of two runs."""
     taken = []
     for _ in range(2):
         start = perf_counter()

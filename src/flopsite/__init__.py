@@ -1,4 +1,4 @@
-"""What the site adds to Sphinx, one folder for each feature.
+"""Extend Sphinx with what the site needs, one folder for each feature.
 
 Of flopbook it imports the predicting side alone; a page's cells run in a kernel of their own.
 """

@@ -1,4 +1,4 @@
-"""`make html`: build the site, say how it goes, and end on what the reader needs to know."""
+"""Build the site for `make html`, and end with what the reader needs to know."""
 
 import sys
 import time

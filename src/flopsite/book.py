@@ -1,4 +1,4 @@
-"""The book's own Sphinx domain: what the pages tell the build and each other."""
+"""Keep what pages tell the build and each other, in a Sphinx domain of the book."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Failure:
 
     @property
     def headline(self) -> str:
-        """Where to look."""
+        """Name the file, the line and the cell."""
         return f"{self.path}:{self.line}: code cell {self.cell} failed: {self.reason.splitlines()[-1]}"
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class FilledLater(nodes.General, nodes.Element):
 
 
 class FilledLaterDirective(SphinxDirective):
-    """Leaves a `FilledLater` node of the directive's own name."""
+    """Leave a `FilledLater` node that has the directive's name."""
 
     def run(self) -> list[nodes.Node]:
         Book.of(self.env).data["filled_later"].add(self.env.docname)
@@ -78,7 +78,7 @@ class Book(Domain):
 
     @classmethod
     def of(cls, env: BuildEnvironment) -> "Book":
-        """The book that an environment holds."""
+        """Return the book of an environment."""
         return cast(Book, env.get_domain(cls.name))
 
     def clear_doc(self, docname: str) -> None:
@@ -104,7 +104,7 @@ def _rewrite_pages_filled_later(app: Sphinx, env: BuildEnvironment) -> Iterable[
 
 
 def setup(app: Sphinx) -> None:
-    """Register the domain; pages with places to fill later are written again whenever any page was read."""
+    """Register the domain, and write pages with places to fill later again whenever any page was read."""
     app.add_domain(Book)
     app.add_node(FilledLater)
     app.connect("env-before-read-docs", _note_reading)

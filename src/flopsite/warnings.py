@@ -1,4 +1,4 @@
-"""The kinds of warnings that flopsite gives; each one fails the build."""
+"""Give warnings, each of one kind; every warning fails the build."""
 
 from enum import StrEnum
 from typing import Any

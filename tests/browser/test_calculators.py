@@ -174,7 +174,7 @@ def test_sizes_are_read_as_people_write_them(address, page, text, size):
 @pytest.mark.parametrize(
     "text", ["4k", "-1", "1.5", "1.55e1", "1,5e3", "1e", "7X", "0", "0e5", "", "9" * 31, "1e31", "1e999999999"]
 )
-def test_what_is_no_size_is_said_and_the_result_stays(address, page, text):
+def test_what_is_not_a_size_is_said_and_the_result_stays(address, page, text):
     page.goto(f"{address}/{MATMUL}")
     box = calculator(page, "matmul")
     field(box, "D").fill(text)

@@ -12,7 +12,7 @@ pytestmark = [*IN_BROWSER, pytest.mark.xdist_group("every page")]  # which are o
 WEIGHT_LIMIT = 450_000  # bytes
 MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
   .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
-# What can be seen and operated, yet is no stop of the Tab key, or does not show that it has the focus.
+# What can be seen and operated, yet the Tab key does not stop there, or does not show that it has the focus.
 CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]:not([tabindex='-1']), [contenteditable]"
 UNFOCUSED = f"""[...document.querySelectorAll("{CONTROLS}")]
   .filter(control => control.checkVisibility({{ visibilityProperty: true }}) && !control.disabled)

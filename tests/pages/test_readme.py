@@ -10,7 +10,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
-def test_the_taste_tastes_as_written():
+def test_readme_examples_give_what_they_say():
     """Every line with a comment in the README's Python gives what the comment says."""
     names, checked = {}, 0
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):

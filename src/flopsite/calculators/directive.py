@@ -1,4 +1,4 @@
-"""Calculators: `{calculator} name` lets the reader turn the sizes of a formula that is boxed above on its page.
+"""Read `{calculator} name`: the reader sets the sizes of a formula that is boxed above.
 
     ```{calculator} matmul
     :time: H100 SXM, bf16
@@ -35,7 +35,7 @@ _FIELDS = [f"calculators/{name}.js" for name in ("sizes", "fields", "drawing")]
 
 
 class CalculatorDirective(SphinxDirective):
-    """Reads `{calculator}`; whatever is wrong fails the build, with its line."""
+    """Read a `{calculator}`; a fault in it fails the build and names its line."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -63,7 +63,7 @@ class CalculatorDirective(SphinxDirective):
         return panel(calculator)
 
     def _boxes(self) -> dict[str, dict[str, Any]]:
-        """What the names in the argument stand for; a box is known when the page has been read to here."""
+        """Return the boxes that the argument names; a box has to stand above, since the page is read from its top."""
         data = Book.of(self.env).data
         here = {
             name: box
@@ -93,6 +93,6 @@ def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, An
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive, and what brings its scripts to the pages that have it."""
+    """Register the directive, and bring its scripts to the pages that have it."""
     app.add_directive("calculator", CalculatorDirective)
     app.connect("html-page-context", _add_scripts)

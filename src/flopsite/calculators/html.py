@@ -1,4 +1,4 @@
-"""A calculator as HTML: fields for the sizes, and the results where it starts, which need no JavaScript."""
+"""Write a calculator as HTML, with the results of its first sizes, which need no JavaScript."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
 
 @dataclass(frozen=True)
 class Size:
-    """What the reader sets.
+    """A size that the reader sets.
 
     The slider goes from `low` to `high`, and with `only` no other number is taken. What has to divide another size, as
     heads that are shared have to, names it in `divides`.
@@ -35,7 +35,7 @@ class Size:
 
     @property
     def letter(self) -> str:
-        """The name as it is set in a formula; a word isn't."""
+        """Return the name as LaTeX, or nothing if the name is a word."""
         stem, digits = self.name[0], self.name[1:]
         return (f"{stem}_{{{digits}}}" if digits else stem) if not digits or digits.isdigit() else ""
 
@@ -50,14 +50,14 @@ class Row:
     boxed: bool = False
 
     def value(self, sizes: Mapping[str, int]) -> Fraction:
-        """Exactly; unlike `flopbook.predict.values.evaluate` it takes a size of 0, such as no optimizer state."""
+        """Compute the exact value; unlike `flopbook.predict.values.evaluate` it takes a size of 0."""
         number = self.expression.xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})
         return Fraction(int(number.p), int(number.q))
 
 
 @dataclass(frozen=True)
 class Calculator:
-    """What a calculator shows.
+    """The rows, sizes and choices of a calculator.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Calculator:
 
     @property
     def start(self) -> dict[str, int]:
-        """The sizes it starts from: the first option of each choice, and what is set beside them."""
+        """Return the first sizes: the first option of each choice, and the sizes that are set beside them."""
         chosen = {
             name: size for options in self.choices.values() for name, size in next(iter(options.values())).items()
         }
@@ -87,7 +87,7 @@ class Calculator:
 
 
 def panel(calculator: Calculator) -> list[nodes.Node]:
-    """The nodes of a calculator."""
+    """Return the nodes of a calculator."""
     return list(_panel(calculator))
 
 
@@ -148,7 +148,7 @@ def _size(calculator: str, size: Size) -> Iterator[nodes.Node]:
 
 
 def _put_in(calculator: Calculator) -> Iterator[nodes.Node]:
-    """Each boxed formula with its numbers; several say which is which."""
+    """Write each boxed formula with its numbers; where there are several, with its title."""
     boxed = [row for row in calculator.rows if row.boxed]
     names = {
         axis(name): rf"{{\htmlData{{put={name}}}{{\text{{{size:,}}}}}}}" for name, size in calculator.start.items()
@@ -178,12 +178,12 @@ def _results(calculator: Calculator) -> str:
 
 
 def _breakable(number: str) -> str:
-    """A long number may go on in the next line after a comma."""
+    """Let a long number go on in the next line after a comma."""
     return number.replace(",", ",<wbr>")
 
 
 def short(value: Fraction, unit: str) -> str:
-    """Three digits with a prefix, or as `flopbook.units.plain` writes it where the unit takes none.
+    """Write three digits with a prefix, or as `flopbook.units.plain` does where the unit takes no prefix.
 
     Less than an hour is given in seconds.
 
@@ -202,7 +202,7 @@ def short(value: Fraction, unit: str) -> str:
 
 
 def long(value: Fraction) -> str:
-    """To the last digit; what is no whole number as a fraction, unless that is long.
+    """Write every digit, or a fraction where the value is not a whole number; nothing where the fraction is long.
 
     >>> long(Fraction(196_608)), long(Fraction(4, 3))
     ('196,608', '4/3')

@@ -14,11 +14,11 @@ _KNOWN = (Add, Mul, Pow, Rational, Symbol, Max, Min, floor, ceiling, Piecewise, 
 
 
 class UnprintableError(ValueError):
-    """An expression without an exact value, or without a way to print it; the message quotes the part."""
+    """An expression that has no exact value, or cannot be printed; the message quotes the part."""
 
 
 def javascript(expression: Expr, letters: list[str]) -> str:
-    """An arrow function of `letters` that returns numerator and denominator as BigInts.
+    """Print an arrow function of `letters` that returns numerator and denominator as BigInts.
 
     What it calls beside operators, `max`, `min`, `floor` and `ceiling`, is in `static/exact.js`.
 
@@ -34,7 +34,7 @@ def javascript(expression: Expr, letters: list[str]) -> str:
 
 
 def _fraction(expression: Expr) -> tuple[Expr, Expr]:
-    """Numerator and denominator, neither of which divides anything but inside `floor` and `ceiling`."""
+    """Split into numerator and denominator, neither of which divides except inside `floor` and `ceiling`."""
     for part in sympy.preorder_traversal(expression):
         if not isinstance(part, _KNOWN) or (isinstance(part, Pow) and not isinstance(part.exp, Integer)):
             raise UnprintableError(f"{part} has no exact value in general: write sums, products and quotients")
@@ -43,7 +43,7 @@ def _fraction(expression: Expr) -> tuple[Expr, Expr]:
 
 
 def _clear(part: Expr) -> Expr:
-    """A choice among quotients as a quotient, whose numerator is a choice among whole numbers."""
+    """Turn a choice among quotients into one quotient, whose numerator is a choice among whole numbers."""
     if isinstance(part, Piecewise) and part.args[-1].cond is not sympy.true:
         raise UnprintableError(f"{part} has cases without a value: end it with (..., True)")
     pairs = part.args if isinstance(part, Piecewise) else [(value, None) for value in part.args]

@@ -1,4 +1,4 @@
-"""From boxed formulas and what an author writes about their sizes to a calculator."""
+"""Make a calculator of boxed formulas and of what an author writes about their sizes."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ Choices = dict[str, Mapping[str, Mapping[str, int]]]
 
 
 class CalculatorError(ValueError):
-    """What the author wrote is no calculator; `line` is that of the body, from 0, if the fault is there."""
+    """A `{calculator}` that cannot be read; `line` counts the lines of its body from 0, if the fault is there."""
 
     def __init__(self, message: str, line: int | None = None):
         super().__init__(message)
@@ -37,7 +37,7 @@ def read(
     lines: Sequence[str],
     meanings: Mapping[str, str],
 ) -> Calculator:
-    """The calculator of some boxed formulas; `options` and `lines` are those of the directive."""
+    """Read the calculator of some boxed formulas; `options` and `lines` are those of the directive."""
     rows = [row for box in boxes.values() for row in _rows(box, options.get("unit", "FLOPs"))]
     choices: Choices = {label: dict(known) for box in boxes.values() for label, known in box.get("choices", [])}
     letters = _letters(rows)
@@ -53,7 +53,7 @@ def read(
     sizes = list(_sizes([*lines, *sorted(letters - chosen - written), *added], start, meanings, _letters(rows)))
     curve = options.get("curve", "")
     if curve and curve not in (turned := [size.name for size in sizes]):
-        raise CalculatorError(f":curve: {curve!r} is no size that is turned here: those are {', '.join(turned)}")
+        raise CalculatorError(f":curve: {curve!r} is not a size of this calculator: those are {', '.join(turned)}")
     name, box = next(iter(boxes.items()))
     calculator = Calculator(name, box["title"], rows, sizes, choices, curve, "bars" in options)
     _check_divisors(calculator)
@@ -65,7 +65,7 @@ def _letters(rows: Sequence[Row]) -> set[str]:
 
 
 def script(calculator: Calculator) -> str:
-    """JavaScript that puts the calculator's functions where `static/panel.js` looks for them."""
+    """Print the JavaScript that puts the calculator's functions where `static/panel.js` looks for them."""
     names = sorted(calculator.start)
     functions = []
     for row in calculator.rows:
@@ -78,7 +78,7 @@ def script(calculator: Calculator) -> str:
 
 
 def _rows(box: Mapping[str, Any], unit: str) -> Iterator[Row]:
-    """A box has one formula; a plan has several, with their units."""
+    """Return the one formula of a box, or the formulas of a plan with their units."""
     if "rows" not in box:
         yield Row(box["title"], unit, sympy.sympify(box["expression"]), boxed=True)
     for title, its_unit, expression, _ in box.get("rows", []):
@@ -88,7 +88,7 @@ def _rows(box: Mapping[str, Any], unit: str) -> Iterator[Row]:
 def _devices(first: str) -> dict[str, dict[str, int]]:
     peaks = {name: {"peak": round(peak / _GIGA)} for name, peak in devices.peaks().items()}
     if first not in peaks:
-        raise CalculatorError(f":time: {first!r} is no device whose peak is known: those are {'; '.join(peaks)}")
+        raise CalculatorError(f":time: {first!r} is not a device whose peak is known: those are {'; '.join(peaks)}")
     return {first: peaks[first], **peaks}
 
 
@@ -114,7 +114,7 @@ def _sizes(
 def _size(line: str, start: Mapping[str, int], meanings: Mapping[str, str]) -> Size:
     said = _LINE.fullmatch(line)
     if not said:
-        raise CalculatorError(f"this is no size: {_EXAMPLE}")
+        raise CalculatorError(f"this is not a size: {_EXAMPLE}")
     name, meaning = said["name"], said["meaning"] or ""
     at = int(said["start"] or start.get(name, 0))
     if not at:
@@ -132,7 +132,7 @@ def _check_divisors(calculator: Calculator) -> None:
     for size in calculator.sizes:
         if size.divides and size.divides not in start:
             raise CalculatorError(
-                f"{size.divides!r}, which {size.name} should divide, is no size here: those are {', '.join(start)}"
+                f"{size.divides!r}, which {size.name} should divide, is not a size here: those are {', '.join(start)}"
             )
         if size.divides and start[size.divides] % start[size.name]:
             whole = f"{size.divides} = {start[size.divides]}"

@@ -1,4 +1,4 @@
-"""What a page's results depend on: its code, the modules that code imports, its data and the installation."""
+"""Tell what a page's results depend on: its code, the modules it imports, its data and the installation."""
 
 import ast
 import hashlib
@@ -21,12 +21,12 @@ _SETTINGS = [
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    """The code cells of a notebook."""
+    """Return the code cells of a notebook."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def page_inputs(notebook: NotebookNode, root: Path) -> list[Path]:
-    """The files, beside the page's own, whose change calls for a new execution."""
+    """Return the files, beside the page's own, whose change calls for a new execution."""
     source = "\n".join(TransformerManager().transform_cell(cell.source) for cell in code_cells(notebook))
     modules = imported_files(source, "", root / "src")
     data = notebook.metadata.get("flopbook", {}).get("data", [])
@@ -35,7 +35,7 @@ def page_inputs(notebook: NotebookNode, root: Path) -> list[Path]:
 
 
 def page_key(notebook: NotebookNode, inputs: Iterable[Path]) -> str:
-    """A digest that changes when, and only when, the page has to be executed again."""
+    """Return a digest that changes exactly when the page has to be executed again."""
     digest = hashlib.sha256(installation().encode())
     for cell in code_cells(notebook):
         tags = sorted(cell.metadata.get("tags", []))
@@ -46,12 +46,12 @@ def page_key(notebook: NotebookNode, inputs: Iterable[Path]) -> str:
 
 
 def installation() -> str:
-    """The versions that results may depend on."""
+    """Name the versions that results may depend on."""
     return f"Python {platform.python_version()}, torch {version('torch')}, {platform.system()} {platform.machine()}"
 
 
 def imported_files(source: str, package: str, src: Path) -> set[Path]:
-    """Files under `src` that a piece of code imports, directly or through others, wherever the import stands."""
+    """Return the files under `src` that code imports, directly or through others."""
     found: set[Path] = set()
     waiting = [file for module in imported_modules(source, package) for file in _files_of(module, src)]
     while waiting:
@@ -69,7 +69,7 @@ def _imported_by(path: Path, package: str, src: Path) -> tuple[tuple[Path, str],
 
 
 def imported_modules(source: str, package: str) -> Iterator[str]:
-    """Full names of all that a piece of code in `package` imports when it runs; `a.b` of `from a import b`."""
+    """Yield the full names of what code in `package` imports when it runs; `a.b` of `from a import b`."""
     for node in _imports(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -81,7 +81,7 @@ def imported_modules(source: str, package: str) -> Iterator[str]:
 
 @cache
 def _imports(source: str) -> list[ast.Import | ast.ImportFrom]:
-    """The import statements that may run, at any depth."""
+    """Find the import statements that may run, at any depth."""
     found: list[ast.Import | ast.ImportFrom] = []
     with suppress(SyntaxError):  # the cell will say so when it runs
         waiting: list[ast.AST] = [ast.parse(source)]
@@ -105,7 +105,7 @@ def _files_of(module: str, src: Path) -> tuple[tuple[Path, str], ...]:
 
 
 def _run_by(module: str, src: Path) -> Iterator[tuple[Path, str]]:
-    """The files that importing a module or a name runs, each with the package that its relative imports start from.
+    """Yield the files that run when a module or a name is imported, each with the package of its relative imports.
 
     A package hands its names on lazily: one of them stands for its own module, the package alone for all of them.
     """

@@ -29,7 +29,7 @@ _KERNEL_ARGUMENTS = [
 
 
 def execute(notebook: NotebookNode, root: Path, page: Path, kernels: Kernels) -> Failure | None:
-    """Fill in the outputs of `page` under `root`; a failing cell, or one that writes to stderr, is returned."""
+    """Fill in the outputs of a page; return the cell that failed or wrote to stderr, if there is one."""
     reached = 0
 
     def note_start(cell: NotebookNode, cell_index: int) -> None:
@@ -47,7 +47,7 @@ def execute(notebook: NotebookNode, root: Path, page: Path, kernels: Kernels) ->
 def run(
     notebook: NotebookNode, folder: Path, kernels: Kernels, environment: Mapping[str, str], **options: Any
 ) -> NotebookNode:
-    """Run a notebook in a folder, in a kernel without the reader's own start-up files; nbclient's errors are raised."""
+    """Run a notebook in a folder, without the reader's own start-up files; errors of nbclient are raised."""
     client = NotebookClient(
         notebook,
         km=kernels.manager(),
@@ -64,7 +64,7 @@ def run(
 
 
 def _reason(error: Exception) -> str:
-    """The last lines of the traceback, plain, ending in the exception itself."""
+    """Return the last lines of the traceback, without colours; the exception is the last one."""
     _, _, traceback = _ANSI.sub("", str(error)).rpartition("-" * 60)  # the cell itself stands before the rule
     lines = [line for line in traceback.splitlines() if line.strip()]
     return "\n".join(lines[-12:]) or type(error).__name__

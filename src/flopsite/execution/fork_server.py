@@ -1,4 +1,4 @@
-"""The process that kernels are forked from: it imports what pages import, and runs nothing itself.
+"""Import what pages import, and fork a kernel for each request.
 
 `kernel.py` starts this file as a script, and sends a request for each kernel through a socket: as JSON what the kernel
 starts with, and beside it a socket of the kernel's own, which closes when the kernel ends.
@@ -30,7 +30,7 @@ _LONGEST_REQUEST = 1 << 20  # bytes
 
 
 def serve(channel: socket.socket) -> tuple[dict[str, Any], int]:
-    """Fork for each request, and return in the child alone; end when the process that asks has ended."""
+    """Fork for each request and return in the child; exit when the build has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the build, which then ends the kernels
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a kernel that has ended
     while True:
@@ -44,7 +44,7 @@ def serve(channel: socket.socket) -> tuple[dict[str, Any], int]:
 
 
 def become_kernel(request: dict[str, Any], own: int) -> None:
-    """Turn the forked process into what `python -m ipykernel_launcher` would be: own group, folder, environment."""
+    """Start the kernel in its own process group, folder and environment, as `python -m ipykernel_launcher` does."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

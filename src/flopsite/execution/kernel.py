@@ -34,7 +34,7 @@ _SERVER = Path(__file__).with_name("fork_server.py")
 
 
 class Kernels:
-    """Hands out managers of kernels, and ends all kernels when it is left."""
+    """Hand out managers of kernels, and end all kernels at the end of the `with` block."""
 
     def __init__(self, fork: bool = FORK_IS_SAFE):
         self._fork = fork
@@ -72,7 +72,7 @@ class Kernels:
 
 
 class _ForkProvisioner(LocalProvisioner):
-    """Asks the server for a kernel, where jupyter_client would start a new Python."""
+    """Ask the server for a kernel, where jupyter_client would start a new Python."""
 
     channel: socket.socket
 
@@ -101,7 +101,7 @@ class _Forked:
         self.pid = int(pid)
 
     def poll(self) -> int | None:
-        """Return None while the kernel runs; nobody knows the status that it ended with."""
+        """Return None while the kernel runs, and 1 afterwards, whatever its exit status."""
         has_ended = self._has_ended or select.select([self._own], [], [], 0)[0]
         return self.wait() if has_ended else None
 

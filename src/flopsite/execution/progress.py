@@ -4,7 +4,7 @@ import sys
 
 
 class Progress:
-    """One line for each page that is finished; on a terminal, a last line that names the pages that run."""
+    """Print one line for each finished page; on a terminal, also a last line with the pages that run."""
 
     def __init__(self, total: int):
         self.total = total

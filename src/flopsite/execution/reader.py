@@ -1,4 +1,4 @@
-"""Read pages: execute their cells, or take the results of the last time when nothing they depend on has changed."""
+"""Read pages: execute their cells, or take the kept results when nothing they depend on has changed."""
 
 import os
 import time
@@ -28,7 +28,7 @@ _BYTES_PER_KERNEL = 2 << 30  # of memory: a page that trains a network takes abo
 
 @dataclass
 class Page:
-    """A page with code, on its way to its results."""
+    """A page with code, and its results once it was executed."""
 
     docname: str
     notebook: NotebookNode
@@ -40,11 +40,11 @@ class Page:
 
     @property
     def is_timed(self) -> bool:
-        """Whether the page measures seconds, so that nothing else should run beside it."""
+        """Tell whether the page measures seconds, so that nothing else should run beside it."""
         return bool(self.notebook.metadata.get("flopbook", {}).get("timed"))
 
     def take_kept(self) -> bool:
-        """Fill in the results that were kept, if they are those of this very page."""
+        """Fill in the kept results, if they belong to this very page."""
         kept = nbformat.read(self.store, 4) if self.store.is_file() else None
         if not kept or kept.metadata.flopsite.key != self.key:
             return False
@@ -62,7 +62,7 @@ class Page:
             self._keep()
 
     def _keep(self) -> None:
-        """Replace the file in one move: an interrupted build leaves all of a page or nothing."""
+        """Write the results in one move: an interrupted build leaves all of a page or nothing."""
         kept = nbformat.from_dict({**self.notebook, "metadata": {**self.notebook.metadata}})
         kept.metadata["flopsite"] = {"key": self.key, "seconds": self.seconds}
         self.store.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class Page:
 
 
 def _prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Have the results of all pages that Sphinx is about to read."""
+    """Get the results of all pages that Sphinx is about to read."""
     book = Book.of(env)
     with_code = [name for name in docnames if "{code-cell}" in env.doc2path(name).read_text("utf-8")]
     pages = [_page(app, docname) for docname in with_code]

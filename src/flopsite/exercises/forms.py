@@ -1,4 +1,4 @@
-"""Exercises on the pages: the cell that checks an answer becomes a form that checks the reader's."""
+"""Turn the cell that checks an answer into a form that checks the reader's answer."""
 
 import json
 import re
@@ -53,7 +53,7 @@ class ExerciseRenderer:
 
 
 class PlaceForms(SphinxTransform):
-    """Puts the form in the place of its cell, whose call is for the notebook, and gives it the exercise's title."""
+    """Replace the cell, whose call is for the notebook, by the form, and give the form the exercise's title."""
 
     default_priority = 880
 
@@ -70,7 +70,7 @@ class PlaceForms(SphinxTransform):
 
 
 def _cell_around(form: Form) -> nodes.Element:
-    """The whole cell, with its code and every kind of its output."""
+    """Return the whole cell, with its code and every kind of its output."""
     cell: nodes.Element = form
     while cell.get("nb_element") != "cell_code":
         cell = cell.parent
@@ -92,7 +92,7 @@ def _visit_form(writer: HTML5Translator, node: Form) -> None:
 
 
 def _fields(name: str, node: Form) -> Iterator[str]:
-    """One field for the answer, or one for each claim of an audit."""
+    """Write one field for the answer, or one for each claim of an audit."""
     claims = node["form"].get("claims")
     if claims is None:
         title = f"exercise {node['number']}, {escape(node['words'])}"
@@ -115,7 +115,7 @@ def _bring_scripts(app: Sphinx, docname: str, template: str, context: dict[str, 
 
 
 def setup(app: Sphinx) -> None:
-    """Register the forms; progress shows on every page, the rest of the scripts is for pages with exercises."""
+    """Register the forms; every page shows progress, the other scripts are for pages with exercises."""
     app.add_node(Form, html=(_visit_form, None), latex=(_skip, None), text=(_skip, None))
     app.add_transform(PlaceForms)
     app.add_css_file("exercises/exercises.css")

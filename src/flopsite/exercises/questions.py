@@ -1,4 +1,4 @@
-"""Questions with answers to choose from: every answer says why it tempts.
+"""Show questions with answers to choose from; each answer has its reason.
 
 :::{question} How many FLOPs does $x[B,D]\\,w[D,K]$ take?
 [ ] $BDK$
@@ -44,7 +44,7 @@ class QuestionError(ValueError):
 
 
 def read_options(lines: Iterable[str]) -> list[Option]:
-    """Options of a question, with the reason of each.
+    """Read the options of a question, with the reason of each.
 
     >>> read_options(["[ ] one", ": too few", "", "[x] two", ": one for each", "  of both"])[1]
     Option(right=True, text='two', reason='one for each of both', line=4)
@@ -66,7 +66,7 @@ def read_options(lines: Iterable[str]) -> list[Option]:
 
 
 def plain_question(question: str, options: Sequence[Option]) -> Iterator[str]:
-    """Lines of Markdown for a question in a notebook: the answers fold."""
+    """Write a question as Markdown for a notebook; the answers fold."""
     yield from ["", f"**{question}**", "", *(f"- {option.text}" for option in options), ""]
     yield from ["<details>", "<summary>The answers, and why they tempt</summary>", ""]
     yield from (f"- {option.text}: *{_verdict(option)}* {option.reason}" for option in options)
@@ -78,7 +78,7 @@ def _verdict(option: Option) -> str:
 
 
 class Question(SphinxDirective):
-    """Shows a question as a group of radio buttons; without JavaScript the reasons unfold."""
+    """Show a question as a group of radio buttons; without JavaScript the reasons unfold."""
 
     required_arguments = 1
     final_argument_whitespace = True

@@ -1,4 +1,4 @@
-"""Which cells of a page can run in the reader's browser, and what the others need."""
+"""Tell which cells of a page can run in the reader's browser, and what the others need."""
 
 import sys
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _TITLES = {"torch": "PyTorch", "matplotlib": "Matplotlib", "sklearn": "scikit-le
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell: the names it binds, and what it or a cell it builds on needs and the page lacks."""
+    """A code cell, the names it binds, and the packages that it needs and the browser lacks."""
 
     index: int
     source: str
@@ -25,24 +25,24 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """The cell's anchor on the page."""
+        """Return the cell's anchor on the page."""
         return f"cell-{self.index}"
 
     @property
     def is_live(self) -> bool:
-        """Whether it runs in the page."""
+        """Tell whether the cell runs in the page."""
         return not self.needs
 
     @property
     def wanting(self) -> str:
-        """What it needs, in words; the first that counts says enough."""
+        """Name one package that the browser lacks, the best known first."""
         return next((title for package, title in _TITLES.items() if package in self.needs), min(self.needs, default=""))
 
 
 def read_cells(notebook: NotebookNode, src: Path) -> list[Cell]:
-    """The code cells of a page; a name comes from the last cell above that binds it.
+    """Read the code cells of a page; a name comes from the last cell above that binds it.
 
-    A name that no cell above binds is no need: the cell stumbles over it in the page as it did in the book.
+    An undefined name does not disqualify a cell: it raises the same NameError in the browser as in the build.
     """
     cells: list[Cell] = []
     origin: dict[str, Cell] = {}
@@ -62,7 +62,7 @@ def read_cells(notebook: NotebookNode, src: Path) -> list[Cell]:
 
 
 def missing(source: str, src: Path) -> set[str]:
-    """Packages that code imports, itself or through modules under `src`, and that the page's Python does not have."""
+    """Return the packages that code imports, also through modules under `src`, and the browser lacks."""
     texts = [source, *(path.read_text("utf-8") for path in imported_files(source, "", src))]
     packages = {module.partition(".")[0] for text in texts for module in imported_modules(text, "flopbook")}
     return packages - PROVIDED - sys.stdlib_module_names - {"flopbook"}

@@ -1,4 +1,4 @@
-"""What the reader's browser loads on the first click: Python, SymPy and the side of flopbook that predicts."""
+"""Gather what the browser loads on the first click: Python, SymPy and flopbook's predicting side."""
 
 import filecmp
 import hashlib
@@ -44,12 +44,12 @@ def bring(root: Path, target: Path) -> None:
 
 
 def size(target: Path) -> int:
-    """Bytes of what the worker fetches and counts; scripts come by another way, and are small."""
+    """Return the bytes that the worker fetches and counts; scripts come by another way, and are small."""
     return sum(path.stat().st_size for path in target.iterdir() if path.suffix in (".wasm", ".zip"))
 
 
 def own_sources(src: Path) -> dict[str, bytes]:
-    """The modules of flopbook that can be imported in the browser, and what runs the cells there."""
+    """Return the modules of flopbook that the browser can import, and those that run the cells there."""
     paths = (path.relative_to(src) for path in sorted((src / "flopbook").rglob("*.py")))
     modules = {path.as_posix(): ".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
     importable = [path for path, module in modules.items() if not missing(f"import {module}", src)]
@@ -58,7 +58,7 @@ def own_sources(src: Path) -> dict[str, bytes]:
 
 
 def archive(contents: Mapping[str, bytes]) -> bytes:
-    """A zip archive whose bytes depend on its contents alone."""
+    """Make a zip archive whose bytes depend on its contents alone."""
     stream = io.BytesIO()
     with ZipFile(stream, "w") as target:
         for name, content in contents.items():
@@ -67,7 +67,7 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
 
 
 def symbolic(pyodide: Path, cache: Path) -> Path:
-    """The archive of SymPy and what it needs, compiled; made once for each of their versions and Pyodide's."""
+    """Return the archive of SymPy and what it needs, compiled once for each set of versions."""
     versions = [version(package) for package in sorted(PROVIDED)]
     pyodide_version = json.loads((pyodide / "package.json").read_text("utf-8"))["version"]
     program = (_HERE / "precompile.py").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Live cells: what needs no PyTorch runs in the reader's browser, where it can be changed and run again."""
+"""Mark the cells that the reader can change and run in the browser, since they need no PyTorch."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _NEED = '<p class="cell-tools">Needs {what}: <a href="{notebook}" download>run i
 
 
 class MarkCells(SphinxPostTransform):
-    """Names the cells that can run in the page, and says of the others what they need."""
+    """Give each live cell an id, and say of the other cells what they need."""
 
     default_priority = 5
     builders = ("html",)
@@ -50,12 +50,12 @@ class MarkCells(SphinxPostTransform):
 
 
 def _parts(node: nodes.Node, kind: str) -> Iterator[nodes.container]:
-    """The parts of one kind of which myst-nb makes a page."""
+    """Yield the parts of one kind of which myst-nb makes a page."""
     return (part for part in node.findall(nodes.container) if part.get("nb_element") == kind)
 
 
 def _data(cells: dict[str, str | None]) -> nodes.raw:
-    """The live cells in order; of those that the page does not show, the source too."""
+    """Write the live cells in order, with the source of those that the page does not show."""
     text = json.dumps(cells).replace("<", r"\u003c")
     return nodes.raw("", f'<script type="application/json" id="{_DATA}">{text}</script>', format="html")
 

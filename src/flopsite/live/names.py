@@ -1,4 +1,4 @@
-"""What a cell takes from the cells above it, and what it leaves to those below.
+"""Tell which names a cell takes from the cells above it, and which it leaves to those below.
 
 The build asks, to tell which cells can run in the page; and the page, to run first what a cell needs.
 """
@@ -34,7 +34,7 @@ def names(source: str) -> Names:
 
 
 def _used_inside(table: SymbolTable) -> Iterator[str]:
-    """Global names that functions, classes and comprehensions use, at any depth."""
+    """Yield the global names that functions, classes and comprehensions use, at any depth."""
     for inner in table.get_children():
         yield from (name.get_name() for name in inner.get_symbols() if name.is_global() and name.is_referenced())
         yield from _used_inside(inner)
@@ -42,7 +42,7 @@ def _used_inside(table: SymbolTable) -> Iterator[str]:
 
 # ruff: noqa: N815  (a visitor's methods bear the names of the nodes)
 class _TopLevel(ast.NodeVisitor):
-    """Visits what a cell runs outside of functions and classes, in the order in which it runs."""
+    """Visit what a cell runs outside of functions and classes, in the order in which it runs."""
 
     def __init__(self) -> None:
         self.used: set[str] = set()
@@ -112,7 +112,7 @@ class _TopLevel(ast.NodeVisitor):
 
 
 def _run_with(arguments: ast.arguments) -> Iterable[ast.expr]:
-    """What runs when a function is defined: the defaults and the annotations of its arguments."""
+    """Yield what runs when a function is defined: the defaults and the annotations of its arguments."""
     yield from (default for default in [*arguments.defaults, *arguments.kw_defaults] if default)
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
     yield from (argument.annotation for argument in every if argument and argument.annotation)

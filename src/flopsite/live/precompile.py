@@ -13,7 +13,7 @@ _UNCHECKED_HASH = 1  # the kind of .pyc that is valid whatever the date of its s
 
 
 def compiled(text: bytes, name: str) -> bytes:
-    """The content of a .pyc file."""
+    """Return the content of a .pyc file."""
     code = compile(text, name, "exec", dont_inherit=True)
     head = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH.to_bytes(4, "little") + importlib.util.source_hash(text)
     return head + marshal.dumps(code)

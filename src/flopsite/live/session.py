@@ -106,7 +106,7 @@ class Session:
 
 
 def _providers(page: Mapping[str, str]) -> dict[str, list[str]]:
-    """The cells that each cell builds on directly, in the order of the page."""
+    """Return the cells that each cell builds on directly, in the order of the page."""
     order = {cell: place for place, cell in enumerate(page)}
     origin: dict[str, str] = {}
     providers = {}
@@ -121,7 +121,7 @@ def _providers(page: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _closure(providers: Mapping[str, list[str]], wanted: str) -> list[str]:
-    """A cell after all that it builds on, in the order of the page."""
+    """Return a cell and, before it, all cells that it builds on, in the order of the page."""
     needed = {wanted}
     for cell in reversed(list(providers)):
         if cell in needed:
@@ -134,7 +134,7 @@ def _same(some: tuple[Run, ...], others: tuple[Run, ...]) -> bool:
 
 
 def explain(error: BaseException, page: Mapping[str, str], cell: str) -> str:
-    """A traceback of the lines that the reader sees, and what was wrong with them."""
+    """Write a traceback of the lines that the reader sees, and the error."""
     story: traceback.TracebackException | None = traceback.TracebackException.from_exception(error)
     text = "".join(_readable(story, page, cell).format()).rstrip() if story else ""
     return f"{text}\n{_ELSEWHERE}" if isinstance(error, ModuleNotFoundError) else text
@@ -155,7 +155,7 @@ def _readable(story: traceback.TracebackException, page: Mapping[str, str], cell
 
 
 def bundle(value: Any) -> dict[str, str]:
-    """What a value shows of itself, by kind, as in Jupyter."""
+    """Return what a value shows of itself, by kind, as in Jupyter."""
     if isinstance(value, type):
         return {"text/plain": repr(value)}
     plain = repr(value)
@@ -177,7 +177,7 @@ def _refuse_input(prompt: object = "") -> str:
 
 
 class _Stream(io.TextIOBase):
-    """Printed text, told in portions, so that it shows while a cell runs."""
+    """Send printed text in portions, so that the text shows while a cell runs."""
 
     def __init__(self, tell: Tell):
         self.send = tell

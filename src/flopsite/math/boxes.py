@@ -1,4 +1,4 @@
-"""Boxed formulas on the pages, and the index that gathers them."""
+"""Box formulas on the pages, and gather them in an index."""
 
 import re
 from typing import Any, ClassVar, cast
@@ -51,12 +51,12 @@ def _target(name: str) -> str:
 
 
 def _equation(name: str) -> str:
-    """Sphinx finds an equation of this name under this id, so that `{eq}` can refer to it."""
+    """Return the id under which Sphinx looks for an equation, so that `{eq}` can refer to it."""
     return nodes.make_id(f"equation-{name}")
 
 
 def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
-    """Keep a formula, a target of `{ref}` and `{eq}`; the page that has the name already is returned."""
+    """Keep a formula as a target of `{ref}` and `{eq}`; return the page that has the name already, if there is one."""
     formulas = Book.of(env).data["formulas"]
     name = formula["name"]
     if name in formulas:
@@ -75,7 +75,7 @@ class SearchOnlyTitle(nodes.title):
 
 
 def _search_titles(formula: dict[str, Any]) -> list[SearchOnlyTitle]:
-    """Search finds a box by its title, and by its formula as one types it."""
+    """Let search find a box by its title, and by its formula as people type it."""
     typed = re.sub(r"\\(left|right)|[{}_\s]", "", formula["latex"])
     return [SearchOnlyTitle("", name) for name in [formula["title"], typed] if "\\" not in name]
 
@@ -102,7 +102,7 @@ def _witnesses(formula: dict[str, Any]) -> list[str]:
 
 
 class FillIndex(SphinxPostTransform):
-    """Replaces the `{formula-index}` directive by a table of all boxed formulas."""
+    """Replace the `{formula-index}` directive by a table of all boxed formulas."""
 
     default_priority = 5
 

@@ -1,4 +1,4 @@
-"""Formulas are set by KaTeX while the site is built; its style and fonts lie on the site."""
+"""Set formulas by KaTeX while the site is built; KaTeX's style and fonts come from the site."""
 
 import json
 import re
@@ -57,7 +57,7 @@ class Typesetter:
 
 
 class KeepPunctuation(SphinxPostTransform):
-    """A formula and the mark after it stand in one line; browsers would part them."""
+    """Keep a formula and the mark after it in one line; browsers would part them."""
 
     default_priority = 900
     formats = ("html",)

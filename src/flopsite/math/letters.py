@@ -1,4 +1,4 @@
-"""What the letters of a page's formulas mean: on hover, and once as a list.
+"""Explain the letters of a page's formulas, on hover and once as a list.
 
 A page gives a letter another meaning, or a letter of its own one, in its front matter:
 `flopbook: {letters: {F: ...}}`. A letter with an empty meaning is explained by the page's text alone.
@@ -15,13 +15,13 @@ _SET = re.compile(r'<span class="mord mathnormal(?: mtight)? letter"[^>]*>(\w)')
 
 
 def meanings(env: BuildEnvironment, docname: str) -> dict[str, str]:
-    """What each letter means on a page."""
+    """Return what each letter means on a page."""
     own = Book.of(env).data["settings"].get(docname, {}).get("letters", {})
     return {letter: meaning for letter, meaning in {**MEANING, **own}.items() if meaning}
 
 
 def letters_in(body: str) -> list[str]:
-    """The letters that were marked when a page's formulas were set.
+    """Return the letters that were marked when a page's formulas were set.
 
     >>> letters_in('2<span class="mord mathnormal letter" style="margin-right:0.05017em;">B</span>')
     ['B']

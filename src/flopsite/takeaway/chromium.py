@@ -1,4 +1,4 @@
-"""Where a Chromium is found, for the PDF and the tests."""
+"""Find a Chromium, for the PDF and the tests."""
 
 import shutil
 
@@ -11,5 +11,5 @@ ARGUMENTS = ["--no-sandbox"]  # which containers seldom allow; it opens our own 
 
 
 def find_chromium() -> str | None:
-    """The path of a Chromium, if this machine has one."""
+    """Return the path of a Chromium, if this machine has one."""
     return next(filter(None, map(shutil.which, NAMES)), None)

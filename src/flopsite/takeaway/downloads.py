@@ -1,4 +1,4 @@
-"""What a reader can take away of the whole book: a list that names what this build made."""
+"""List what a reader can take away of the whole book."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +23,7 @@ _OFFERS = {
 
 
 class FillDownloads(SphinxPostTransform):
-    """Replaces the `{downloads}` directive by links."""
+    """Replace the `{downloads}` directive by links."""
 
     default_priority = 5
 
@@ -46,7 +46,7 @@ def _pdf(app: Sphinx) -> Path:
 def _drop_stale_pdf(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Iterable[str]:
-    """A PDF of older pages is not offered; the page with the list is written again when that changes."""
+    """Remove a PDF of older pages, and write the page with the list again when that changes."""
     home = app.config.root_doc
     if (added | changed | removed) - {home}:
         _pdf(app).unlink(missing_ok=True)

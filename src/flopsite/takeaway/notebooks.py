@@ -63,7 +63,7 @@ _NAMED_TARGET = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^>]+)>$", re.DOTALL)
 
 
 def take_away(app: Sphinx, docname: str) -> NotebookNode:
-    """The notebook of a page: plain Markdown, no outputs, ids that depend on the content alone."""
+    """Make the notebook of a page: plain Markdown, no outputs, ids that depend on the content alone."""
     path = Path(app.env.doc2path(docname))
     config = cast(SphinxEnvType, app.env).myst_config
     page = read_myst_markdown_notebook(path.read_text("utf-8"), config, path=path)
@@ -99,7 +99,7 @@ def _greeting(app: Sphinx, docname: str, page: NotebookNode) -> str:
 
 
 def _unpacking(app: Sphinx, docname: str, names: list[str]) -> str:
-    """Code that brings the data along."""
+    """Write the code that brings the data along."""
     root = Path(app.srcdir)
     packed = {name: base64.b85encode(zlib.compress((root / name).read_bytes(), 9)).decode() for name in names}
     files = "\n".join(f'    "{name}": """{text}""",' for name, text in packed.items())
@@ -107,7 +107,7 @@ def _unpacking(app: Sphinx, docname: str, names: list[str]) -> str:
 
 
 def _plain_role(app: Sphinx, docname: str, glued: dict[str, str], role: str, content: str) -> str:
-    """What the site would show for a role, as text."""
+    """Return what the site shows for a role, as text."""
     env = app.env
     if role.startswith("glue"):
         name, _, spec = content.partition(":")
@@ -123,7 +123,7 @@ def _plain_role(app: Sphinx, docname: str, glued: dict[str, str], role: str, con
 
 
 def _link(app: Sphinx, docname: str, text: str, target: str) -> str:
-    """A link to the notebook of another page, beside this one; a page without one is named only."""
+    """Link to the notebook of another page, or name a page that has no notebook."""
     folder = posixpath.dirname(docname)
     page = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
     words = text or (app.env.titles[page].astext() if page in app.env.titles else target)
@@ -143,7 +143,7 @@ def _author_year(entry: Entry) -> str:
 
 
 def _glued_texts(executed: NotebookNode) -> dict[str, str]:
-    """The values that a page's cells glued into its prose, as text."""
+    """Return the values that a page's cells glued into its prose, as text."""
     glued = (pair for cell in code_cells(executed) for pair in extract_glue_data_cell(cell))
     return {name: output["data"].get("text/plain", "") for name, output in glued}
 
@@ -172,5 +172,5 @@ def _offer(app: Sphinx, docname: str, template: str, context: dict[str, Any], do
 
 
 def setup(app: Sphinx) -> None:
-    """A page's notebook is written whenever the page is."""
+    """Write a page's notebook whenever the page is written."""
     app.connect("html-page-context", _offer)

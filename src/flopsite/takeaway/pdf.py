@@ -1,4 +1,4 @@
-"""`make pdf`: print the built site as one book."""
+"""Print the built site as one book, for `make pdf`."""
 
 import io
 import subprocess
@@ -30,12 +30,12 @@ def main() -> int:
 
 
 def print_book(browser: Browser, site: Path) -> bytes:
-    """The PDF of a built site, printed twice: page numbers of its contents are known at the end, and move no line."""
+    """Print a built site twice: the page numbers of the contents are known after the first time, and move no line."""
     return _print(browser, site, page_numbers(_print(browser, site, {})))
 
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
-    """On which page each anchor that the book links to stands, from 1 on."""
+    """Return the page, from 1 on, of each anchor that the book links to."""
     reader = PdfReader(io.BytesIO(pdf))
     found = ((name, reader.get_destination_page_number(place)) for name, place in reader.named_destinations.items())
     return {name.removeprefix("/"): number + 1 for name, number in found if number is not None}

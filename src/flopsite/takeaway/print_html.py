@@ -1,4 +1,4 @@
-"""The pages of the built site as one that can be printed: with anchors of its own, nothing to click, and folds open."""
+"""Join the pages of the built site into one to print: own anchors, nothing to click, folds open."""
 
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -24,12 +24,12 @@ class Chapter:
 
     @property
     def anchor(self) -> str:
-        """The id that it has on the one page."""
+        """Return the id that the page has in the book."""
         return self.address.removesuffix(".html").replace("/", "-")
 
 
 def chapters(site: Path) -> Iterator[Chapter]:
-    """The pages in the order of the site's navigation."""
+    """Yield the pages in the order of the site's navigation."""
     for part in _read(site / "index.html").select(".sidebar-tree > details"):
         for link in part.select("a"):
             address = str(link["href"])
@@ -40,7 +40,7 @@ def chapters(site: Path) -> Iterator[Chapter]:
 
 
 def on_paper(site: Path, title: str, subtitle: str, page_of: Mapping[str, int]) -> str:
-    """The HTML of the whole book, to lie beside the site's folder; `page_of` has the page number of each anchor."""
+    """Write the HTML of the whole book, to lie beside the site's folder; `page_of` has the page of each anchor."""
     contents = list(chapters(site))
     anchors = {chapter.address: chapter.anchor for chapter in contents}
     styles = "".join(f'<link rel="stylesheet" href="../html/_static/{style}">' for style in _STYLES)

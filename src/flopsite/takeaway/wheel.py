@@ -1,4 +1,4 @@
-"""The package, ready for pip: who takes a notebook away needs no checkout to run it."""
+"""Offer the package for pip: who takes a notebook away needs no checkout to run it."""
 
 import os
 import shutil

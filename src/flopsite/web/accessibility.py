@@ -1,11 +1,11 @@
-"""Mend what the theme's HTML leaves out for those who do not look at it."""
+"""Add what the theme's HTML leaves out for screen readers."""
 
 import re
 from typing import Any
 
 from sphinx.application import Sphinx
 
-_EMPTY_HEADING = re.compile(r"<th\b([^>]*)>(?:<p></p>)?</th>")  # the corner of a table is no heading
+_EMPTY_HEADING = re.compile(r"<th\b([^>]*)>(?:<p></p>)?</th>")  # the corner of a table is not a heading
 _MENDED = {
     'role="doc-biblioentry"': 'role="listitem"',  # what stands in a list of citations
 }
@@ -18,5 +18,5 @@ def _mend(app: Sphinx, docname: str, template: str, context: dict[str, Any], doc
 
 
 def setup(app: Sphinx) -> None:
-    """Come after the theme, which makes the navigation at the default priority."""
+    """Register after the theme, which makes the navigation at the default priority."""
     app.connect("html-page-context", _mend, priority=900)

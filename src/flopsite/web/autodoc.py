@@ -1,4 +1,4 @@
-"""The API page: the fields of a named tuple are explained once, by its docstring."""
+"""Leave the fields of a named tuple to its docstring, on the API page."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Two files for language models: `llms.txt` lists the sources of all pages, `llms-full.txt` holds them."""
+"""Write two files for language models: `llms.txt` lists the sources of all pages, `llms-full.txt` holds them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the head of a page tells search engines and previews.
+"""Tell search engines and previews what a page is about.
 
 Where the site will stand is not known to the build unless `FLOPBOOK_URL` says so; without it, what needs an absolute
 address is left out.
@@ -38,7 +38,7 @@ def _describe(
 
 
 def description(app: Sphinx, docname: str, doctree: nodes.document) -> str:
-    """What a lecture derives; else how a page begins."""
+    """Return what a lecture derives, or how another page begins."""
     promise = Book.of(app.env).data["promises"].get(docname)
     begins = promise or next(doctree.findall(nodes.paragraph), None)
     text = " ".join(begins.astext().split()) if begins else SUMMARY
@@ -46,7 +46,7 @@ def description(app: Sphinx, docname: str, doctree: nodes.document) -> str:
 
 
 def _draw_card(app: Sphinx, exception: Exception | None) -> None:
-    """The picture of a preview, drawn once."""
+    """Draw the picture of a preview, once."""
     target = Path(app.outdir) / CARD
     if exception or target.exists():
         return

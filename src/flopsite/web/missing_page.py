@@ -1,4 +1,4 @@
-"""The page for an address that leads nowhere."""
+"""Make the page for an address that leads nowhere."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 
 def _missing_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Name the page; it is shown at any depth, so its links start from the site's root."""
+    """Describe the page; it is shown at any depth, so its links start from the site's root."""
     yield "404", {"root": urlsplit(app.config.html_baseurl).path or "/"}, "404.html"
 
 

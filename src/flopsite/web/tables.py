@@ -1,4 +1,4 @@
-"""Tables made by the build."""
+"""Make the tables of the build."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ Cell = Sequence[nodes.Node]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> nodes.table:
-    """A table with a row of headings; a cell is a sequence of inline nodes."""
+    """Make a table with a row of headings; a cell is a sequence of inline nodes."""
     group = nodes.tgroup(cols=len(head))
     group += [nodes.colspec(colwidth=1) for _ in head]
     group += nodes.thead("", _row([[nodes.Text(text)] for text in head]))

@@ -18,7 +18,7 @@ FAULTS = {
     "range": (
         f"{BOX}\n```{{calculator}} matmul\n:unit: B\n\nB: two to 3\n```",
         15,
-        "'B: two to 3': this is no size: write it like",
+        "'B: two to 3': this is not a size: write it like",
     ),
     "name": (
         f"{BOX}\n```{{calculator}} matmull\n```",

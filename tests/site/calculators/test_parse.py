@@ -71,7 +71,7 @@ def test_time_is_flops_over_the_peak():
     ("line", "said"),
     [
         ("Q: at 8", "'Q: at 8': Q is in no formula here: those have B, D, K"),
-        ("B: one to 8", "'B: one to 8': this is no size: write it like 'B, the batch: 1 to 65536, at 64'"),
+        ("B: one to 8", "'B: one to 8': this is not a size: write it like 'B, the batch: 1 to 65536, at 64'"),
         ("B: 8 to 4", "'B: 8 to 4': B starts at 4, which is not between 8 and 4: write it like"),
         ("B: 1 to 64, at 65", "'B: 1 to 64, at 65': B starts at 65, which is not between 1 and 64"),
         ("B: 0 to 64", "'B: 0 to 64': B starts at 4, which is not between 0 and 64"),
@@ -89,7 +89,7 @@ def test_a_line_that_is_no_size_is_quoted(line, said):
     ("line", "said"),
     [
         ("B: at 4, a divisor of D", "B starts at 4, which does not divide D = 3"),
-        ("B: at 4, a divisor of Q", "'Q', which B should divide, is no size here: those are B, D, K"),
+        ("B: at 4, a divisor of Q", "'Q', which B should divide, is not a size here: those are B, D, K"),
     ],
 )
 def test_a_divisor_that_cannot_be_is_told(line, said):
@@ -100,8 +100,8 @@ def test_a_divisor_that_cannot_be_is_told(line, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"curve": "Q"}, ":curve: 'Q' is no size that is turned here: those are B, D, K"),
-        ({"time": "H100"}, ":time: 'H100' is no device whose peak is known: those are A100 SXM 80GB, fp32; "),
+        ({"curve": "Q"}, ":curve: 'Q' is not a size of this calculator: those are B, D, K"),
+        ({"time": "H100"}, ":time: 'H100' is not a device whose peak is known: those are A100 SXM 80GB, fp32; "),
     ],
 )
 def test_an_option_that_names_nothing_is_quoted(options, said):

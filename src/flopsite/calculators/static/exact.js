@@ -46,7 +46,7 @@ const exact = (() => {
     return `${sign}${plain} ${unit}`.trim();
   };
 
-  // To the last digit; what is no whole number as a fraction, unless that is long.
+  // Every digit, or a fraction where the value is not a whole number; nothing where the fraction is long.
   const long = ({ above, below }) => {
     if (below >= 1000000n) return "";
     return (above < 0n ? "−" : "") + thousands(absolute(above)) + (below > 1n ? `/${thousands(below)}` : "");

@@ -31,7 +31,7 @@ const { Field, Choice } = (() => {
       return outside ? `“${text}” is out of range: write ${this.low} to ${this.high}` : size;
     }
 
-    // What is wrong with the size beside the others: there is no such model, and no result.
+    // What is wrong with the size beside the others: such a model does not exist, and so has no result.
     misfit(values) {
       const [size, whole] = [values.get(this.name), values.get(this.divides)];
       if (!whole || whole % size === 0n) return "";
