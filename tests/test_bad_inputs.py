@@ -18,7 +18,18 @@ from flopbook.figures import (
     plot_sweep,
 )
 from flopbook.files import write_whole
-from flopbook.measure import FlopCount, FlopMeter, Report, profile_flops, time_step
+from flopbook.measure import (
+    FlopCount,
+    FlopMeter,
+    Report,
+    choose_device,
+    profile_flops,
+    profile_time,
+    time_step,
+    watch_memory,
+    weigh,
+)
+from flopbook.measure.machine import measure_bandwidth, measure_products
 from flopbook.measure.operators import flop_rule
 from flopbook.predict import B, D, Tensor, axis, conv, evaluate, flops, matmul, training_step
 from flopbook.predict.memory import Formats, Part, activation_memory, bytes_held, kept, training_memory
@@ -47,6 +58,11 @@ SIZES = {"B": 4, "D": 3, "K": 2}
 STATE = OPTIMIZERS["AdamW"].state
 TALLY = Counted()
 MODEL = nn.Linear(2, 2)
+
+
+def step():
+    """A step that can be measured."""
+
 
 BAD_INPUTS = [
     # predict: axes and notation
@@ -497,19 +513,41 @@ BAD_INPUTS = [
      "B=0 is not a size: write a whole number of at least 1"),
     # measure
     (lambda: FlopCount(3), TypeError, "FlopCount(int) takes nothing"),
-    (lambda: FlopMeter(peak="fast"), TypeError, "a meter takes no peak: write FlopMeter(peak_flop_per_s=...)"),
-    (lambda: profile_flops(None), TypeError, "None cannot be called"),
-    (lambda: profile_flops(3), TypeError, "3 cannot be called"),
-    (lambda: profile_flops("step"), TypeError, "'step' cannot be called"),
-    (lambda: time_step(None), TypeError, "None cannot be called"),
-    (lambda: time_step(3), TypeError, "3 cannot be called"),
-    (lambda: Report.measure(None, model=MODEL), TypeError, "None cannot be called"),
-    (lambda: Report.measure(3, model=MODEL), TypeError, "3 cannot be called"),
-    (lambda: flop_rule(None), TypeError, "None is not an operator"),
-    (lambda: flop_rule("aten::mm"), TypeError, "'aten::mm' is not an operator"),
-    (lambda: flop_rule(3), TypeError, "3 is not an operator"),
-    (lambda: trace(lambda: MODEL, lambda: (), dict(B=0)), ValueError,
-     "B=0 is not a size: write a whole number of at least 1"),
+    (lambda: FlopCount(model=None), TypeError, "FlopCount(model) takes nothing"),
+    (lambda: FlopMeter(-1), ValueError, "peak_flop_per_s=-1 "),
+    (lambda: FlopMeter(float("nan")), ValueError, "peak_flop_per_s=nan "),
+    (lambda: FlopMeter("fast"), ValueError, "peak_flop_per_s='fast' "),
+    (lambda: profile_flops(None), TypeError, "None cannot be called: write profile_flops(lambda: ...)"),
+    (lambda: profile_flops("step"), TypeError, "'step' cannot be called: write profile_flops(lambda: ...)"),
+    (lambda: profile_time(None, []), TypeError, "None cannot be called: write profile_time(lambda: ..., operators)"),
+    (lambda: profile_time(step, None), TypeError, "None are not names of operators: write {'aten::mm', 'aten::addmm'}"),
+    (lambda: profile_time(step, [], steps=0), ValueError, "steps=0 is not a size: write a whole number of at least 1"),
+    (lambda: time_step(None), TypeError, "None cannot be called: write time_step(lambda: ...)"),
+    (lambda: time_step([step]), TypeError, "[<function step at "),
+    (lambda: time_step(step, at_least_seconds=-1), ValueError, "at_least_seconds=-1 is not a time: write 0 or more"),
+    (lambda: time_step(step, at_least_seconds="1"), ValueError, "at_least_seconds='1' is not a time: write 0 or"),
+    (lambda: time_step(step, at_least_seconds=float("nan")), ValueError, "at_least_seconds=nan is not a time: write"),
+    (lambda: choose_device(None), TypeError, "wanted=None is not text: write a word or more in quotation marks"),
+    (lambda: choose_device(3), TypeError, "wanted=3 is not text: write a word or more in quotation marks"),
+    (lambda: measure_products("bf17", "cpu"), ValueError, "format='bf17' is not known; did you mean 'bf16'? Write one"),
+    (lambda: measure_products(None, "cpu"), TypeError, "format=None is not a name: write one of 'fp64', 'fp32',"),
+    (lambda: measure_products("fp32", "cpu", smallest=0), ValueError, "smallest=0 is not a size: write a whole number"),
+    (lambda: measure_bandwidth("cpu", size=0), ValueError, "size=0 is not a size: write a whole number of at least 4"),
+    (lambda: measure_bandwidth("cpu", size="big"), ValueError, "size='big' is not a size: write a whole number of at"),
+    (lambda: watch_memory(None), TypeError, "None cannot be called: write watch_memory(lambda: ...)"),
+    (lambda: watch_memory(3), TypeError, "3 cannot be called: write watch_memory(lambda: ...)"),
+    (lambda: weigh(None, MODEL, []), TypeError, "None cannot be called: write weigh(lambda: ..., model, [optimizer])"),
+    (lambda: weigh(step, None, []), TypeError, "None is not a torch.nn.Module: give the model that the step calls"),
+    (lambda: weigh(step, MODEL, [3]), TypeError, "[3] is not a list of optimizers: write [torch.optim.SGD(...)], or"),
+    (lambda: weigh(step, MODEL, None), TypeError, "None is not a list of optimizers: write [torch.optim.SGD(...)], or"),
+    (lambda: Report.measure(None, model=MODEL), TypeError, "None cannot be called: write Report.measure(lambda: ..., "),
+    (lambda: Report.measure(step, model=None), TypeError, "model=None is not a torch.nn.Module: give the model that"),
+    (lambda: Report.measure(step, model=MODEL, samples=0), ValueError, "samples=0: give how many samples a step takes"),
+    (lambda: Report.measure(step, model=MODEL, samples="8"), ValueError, "samples='8': give how many samples a step"),
+    (lambda: flop_rule(None), TypeError, "None is not an operator: give one such as torch.ops.aten.mm"),
+    (lambda: flop_rule("aten::mm"), TypeError, "'aten::mm' is not an operator: give one such as torch.ops.aten.mm"),
+    (lambda: flop_rule(3), TypeError, "3 is not an operator: give one such as torch.ops.aten.mm"),
+    (lambda: trace(lambda: MODEL, lambda: (), dict(B=0)), ValueError, "B=0 is not a size: write a whole number of"),
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Check what a reader gives, and quote it where it cannot be used."""
 
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Integral, Real
@@ -109,6 +109,26 @@ def positive(name: str, value: object) -> None:
     """
     if not (is_number(value) and float(value) > 0):
         raise ValueError(f"{name}={quoted(value)} is out of range: write a positive number")
+
+
+def function(value: object, example: str) -> Callable:
+    """Return a function, and refuse what cannot be called.
+
+    Parameters
+    ----------
+    value : object
+        What the reader gave.
+    example : str
+        What to write instead.
+
+    Raises
+    ------
+    TypeError
+        Quotes the value.
+    """
+    if not callable(value):
+        raise TypeError(f"{quoted(value)} cannot be called: write {example}")
+    return value
 
 
 def is_number(value: object) -> TypeGuard[float]:

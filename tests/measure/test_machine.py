@@ -21,7 +21,7 @@ def test_every_format_has_a_rate_or_a_reason(name):
 
 
 def test_an_unknown_format_is_refused():
-    with pytest.raises(ValueError, match="'fp12' is no format: choose from fp64, fp32, tf32, bf16, fp16, fp8"):
+    with pytest.raises(ValueError, match="format='fp12' is not known"):
         measure_products("fp12", "cpu")
 
 

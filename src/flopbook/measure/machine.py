@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import ScalingType, scaled_mm
 
+from flopbook import checks
 from flopbook.measure.timing import now
 
 #: Formats by the names that data sheets use.
@@ -69,6 +70,7 @@ def choose_device(wanted: str = "auto") -> Chosen:
     >>> choose_device("cpu").device, choose_device("abacus").word
     ('cpu', "There is no 'abacus' here: the processor is measured.")
     """
+    checks.text("wanted", wanted)
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     kind, _, number = wanted.partition(":")
     numbers = ("", *map(str, range(torch.accelerator.device_count())))
@@ -112,8 +114,8 @@ def measure_products(name: str, device: str, smallest: int = 128) -> Rate:
     >>> measure_products("tf32", "cpu").missing
     'tf32 is a mode of NVIDIA GPUs, and this device is cpu'
     """
-    if name not in FORMATS:
-        raise ValueError(f"{name!r} is no format: choose from {', '.join(FORMATS)}")
+    checks.one_of("format", name, FORMATS)
+    checks.size("smallest", smallest)
     if name == "tf32" and torch.device(device).type != "cuda":
         return Rate(missing=f"tf32 is a mode of NVIDIA GPUs, and this device is {device}")
     precision = torch.get_float32_matmul_precision()
@@ -183,6 +185,7 @@ def measure_bandwidth(device: str, size: int = 2**28) -> float:
     >>> measure_bandwidth("cpu", size=2**20) > 0
     True
     """
+    checks.size("size", size, least=4)
     source = torch.zeros(size // 4, device=device)
     target = torch.zeros_like(source)
     return 2 * source.nbytes / _fastest(lambda: target.copy_(source))

@@ -1,7 +1,7 @@
 """Weigh a training step: bytes by kind, bytes over time, and bytes that stay."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from torch.optim.optimizer import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves
 
+from flopbook import checks
 from flopbook.measure.counting.compiled import eager_when_compiled
 
 _current_node = torch._C._current_autograd_node
@@ -49,7 +50,7 @@ class Memory(NamedTuple):
     peak: int | None
 
 
-def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Optimizer]) -> Memory:
+def weigh(step: Callable[[], object], model: nn.Module, optimizers: Collection[Optimizer]) -> Memory:
     """Weigh what a model, its optimizers and one run of its step hold.
 
     Parameters
@@ -58,7 +59,7 @@ def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Opt
         Takes nothing; runs once.
     model : Module
         The model that the step calls.
-    optimizers : iterable of Optimizer
+    optimizers : collection of Optimizer
         Those that step.
 
     Returns
@@ -66,12 +67,22 @@ def weigh(step: Callable[[], object], model: nn.Module, optimizers: Iterable[Opt
     Memory
         Bytes of each kind.
 
+    Raises
+    ------
+    TypeError
+        If something else than a step, a model and optimizers is given.
+
     Examples
     --------
     >>> layer, x = nn.Linear(5, 3), torch.ones(7, 5)
     >>> weigh(lambda: layer(x).square().sum().backward(), layer, [])._replace(peak=None)
     Memory(parameters=72, buffers=0, gradients=72, optimizer=0, after_forward=224, activations=224, peak=None)
     """
+    checks.function(step, "weigh(lambda: ..., model, [optimizer])")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{checks.quoted(model)} is not a torch.nn.Module: give the model that the step calls")
+    if not (isinstance(optimizers, Collection) and all(isinstance(one, Optimizer) for one in optimizers)):
+        raise TypeError(f"{checks.quoted(optimizers)} is not a list of optimizers: write [torch.optim.SGD(...)], or []")
     scale, parameters = _Scale(model), list(model.parameters())
     kinds = {parameter.device.type for parameter in parameters} - {"cpu", "meta"}
     device: Any = torch.get_device_module(kinds.pop()) if kinds else None
@@ -258,6 +269,7 @@ def watch_memory(step: Callable[[], object]) -> MemoryProfile:
     >>> watch_memory(lambda: (x + 1).sum())
     MemoryProfile(bytes=(4096, 4100, 0), operators=('aten::add', 'aten::sum'))
     """
+    checks.function(step, "watch_memory(lambda: ...)")
     with eager_when_compiled(), _Watch() as watch:
         step()
         watch.start()

@@ -16,6 +16,7 @@ from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
+from flopbook import checks
 from flopbook.counts.tally import Tally
 from flopbook.measure.timing import now
 
@@ -66,8 +67,7 @@ def profile_flops(step: Callable[[], object]) -> Profile:
     >>> profile_flops(lambda: (x @ w).square().mean().backward()).by_operator
     {'aten::mm': Total(flops=131072, calls=2)}
     """
-    if not callable(step):
-        raise TypeError(f"{step!r} cannot be called: write profile_flops(lambda: ...)")
+    checks.function(step, "profile_flops(lambda: ...)")
     if torch.autograd._profiler_enabled():  # inside of another one a profiler sees nothing
         raise RuntimeError("torch.profiler runs already: call profile_flops outside of its with block")
     with torch_profiler(record_shapes=True, with_flops=True) as profiler:
@@ -146,6 +146,11 @@ def profile_time(step: Callable[[], object], operators: Collection[str], steps: 
         Where the step runs on an accelerator, its seconds; there the time
         between operators is when it has nothing to do.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `step` cannot be called, or the operators or steps are anything else.
+
     Examples
     --------
     >>> layer = torch.nn.Linear(16, 8)
@@ -154,6 +159,10 @@ def profile_time(step: Callable[[], object], operators: Collection[str], steps: 
     >>> [(row.phase, row.calls) for row in spent.operators if row.operator == "aten::addmm"]
     [('forward', 1.0)]
     """
+    checks.function(step, "profile_time(lambda: ..., operators)")
+    checks.size("steps", steps)
+    if not isinstance(operators, Collection):
+        raise TypeError(f"{checks.quoted(operators)} are not names of operators: write {{'aten::mm', 'aten::addmm'}}")
     step()
     with torch_profiler() as profiler:
         started = now()

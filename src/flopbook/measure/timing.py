@@ -11,6 +11,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.modules import module as nn_module
 
+from flopbook import checks
 from flopbook.measure.counting.compiled import eager_when_compiled
 
 FEWEST = 5  # calls: with fewer there is no middle half
@@ -60,6 +61,8 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
     ------
     TypeError
         If `step` cannot be called.
+    ValueError
+        If `at_least_seconds` is not a number of at least 0.
 
     Examples
     --------
@@ -68,8 +71,9 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
     >>> time_step(lambda: x @ x, at_least_seconds=0.01).seconds > 0
     True
     """
-    if not callable(step):
-        raise TypeError(f"{step!r} cannot be called: write time_step(lambda: ...)")
+    checks.function(step, "time_step(lambda: ...)")
+    if not checks.is_number(at_least_seconds) or at_least_seconds < 0:
+        raise ValueError(f"at_least_seconds={checks.quoted(at_least_seconds)} is not a time: write 0 or more")
     step()  # what is set up at the first call is not the step
     seconds: list[float] = []
     stop = now() if several_processes() else now() + at_least_seconds

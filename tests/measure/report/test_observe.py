@@ -44,7 +44,7 @@ def test_a_step_without_a_signature_may_be_measured(model):
 def test_a_model_that_is_no_module(wrong):
     with pytest.raises(TypeError) as error:
         Report.measure(lambda: None, model=wrong)
-    assert str(error.value) == f"model={wrong!r} is no torch.nn.Module: give the model that the step calls"
+    assert str(error.value) == f"model={wrong!r} is not a torch.nn.Module: give the model that the step calls"
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")  # deprecated, but models that people keep are made so
@@ -113,7 +113,7 @@ def test_something_to_restore_that_holds_nothing(model):
 def test_things_to_restore_that_are_no_list(model, wrong):
     with pytest.raises(TypeError) as error:
         Report.measure(lambda: model(torch.ones(7, 6)), model, restore=wrong)
-    assert str(error.value) == f"restore={wrong!r} is no list: write restore=[...]"
+    assert str(error.value) == f"restore={wrong!r} is not a list: write restore=[...]"
 
 
 def test_a_profiler_that_runs_already(model):

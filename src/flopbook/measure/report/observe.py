@@ -13,6 +13,8 @@ from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from torch.utils._pytree import tree_leaves
 
+from flopbook import checks
+
 
 @dataclass
 class Seen:
@@ -136,7 +138,7 @@ def _wanted(step: Callable) -> str:
 
 def _check_model(model: object) -> None:
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model={model!r} is no torch.nn.Module: give the model that the step calls")
+        raise TypeError(f"model={model!r} is not a torch.nn.Module: give the model that the step calls")
     if isinstance(model, torch.jit.ScriptModule):  # it takes no hooks, by which a step is observed
         raise TypeError(f"{model.original_name} is TorchScript: give the model, and let the step call it, unscripted")
     if any(map(is_lazy, model.parameters())):
@@ -148,15 +150,13 @@ def check(step: object, model: object, samples: object, restore: object) -> None
     if torch.autograd._profiler_enabled():  # a second profiler ends the process
         raise RuntimeError("torch.profiler runs already: call Report.measure outside of its with block")
     _check_model(model)
-    if not callable(step):
-        raise TypeError(f"{step!r} cannot be called: write Report.measure(lambda: ..., model=model)")
-    if wanted := _wanted(step):
+    if wanted := _wanted(checks.function(step, "Report.measure(lambda: ..., model=model)")):
         name = getattr(step, "__name__", type(step).__name__)
         raise TypeError(f"{name} wants {wanted}, but a step takes nothing: write lambda: step(...) instead")
     if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
         raise ValueError(f"samples={samples!r}: give how many samples a step takes, 1 or more")
     if not isinstance(restore, Collection):
-        raise TypeError(f"restore={restore!r} is no list: write restore=[...]")
+        raise TypeError(f"restore={restore!r} is not a list: write restore=[...]")
     for thing in restore:
         if not hasattr(thing, "__dict__"):
             raise TypeError(f"restore: {thing!r} has no attributes to bring back: give objects such as a scheduler")
