@@ -17,7 +17,6 @@ ON_THE_PAGE = set(re.findall(r"^\.\. automodule:: (\S+)", PAGE, re.MULTILINE))
 INSIDE = [
     "*.__main__",
     "flopbook.checks",
-    "flopbook.figures.style",
     "flopbook.labs.data",
     "flopbook.labs.training",
     "flopbook.lazy",
