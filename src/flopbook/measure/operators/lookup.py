@@ -63,7 +63,7 @@ def _as_the_plain_one(name: str, overload: str) -> Rule | None:
 
 def of_the_book(rule: Callable | None) -> bool:
     """Whether a rule stands in this package; a reader's own rule is obeyed whatever the operator returns."""
-    return getattr(rule, "__module__", "").startswith(__package__)
+    return (getattr(rule, "__module__", None) or "").startswith(__package__)
 
 
 def explain(
