@@ -5,7 +5,7 @@ import torch
 from flopbook.measure.operators.movement import TABLE
 from flopbook.measure.operators.names import qualified
 from flopbook.measure.operators.registry import CONTRACTIONS, INTEGER, MASKED, POINTWISE, REMADE, TRANSCENDENTAL
-from flopbook.tables import Table, code
+from flopbook.tables import Styled, Table, code
 
 #: The kinds of rules, in the order in which the table shows them.
 KINDS = {
@@ -62,7 +62,12 @@ def _rows(kind: str) -> list[tuple]:
         counts = {qualified(name): f"nothing: {what}" for what, names in TABLE.items() for name in names.split()}
     else:
         counts = {name: (rule.__doc__ or "").split("\n")[0] for name, rule in KINDS[kind].items()}
-    return [(code(name), kind, counts[name]) for name in sorted(counts) if is_here(name)]
+    return [(_name(name), kind, counts[name]) for name in sorted(counts) if is_here(name)]
+
+
+def _name(operator: str) -> Styled:
+    """Set an operator's name as code, which may break at its underscores: some names are as long as a line."""
+    return Styled(operator, code(operator).html.replace("_", "_<wbr>"))
 
 
 def is_here(name: str) -> bool:
