@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from flopbook.measure import choose_device, machine
-from flopbook.measure.machine import FORMATS, measure_products
+from flopbook.measure.machine import FORMATS, measure_products, product
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,13 @@ def quick(monkeypatch):
 def test_every_format_has_a_rate_or_a_reason(name):
     rate = measure_products(name, "cpu", smallest=32)
     assert bool(rate.missing) != bool(rate.peak)
-    assert len(rate.widths) == len(rate.flop_per_s)
+    assert len(rate.widths) == len(rate.flop_per_s) == len(rate.median_flop_per_s)
+    assert all(best >= middle for best, middle in zip(rate.flop_per_s, rate.median_flop_per_s, strict=True))
+
+
+def test_products_of_zeros_are_products_of_zeros():
+    assert product("fp32", "cpu", 3, random=False)().tolist() == 3 * [[0, 0, 0]]
+    assert product("fp32", "cpu", 3)().all()
 
 
 def test_an_unknown_format_is_refused():
@@ -29,17 +35,17 @@ def test_what_the_device_cannot_do_is_said(monkeypatch):
     def refuse(*_):
         raise RuntimeError('"mm" not implemented for this\nstack')
 
-    monkeypatch.setattr(machine, "_product", refuse)
+    monkeypatch.setattr(machine, "product", refuse)
     assert measure_products("fp8", "cpu").missing == '"mm" not implemented for this'
 
 
 def test_a_full_memory_ends_the_sweep(monkeypatch):
-    def until_64(dtype, device, width):
+    def until_64(name, device, width, random):
         if width > 64:
             raise RuntimeError("out of memory")
         return lambda: torch.ones(())
 
-    monkeypatch.setattr(machine, "_product", until_64)
+    monkeypatch.setattr(machine, "product", until_64)
     assert measure_products("fp32", "cpu", smallest=32).widths == (32, 64)
 
 

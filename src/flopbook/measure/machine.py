@@ -1,8 +1,8 @@
-"""What this machine can do: FLOP/s of matrix products in each format, and bytes/s of a copy."""
+"""Measure what this machine can do: FLOP/s of matrix products in each format, and bytes/s of a copy."""
 
 import platform
 from collections.abc import Callable
-from math import inf
+from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ FORMATS = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
     "fp8": torch.float8_e4m3fn,
+    "int8": torch.int8,
 }
 _FEWEST = 3  # widths; small products may be slow for other reasons than arithmetic
 _LARGEST = 8192  # width of a square product; eight times the FLOPs at each doubling
@@ -27,20 +28,23 @@ _MOST = 50  # products of one width
 
 
 class Rate(NamedTuple):
-    """FLOP/s of square matrix products in one format.
+    """FLOP/s of square matrix products in one format, and operations/s where it is one of integers.
 
     Attributes
     ----------
     widths : tuple of int
         Of the products.
     flop_per_s : tuple of float
-        For each width.
+        Of the fastest product of each width.
+    median_flop_per_s : tuple of float
+        Of the median product of each width.
     missing : str
         Why there are none; empty where there are.
     """
 
     widths: tuple[int, ...] = ()
     flop_per_s: tuple[float, ...] = ()
+    median_flop_per_s: tuple[float, ...] = ()
     missing: str = ""
 
     @property
@@ -57,7 +61,7 @@ class Chosen(NamedTuple):
 
 
 def choose_device(wanted: str = "auto") -> Chosen:
-    """The device that is wanted if it is there, else the processor.
+    """Choose the device that is wanted if it is there, else the processor.
 
     Parameters
     ----------
@@ -86,8 +90,10 @@ def choose_device(wanted: str = "auto") -> Chosen:
     return Chosen("cpu", f"There is no {wanted!r} here: the processor is measured.")
 
 
-def measure_products(name: str, device: str, smallest: int = 128) -> Rate:
-    """FLOP/s of square products of doubling width, until one takes long; the fastest of several.
+def measure_products(
+    name: str, device: str, smallest: int = 128, operands: str = "random"
+) -> Rate:
+    """Measure square products of doubling width, until one takes long: the fastest and the median of several.
 
     Parameters
     ----------
@@ -97,6 +103,9 @@ def measure_products(name: str, device: str, smallest: int = 128) -> Rate:
         Such as ``cpu`` or ``cuda``.
     smallest : int
         The first width.
+    operands : {"random", "zero"}
+        What to multiply. Zeros flip no bits, so that a device that its power
+        limits is faster with them.
 
     Returns
     -------
@@ -121,52 +130,61 @@ def measure_products(name: str, device: str, smallest: int = 128) -> Rate:
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     try:
-        return _sweep(FORMATS[name], device, smallest)
+        return _sweep(name, device, smallest, operands == "random")
     finally:
         torch.set_float32_matmul_precision(precision)
 
 
-def _sweep(dtype: torch.dtype, device: str, width: int) -> Rate:
+def _sweep(name: str, device: str, width: int, random: bool) -> Rate:
     widths: list[int] = []
-    rates: list[float] = []
-    seconds = 0.0
-    while width <= _LARGEST and (len(widths) < _FEWEST or 8 * seconds < 2 * _PATIENCE):
+    rates: list[tuple[float, float]] = []
+    seconds = [0.0]
+    while width <= _LARGEST and (len(widths) < _FEWEST or 8 * min(seconds) < 2 * _PATIENCE):
         try:
-            seconds = _fastest(_product(dtype, device, width))
+            seconds = _seconds(product(name, device, width, random))
         except (RuntimeError, NotImplementedError, TypeError) as error:
             if not widths:
                 return Rate(missing=str(error).partition("\n")[0])
             break  # the memory is full
         widths.append(width)
-        rates.append(2 * width**3 / seconds)
+        rates.append((2 * width**3 / min(seconds), 2 * width**3 / median(seconds)))
         width *= 2
-    return Rate(tuple(widths), tuple(rates))
+    best, middle = zip(*rates, strict=True)
+    return Rate(tuple(widths), best, middle)
 
 
-def _fastest(call: Callable[[], object]) -> float:
-    """Seconds of the fastest of several calls: a peak is what is reached when nothing else runs."""
+def _seconds(call: Callable[[], object]) -> list[float]:
+    """Seconds of each of several calls; the fastest is what is reached when nothing else runs."""
     call()
-    fastest, until = inf, now() + _PATIENCE
-    for _ in range(_MOST):
+    seconds: list[float] = []
+    until = now() + _PATIENCE
+    while len(seconds) < _MOST and (not seconds or now() <= until):
         started = now()
         call()
-        fastest = min(fastest, now() - started)
-        if now() > until:
-            break
-    return fastest
+        seconds.append(now() - started)
+    return seconds
 
 
-def _product(dtype: torch.dtype, device: str, width: int) -> Callable[[], torch.Tensor]:
-    """A square product to run; that of an 8-bit format also scales its operands."""
-    left, right = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
-    if dtype.itemsize > 1:
+def product(name: str, device: str, width: int, random: bool = True) -> Callable[[], torch.Tensor]:
+    """Make a square product to run; that of an 8-bit floating-point format also scales its operands.
+
+    Examples
+    --------
+    >>> product("fp32", "cpu", 3)().shape
+    torch.Size([3, 3])
+    """
+    fill = torch.randn if random else torch.zeros
+    left, right = (fill(width, width, device=device).to(FORMATS[name]) for _ in range(2))
+    if name == "int8":
+        return lambda: torch._int_mm(left, right)
+    if name != "fp8":
         return lambda: left @ right
     one, whole = torch.ones((), device=device), ScalingType.TensorWise
     return lambda: scaled_mm(left, right.t(), one, whole, one, whole)
 
 
 def measure_bandwidth(device: str, size: int = 2**28) -> float:
-    """Bytes/s of a copy within the device's memory, each byte read and written.
+    """Measure bytes/s of a copy within the device's memory, each byte read and written.
 
     Parameters
     ----------
@@ -188,4 +206,4 @@ def measure_bandwidth(device: str, size: int = 2**28) -> float:
     checks.size("size", size, least=4)
     source = torch.zeros(size // 4, device=device)
     target = torch.zeros_like(source)
-    return 2 * source.nbytes / _fastest(lambda: target.copy_(source))
+    return 2 * source.nbytes / min(_seconds(lambda: target.copy_(source)))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import Report
 from flopbook.measure.report import Projection
@@ -247,3 +249,27 @@ def test_a_compiled_model_is_reported_as_the_model(report, model):
     assert found.counted == report.counted
     assert set(found.latency) == set(report.latency)
     torch.compiler.reset()
+
+
+def test_what_a_checkpoint_or_a_fused_kernel_makes_again_is_in_hfu_and_not_in_mfu():
+    query = nn.Linear(8, 8)
+
+    def step():
+        q = query(torch.ones(2, 2, 4, 8))
+        nn.functional.scaled_dot_product_attention(q, q, q).sum().backward()
+        checkpoint(query, torch.ones(3, 8), use_reentrant=False).square().sum().backward()
+
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        report = Report.measure(step, model=query)
+    layer, pair, segment = 2 * 16 * 8 * 8, 2 * 2 * 2 * 4 * 4 * 8, 2 * 3 * 8 * 8
+    assert report.model_flops == 2 * layer + 6 * pair + 2 * segment
+    assert report.total == report.model_flops + pair + report.counted.step.costs["recomputed"].contractions
+    assert report.mfu(1e9) == report.model_flops / report.timing.seconds / 1e9
+    assert report.hfu(1e9) == report.total / report.timing.seconds / 1e9
+
+
+@pytest.mark.parametrize("peak", [0, -1, float("nan"), float("inf"), None, True, "1e12"])
+def test_a_peak_that_is_not_one_is_quoted(report, peak):
+    with pytest.raises(ValueError) as error:
+        report.mfu(peak)
+    assert str(error.value) == f"peak_flop_per_s={peak!r} is not a peak: write a positive number of FLOP/s"

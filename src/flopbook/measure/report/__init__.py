@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from time import monotonic
 from typing import NamedTuple
 
@@ -209,6 +210,43 @@ class Report:
     def flop_per_s(self) -> float | None:
         """FLOP/s of all contractions in the time of a step; None where that was not timed."""
         return self.timing and self.timing.flop_per_s(self.total)
+
+    @property
+    def model_flops(self) -> int:
+        """FLOPs that the model needs: forward and backward, without what runs again or a fused kernel makes again."""
+        return self.forward + self.backward - sum(self.counted.remade[phase] for phase in ("forward", "backward"))
+
+    def mfu(self, peak_flop_per_s: float) -> float | None:
+        """Divide the model's FLOPs by a step's seconds and the peak; None where the step was not timed.
+
+        Parameters
+        ----------
+        peak_flop_per_s : float
+            Dense peak of the device in the step's format.
+
+        Raises
+        ------
+        ValueError
+            If the peak is not a positive number.
+
+        Examples
+        --------
+        >>> import torch
+        >>> model, x = torch.nn.Linear(16, 5), torch.randn(8, 16)
+        >>> report = Report.measure(lambda: model(x).sum().backward(), model=model)
+        >>> report.mfu(peak_flop_per_s=1e12) == report.model_flops / report.timing.seconds / 1e12
+        True
+        """
+        return self._utilization(self.model_flops, peak_flop_per_s)
+
+    def hfu(self, peak_flop_per_s: float) -> float | None:
+        """Divide the FLOPs of all contractions that ran by a step's seconds and the peak, as `mfu` does the model's."""
+        return self._utilization(self.total, peak_flop_per_s)
+
+    def _utilization(self, flops: int, peak: float) -> float | None:
+        if not isinstance(peak, (int, float)) or isinstance(peak, bool) or not 0 < peak < inf:
+            raise ValueError(f"peak_flop_per_s={peak!r} is not a peak: write a positive number of FLOP/s")
+        return self.timing and self.timing.flop_per_s(flops) / peak
 
     @property
     def formulas(self) -> dict[str, Formula]:

@@ -159,6 +159,8 @@ def notes(report: "Report") -> list[str]:
     said.append(f"Contractions and pointwise operators: {both:,} FLOPs{fused}.")
     if report.forward and report.backward:
         said.append(f"Backward takes {report.backward / report.forward:.4f} times the FLOPs of forward.")
+    if report.model_flops != report.total:
+        said.append(f"The model needs {report.model_flops:,} of these FLOPs (for MFU); {report.total:,} ran (for HFU).")
     if "".join(report.configuration.inputs).startswith("int"):
         said.append("The rule of thumb counts tokens: samples=... sets how many a step takes.")
     if report.timing:
@@ -178,6 +180,7 @@ def as_dict(report: "Report") -> dict[str, Any]:
         "parameters": report.parameters,
         "trainable": report.trainable,
         "samples": report.samples,
+        "model_flops": report.model_flops,
         "flops_per_sample": report.flops_per_sample,
         "formulas": {phase: formula._asdict() for phase, formula in report.formulas.items()},
         "timing": report.timing and {**report.timing._asdict(), "flop_per_s": report.flop_per_s},

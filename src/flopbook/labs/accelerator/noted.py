@@ -1,0 +1,25 @@
+"""A plugin of pytest that notes each test when it ends, so that a run that is stopped leaves what it found."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Note what a test came to: at its call, or before it where it was skipped or its fixtures failed."""
+    if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
+        _note(report)
+
+
+def pytest_collectreport(report: Any) -> None:
+    """Note a file whose tests cannot be read, or that is skipped as a whole."""
+    if report.outcome != "passed":
+        _note(report)
+
+
+def _note(report: Any) -> None:
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")[-300:]
+    line = json.dumps({"test": report.nodeid, "outcome": report.outcome, "why": why})
+    with Path(os.environ["FLOPBOOK_NOTED"]).open("a", encoding="utf-8") as noted:
+        noted.write(line + "\n")

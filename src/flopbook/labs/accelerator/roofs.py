@@ -1,0 +1,96 @@
+"""Measure the roofs of a device: FLOP/s of products, bytes/s of its memory, and what a launch costs."""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Any
+
+import torch
+
+from flopbook.labs.accelerator.clock import Clock
+from flopbook.measure.machine import FORMATS, measure_products
+from flopbook.measure.timing import now, time_step
+from flopbook.predict.devices import DEVICES
+
+_LAUNCHES = 1000
+_OPERANDS = ("random", "zero")  # products of zeros take less power, so a device may run them at a higher clock
+
+
+def measure(device: str, clock: Clock) -> Mapping[str, Any]:
+    """Measure products in every format, bandwidth in and out of the cache, and launches; the ridge follows."""
+    products = {
+        name: {operands: measure_products(name, device, operands=operands)._asdict() for operands in _OPERANDS}
+        for name in FORMATS
+    }
+    bandwidth = {where: _bandwidths(device, size) for where, size in _sizes(device).items()}
+    best = max(bandwidth["out of cache"].values())
+    peaks = {name: max(rates["random"]["flop_per_s"], default=None) for name, rates in products.items()}
+    return {
+        "products": products,
+        "data_sheet": _data_sheet(device),
+        "bytes_per_s": bandwidth,
+        "launch_seconds": _launch(device),
+        "ridge": {name: peak / best for name, peak in peaks.items() if peak},
+    }
+
+
+def _data_sheet(device: str) -> dict[str, Any]:
+    """Dense peaks of the device that PyTorch names, where its data sheet is known; the longest name that fits."""
+    if device != "cuda":
+        return {"missing": f"no data sheet is known for {device}"}
+    name = torch.cuda.get_device_name()
+    words = set(name.replace("-", " ").split())
+    fitting = [sheet for sheet in DEVICES.values() if sheet.name.split()[0] in words]
+    if not fitting:
+        return {"missing": f"no data sheet is known for {name}"}
+    sheet = fitting[0]
+    return {
+        "name": sheet.name,
+        "peak_flop_per_s": dict(sheet.peak_flop_per_s),
+        "bytes_per_s": sheet.bytes_per_s,
+        "source": sheet.source,
+        "candidates": [sheet.name for sheet in fitting],
+    }
+
+
+def _sizes(device: str) -> dict[str, int]:
+    """Bytes of a tensor that no cache holds, and of one that does."""
+    cache = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 2**25) if device == "cuda" else 2**20
+    return {"out of cache": max(2**28, 8 * cache), "in cache": cache // 4}
+
+
+def _bandwidths(device: str, size: int) -> dict[str, float]:
+    """Bytes/s of a copy, of a sum, which reads, and of an addition; each tensor read or written once."""
+    left = torch.ones(size // 4, device=device)
+    right, out = torch.ones_like(left), torch.empty_like(left)
+    moves: dict[str, tuple[int, Callable[[], object]]] = {
+        "copy": (2, lambda: out.copy_(left)),
+        "read": (1, left.sum),
+        "add": (3, lambda: torch.add(left, right, out=out)),
+    }
+    return {name: tensors * left.nbytes / _many(call, device) for name, (tensors, call) in moves.items()}
+
+
+def _many(call: Callable[[], object], device: str) -> float:
+    """Seconds of one call among several that are queued together: the fastest queue of five."""
+    call()
+    calls, fastest = 1 if device == "cpu" else 20, inf
+    for _ in range(5):
+        started = now()
+        for _ in range(calls):
+            call()
+        fastest = min(fastest, (now() - started) / calls)
+    return fastest
+
+
+def _launch(device: str) -> dict[str, float]:
+    """Seconds of an operator on one number: queued after others, and waited for."""
+    x = torch.zeros((), device=device)
+
+    def queue() -> None:
+        for _ in range(_LAUNCHES):
+            x.add_(1)
+
+    return {
+        "queued": time_step(queue, at_least_seconds=0).seconds / _LAUNCHES,
+        "waited for": time_step(lambda: x.add_(1), at_least_seconds=0.05).seconds,
+    }
