@@ -4,6 +4,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 py
 TORCH_INDEX ?= $(or $(shell cat .venv/torch-index 2>/dev/null),https://download.pytorch.org/whl/cpu)
 PORT ?= 8000
 RESULTS ?= results
+DEVICE ?= auto
 N ?= 10000
 MINUTES ?= 40
 SEED ?= 1
@@ -18,7 +19,7 @@ INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml pack
 $(shell [ -e $(BIN)/python ] || rm -f .venv/installed-*)
 
 .DEFAULT_GOAL := help
-.PHONY: help html pdf serve test lab notebooks benchmark profile lint types bench peers executed fuzz mutants versions wheel clean
+.PHONY: help html pdf serve test lab notebooks benchmark profile accelerator lint types bench peers executed fuzz mutants versions wheel clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -48,6 +49,9 @@ benchmark: $(INSTALLED)  ## Train a small network on three data sets (RESULTS=re
 
 profile: $(INSTALLED)  ## Take one of its training steps apart (RESULTS=results)
 	@$(BIN)/python -m flopbook.labs profile --results "$(RESULTS)"
+
+accelerator: $(INSTALLED)  ## Record what an accelerator runs (RESULTS=results, DEVICE=auto)
+	@$(BIN)/python -m flopbook.labs accelerator "$(RESULTS)" --device "$(DEVICE)"
 
 lint: $(INSTALLED)  ## Check style, formatting and the workflows
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/zizmor --quiet --offline --strict-collection .github

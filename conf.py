@@ -2,6 +2,7 @@
 
 import os
 from importlib import metadata
+from pathlib import Path
 
 project = "The FLOP Book"
 author = "The flopbook authors"
@@ -18,6 +19,9 @@ extensions = [
 ]
 # The tree also holds an environment and node modules: pages are named, and what has none is not walked through.
 include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
+# A page that shows a record of another machine is in the book only where the record is.
+records = sorted(Path("reference/records").glob("*.md"))
+include_patterns += [str(page) for page in records if Path("reference/data", f"{page.stem}.json").exists()]
 exclude_patterns = [".*", "_build", "benchmarks", "node_modules", "src", "tests", "tools"]
 numfig = math_numfig = True  # equations are numbered by lecture: (3.2)
 nitpicky = True

@@ -1,7 +1,7 @@
 """The outline of the book, as `course.yml` states it: parts, pages, their numbers, and what each page needs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -11,8 +11,14 @@ import yaml
 
 FILE = "course.yml"
 #: The key that names a page in `course.yml`, and the folder of its file.
-FOLDERS = {"lecture": "lectures", "lab": "notebooks", "page": "reference"}
-_REQUIRED = {"lecture": {"title", "minutes", "needs"}, "lab": {"title", "needs"}, "page": {"title"}}
+FOLDERS = {"lecture": "lectures", "lab": "notebooks", "page": "reference", "record": "reference/records"}
+_DATA = "reference/data"  # a page that shows a record is in the book only where the record lies here
+_REQUIRED = {
+    "lecture": {"title", "minutes", "needs"},
+    "lab": {"title", "needs"},
+    "page": {"title"},
+    "record": {"title"},
+}
 _OPTIONAL = {"short", "keywords"}
 _ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"]
 _MOST_LETTERS = 24
@@ -105,9 +111,10 @@ def read_course(root: Path) -> Course:
         raise CourseError("it holds a list of parts and a list of reference groups, and nothing else")
     numbers = iter(range(1, 1000))
     parts = tuple(_part(part, numeral, numbers) for numeral, part in zip(_ROMAN, stated["parts"], strict=False))
-    course = Course(parts, tuple(_part(part, None, numbers) for part in stated.get("reference") or []))
+    groups = tuple(_part(part, None, numbers) for part in stated.get("reference") or [])
+    _check_files([page.docname for part in (*parts, *groups) for page in part.pages], root)
+    course = Course(*(tuple(_without_waiting(part, root) for part in both) for both in (parts, groups)))
     pages = [page for part in (*course.parts, *course.reference) for page in part.pages]
-    _check_files([page.docname for page in pages], root)
     _check_needs(pages)
     return course
 
@@ -116,6 +123,17 @@ def _part(stated: Any, numeral: str | None, numbers: Iterator[int]) -> Part:
     if not isinstance(stated, dict) or set(stated) != {"title", "pages"}:
         raise CourseError(f"a part has a title and pages, not {_brief(stated)}")
     return Part(stated["title"], numeral, tuple(_page(line, numbers) for line in stated["pages"] or []))
+
+
+def _without_waiting(part: Part, root: Path) -> Part:
+    """The part without pages whose record is not there yet."""
+    pages = (page for page in part.pages if page.kind != "record" or is_recorded(root, page.docname))
+    return replace(part, pages=tuple(pages))
+
+
+def is_recorded(root: Path, docname: str) -> bool:
+    """Return whether the record that a page shows is there."""
+    return (root / _DATA / f"{Path(docname).name}.json").is_file()
 
 
 def _page(line: Any, numbers: Iterator[int]) -> Page:

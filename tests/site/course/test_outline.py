@@ -120,6 +120,16 @@ def test_a_fault_is_named(root, fault):
         read_course(root)
 
 
+def test_a_page_that_shows_a_record_waits_for_the_record(root):
+    (root / "course.yml").write_text(f"{GOOD}  - {{record: seen, title: What was seen}}\n")
+    for name in ("reference/records/seen.md", "reference/data/seen.json"):
+        (root / name).parent.mkdir()
+    (root / "reference/records/seen.md").touch()
+    assert "reference/records/seen" not in read_course(root).pages
+    (root / "reference/data/seen.json").touch()
+    assert read_course(root).pages["reference/records/seen"].title == "What was seen"
+
+
 def test_a_course_that_is_not_there_is_named(root):
     (root / "course.yml").unlink()
     with pytest.raises(CourseError, match="the file is not there"):
