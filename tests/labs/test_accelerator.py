@@ -78,11 +78,13 @@ def test_agreement_is_noted_test_by_test(monkeypatch, tmp_path):
         "    if n == 2: pytest.skip('not here')\n"
         "    assert n != 3, device\n"
     )
+    (tmp_path / "tests" / "agreement" / "test_unread.py").write_text("import nothing_of_that_name")
     monkeypatch.setattr(agreement, "ROOT", tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
     found = agreement.test("cpu", Clock(60))
     assert (found["passed"], found["skipped"]) == (1, {"Skipped: not here": 1})
     assert [one["test"].endswith("test_it[3-cpu]") for one in found["failed"]] == [True]
+    assert "No module named 'nothing_of_that_name'" in found["unread"]["tests/agreement/test_unread.py"]
     assert "stopped" not in found
 
 

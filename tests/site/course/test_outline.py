@@ -100,7 +100,7 @@ FAULTS = {
     "a kind that is unknown": (
         "lecture: second",
         "lesson: second",
-        "a page begins with one of lecture, lab, page, not",
+        "a page begins with one of lecture, lab, page, record, not",
     ),
     "a part without pages": ("- title: Two\n", "- name: Two\n", "a part has a title and pages, not"),
     "a text that is not YAML": ("title: Second", "title: What? is: it", "this is not YAML"),

@@ -50,7 +50,8 @@ def test(device: str, clock: Clock) -> Mapping[str, Any]:
     Returns
     -------
     dict
-        How many `passed`, `failed` and were `skipped`; the names of the failed, and the reasons of the skipped.
+        How many `passed`; the names of the `failed`; how many were `skipped`, by reason; and files that could not be
+        read, such as those that want a library which is not there.
     """
     tests = ROOT / "tests" / "agreement"
     if not tests.is_dir():
@@ -83,13 +84,14 @@ def test(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def _summary(noted: list[dict[str, str]]) -> dict[str, Any]:
-    """Count outcomes; name the failed, and give the skipped by their reasons.
+    """Count outcomes; name the failed and the unread, and give the skipped by their reasons.
 
     >>> _summary([{"test": "a", "outcome": "passed", "why": ""}, {"test": "b", "outcome": "skipped", "why": "no GPU"}])
-    {'passed': 1, 'failed': [], 'skipped': {'no GPU': 1}}
+    {'passed': 1, 'failed': [], 'skipped': {'no GPU': 1}, 'unread': {}}
     """
     return {
         "passed": sum(one["outcome"] == "passed" for one in noted),
         "failed": [{"test": one["test"], "why": one["why"]} for one in noted if one["outcome"] == "failed"],
         "skipped": dict(Counter(one["why"] for one in noted if one["outcome"] == "skipped")),
+        "unread": {one["test"]: one["why"] for one in noted if one["outcome"] == "unread"},
     }

@@ -9,17 +9,17 @@ from typing import Any
 def pytest_runtest_logreport(report: Any) -> None:
     """Note what a test came to: at its call, or before it where it was skipped or its fixtures failed."""
     if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
-        _note(report)
+        _note(report, report.outcome)
 
 
 def pytest_collectreport(report: Any) -> None:
     """Note a file whose tests cannot be read, or that is skipped as a whole."""
     if report.outcome != "passed":
-        _note(report)
+        _note(report, "unread")
 
 
-def _note(report: Any) -> None:
+def _note(report: Any, outcome: str) -> None:
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")[-300:]
-    line = json.dumps({"test": report.nodeid, "outcome": report.outcome, "why": why})
+    line = json.dumps({"test": report.nodeid, "outcome": outcome, "why": why})
     with Path(os.environ["FLOPBOOK_NOTED"]).open("a", encoding="utf-8") as noted:
         noted.write(line + "\n")
