@@ -90,9 +90,7 @@ def choose_device(wanted: str = "auto") -> Chosen:
     return Chosen("cpu", f"There is no {wanted!r} here: the processor is measured.")
 
 
-def measure_products(
-    name: str, device: str, smallest: int = 128, operands: str = "random"
-) -> Rate:
+def measure_products(name: str, device: str, smallest: int = 128, operands: str = "random") -> Rate:
     """Measure square products of doubling width, until one takes long: the fastest and the median of several.
 
     Parameters
@@ -125,6 +123,7 @@ def measure_products(
     """
     checks.one_of("format", name, FORMATS)
     checks.size("smallest", smallest)
+    checks.one_of("kind of operands", operands, ("random", "zero"))
     if name == "tf32" and torch.device(device).type != "cuda":
         return Rate(missing=f"tf32 is a mode of NVIDIA GPUs, and this device is {device}")
     precision = torch.get_float32_matmul_precision()
