@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import chromium, served
+
+expect.set_options(timeout=60_000)  # milliseconds: a slow machine is waited for
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,7 @@ def page(browser) -> Iterator[Page]:
     """A page of a reader who comes for the first time; an error in its scripts fails the test."""
     errors: list[str] = []
     with browser.new_context() as context:
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page

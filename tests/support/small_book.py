@@ -100,5 +100,5 @@ class SmallBook:
 
     def build(self) -> Build:
         process = self.start()
-        text, _ = process.communicate(timeout=120)
+        text, _ = process.communicate(timeout=600)  # what hangs ends, and a slow machine is waited for
         return Build(process.returncode, text)

@@ -34,7 +34,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
         check=False,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 

@@ -2,48 +2,47 @@
 
 import re
 
-from tests.support.small_book import HEAD, SmallBook
+from tests.support.small_book import HEAD
 
-BOX = (
-    "```{code-cell}\nfrom IPython.display import display\n"
-    "display({'application/vnd.flopbook.formula+json': dict(name='matmul', title='T', latex='x', when='y', sizes='z', "
-    "value='1', witnesses=['counted'], start=dict(B=1), expression=\"Symbol('B')\")}, raw=True)\n```\n"
-)
+BOX = """\
+```{{code-cell}}
+from IPython.display import display
+display({{'application/vnd.flopbook.formula+json': dict(name='{name}', title='T', latex='x', when='y', sizes='z', \
+value='1', witnesses=['counted'], start=dict(B=1), expression="Symbol('B')")}}, raw=True)
+```
+"""
+#: The text of a page, whose name is that of its box; the line of the fault; and what is said of it.
 FAULTS = {
     "letter": (
-        f"{BOX}\n```{{calculator}} matmul\nB: at 2\nQ: at 3\n```",
+        BOX + "\n```{{calculator}} letter\nB: at 2\nQ: at 3\n```",
         14,
         "'Q: at 3': Q is in no formula here: those have B",
     ),
     "range": (
-        f"{BOX}\n```{{calculator}} matmul\n:unit: B\n\nB: two to 3\n```",
+        BOX + "\n```{{calculator}} range\n:unit: B\n\nB: two to 3\n```",
         15,
         "'B: two to 3': this is not a size: write it like",
     ),
     "name": (
-        f"{BOX}\n```{{calculator}} matmull\n```",
+        BOX + "\n```{{calculator}} nam\n```",
         12,
-        "no formula named 'matmull' is boxed above on this page: those are matmul",
+        "no formula named 'nam' is boxed above on this page: those are name",
     ),
     "below": (
-        f"```{{calculator}} matmul\n```\n\n{BOX}",
+        "```{{calculator}} below\n```\n\n" + BOX,
         7,
-        "no formula named 'matmul' is boxed above on this page: those are none",
+        "no formula named 'below' is boxed above on this page: those are none",
     ),
 }
 
 
-def test_a_calculator_that_cannot_be_fails_the_build_by_name(tmp_path):
-    for name, (text, line, complaint) in FAULTS.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        book = SmallBook(folder)
-        for lecture in ("indirect", "unrelated"):
-            (folder / "lectures" / f"{lecture}.md").unlink()
-        book.write("lectures/direct.md", f"{HEAD}# A page\n\n{text}\n")
-        build = book.build()
-        assert build.code != 0
-        assert re.search(rf"lectures/direct\.md:{line}: .*calculator: {re.escape(complaint)}", build.text), build.text
+def test_a_calculator_that_cannot_be_read_fails_the_build_by_name(book):
+    for name, (text, _, _) in FAULTS.items():
+        book.write(f"lectures/{name}.md", f"{HEAD}# A page\n\n{text.format(name=name)}\n")
+    build = book.build()
+    assert build.code != 0
+    for name, (_, line, complaint) in FAULTS.items():
+        assert re.search(rf"lectures/{name}\.md:{line}: .*calculator: {re.escape(complaint)}", build.text), build.text
 
 
 def test_every_lecture_has_a_calculator(site, pages):
