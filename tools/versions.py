@@ -22,7 +22,7 @@ RECORD = Path("reference/data/versions.json")
 LIBRARIES = ["matplotlib", "numpy", "sympy"]
 #: What needs the site or the programs that come with it, or asks nothing of torch.
 LEFT_OUT = [
-    *(f"tests/{folder}" for folder in ("browser", "figures", "labs", "pages", "site", "tools")),
+    *(f"tests/{folder}" for folder in ("browser", "figures", "labs", "pages", "site", "support", "tools")),
     *(f"tests/{name}.py" for name in ("agreement/test_answers", "test_imports")),
 ]
 ASK = """
