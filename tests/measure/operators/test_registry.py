@@ -10,14 +10,8 @@ from flopbook.counts.tally import Total
 from flopbook.measure import FlopCount
 from flopbook.measure.operators import flop_rule
 from flopbook.measure.operators.lookup import TABLES
-from flopbook.measure.operators.registry import (
-    FOUND,
-    integer_rule,
-    masked_rule,
-    pointwise_rule,
-    remade_rule,
-    transcendental_rule,
-)
+from flopbook.measure.operators.names import contraction, integer, masked, pointwise, remade, transcendental
+from flopbook.measure.operators.registry import FOUND
 
 
 @torch.library.custom_op("flopbook_test::product", mutates_args=())
@@ -206,25 +200,23 @@ def test_a_product_of_integers_takes_integer_operations(count):
 
 
 def test_every_kind_of_rule_has_its_place(count):
-    operator = torch.ops.flopbook_test.product
-    kinds = (flop_rule, pointwise_rule, transcendental_rule, integer_rule, masked_rule, remade_rule)
+    kinds = (contraction, pointwise, transcendental, integer, masked, remade)
     for number, kind in enumerate(kinds, start=1):
-        kind(operator)(lambda out, left, right, number=number: 10 * number)
+        kind("flopbook_test::product")(lambda out, left, right, number=number: 10 * number)
     counted = count(lambda: product(ones(3, 4), ones(4, 5)))
     found = (counted.pointwise, counted.transcendental, counted.integer, counted.masked, counted.remade)
     assert (counted.total, *(kind["forward"] for kind in found)) == (10, 20, 30, 40, 50, 60)
 
 
 def test_a_transcendental_part_is_kept_where_pytorch_itself_tells_that_an_operator_is_pointwise(count):
-    transcendental_rule(torch.ops.aten.erfinv)(lambda out, *_: out.numel())
+    transcendental("erfinv")(lambda out, *_: out.numel())
     counted = count(lambda: torch.erfinv(torch.zeros(3)))
     assert (counted.pointwise["forward"], counted.transcendental["forward"]) == (3, 3)
 
 
 def test_reading_a_mask_is_not_counted_by_whoever_counts_too(count):
-    operator = torch.ops.flopbook_test.product
-    register(operator)
-    masked_rule(operator)(lambda out, left, right: (left * 2).sum().long())
+    register(torch.ops.flopbook_test.product)
+    masked("flopbook_test::product")(lambda out, left, right: (left * 2).sum().long())
     with FlopCount() as outer, FlopCount() as inner:
         product(ones(3, 4), ones(4, 5))
     assert inner.masked["forward"] == outer.masked["forward"] == 24

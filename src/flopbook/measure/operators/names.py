@@ -55,7 +55,9 @@ def _decorator(table: dict[str, Callable]) -> Callable[..., Callable[[Function],
     return named
 
 
-#: Decorators, one for each table of the registry: ``@contraction("mm", "bmm")``.
+# Decorators, one for each table of the registry: ``@contraction("mm", "bmm")``. A contraction whose result is integer
+# takes integer operations by itself; `integer` is for operators that multiply integers and return other numbers. What
+# is masked may be an int, a tensor that holds one, which is read when somebody asks, or None for unknown.
 contraction = _decorator(CONTRACTIONS)
 pointwise = _decorator(POINTWISE)
 transcendental = _decorator(TRANSCENDENTAL)

@@ -84,54 +84,6 @@ def flop_rule(*operators: Operator) -> Callable:
     ...     (B, D), (_, K) = left.shape, right.shape
     ...     return 2 * B * D * K
     """
-    return _register(CONTRACTIONS, operators)
-
-
-def pointwise_rule(*operators: Operator) -> Callable:
-    """Register the decorated function as the pointwise arithmetic of `operators`."""
-    return _register(POINTWISE, operators)
-
-
-def transcendental_rule(*operators: Operator) -> Callable:
-    """Register the decorated function as the part of their pointwise arithmetic that is exp, log, sqrt and the like."""
-    return _register(TRANSCENDENTAL, operators)
-
-
-def integer_rule(*operators: Operator) -> Callable:
-    """Register the decorated function as the integer operations of `operators`, 2 for a multiply-accumulate.
-
-    A rule of the book's for a contraction needs none: where its result is
-    integer, so are its operations. This one is for operators that multiply
-    integers and return floating-point numbers.
-    """
-    return _register(INTEGER, operators)
-
-
-def masked_rule(*operators: Operator) -> Callable:
-    """Register the decorated function as the part of their FLOPs that `operators` spend on masked pairs.
-
-    It returns an int; or a tensor that holds one, which is read only when
-    somebody asks; or None, where the mask cannot be known.
-    """
-    return _register(MASKED, operators)
-
-
-def remade_rule(*operators: Operator) -> Callable:
-    """Register the decorated function as the part of their FLOPs that `operators` spend on making scores again.
-
-    Hardware FLOPs have that part in them, model FLOPs do not.
-    """
-    return _register(REMADE, operators)
-
-
-def name_of(operator: Operator) -> str:
-    """Return an operator's name with its namespace, without its overload."""
-    return (
-        operator._qualified_op_name if isinstance(operator, OpOverloadPacket) else f"{operator.namespace}::{operator}"
-    )
-
-
-def _register(table: Table, operators: tuple) -> Callable:
     if not operators:
         raise TypeError("no operator is named: give one such as torch.ops.aten.mm")
     for operator in operators:
@@ -141,8 +93,15 @@ def _register(table: Table, operators: tuple) -> Callable:
     def register(rule: Callable) -> Callable:
         if not callable(rule):
             raise TypeError(f"{rule!r} is not a rule: give a function of the result and the operator's arguments")
-        table.update(dict.fromkeys(map(name_of, operators), rule))
+        CONTRACTIONS.update(dict.fromkeys(map(name_of, operators), rule))
         FOUND.clear()
         return rule
 
     return register
+
+
+def name_of(operator: Operator) -> str:
+    """Return an operator's name with its namespace, without its overload."""
+    return (
+        operator._qualified_op_name if isinstance(operator, OpOverloadPacket) else f"{operator.namespace}::{operator}"
+    )
