@@ -135,12 +135,12 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
     rows: list[Row] = []
     totals: dict[str, dict[str, int]] = {}
     for phase in PHASES:
-        found = [
+        products = [
             _pair(phase, product, int(evaluate(product.flops, sizes)), unpaired)
             for product in getattr(predicted, phase, ())
         ]
-        rows += found + _leftovers(phase, unpaired)
-        totals[phase] = {"predicted": sum(row.flops["predicted"] or 0 for row in found)}
+        rows += products + _leftovers(phase, unpaired)
+        totals[phase] = {"predicted": sum(row.flops["predicted"] or 0 for row in products)}
         totals[phase] |= {tally.witness: getattr(tally, phase) for tally in measured}
     totals = {phase: flops for phase, flops in totals.items() if any(flops.values())}
     uncounted = {name: calls for tally in measured for name, calls in tally.uncounted.items()}
@@ -149,15 +149,15 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
 
 def _contractions(tally: Tally) -> Counter[tuple[str, str, int]]:
     """Count how often each phase, operator and FLOPs occur together."""
-    found: Counter[tuple[str, str, int]] = Counter()
+    times_each: Counter[tuple[str, str, int]] = Counter()
     for call, calls in tally.calls.items():
         if call.flops:
-            found[call.phase, call.operator, call.flops] += calls
-    return found
+            times_each[call.phase, call.operator, call.flops] += calls
+    return times_each
 
 
 def _pair(phase: str, product: Product, flops: int, unpaired: Mapping[str, Counter]) -> Row:
-    """Pair a product, for each witness, with a call of this phase that took as many FLOPs."""
+    """Pair a product with one call of each witness that took as many FLOPs."""
     by_witness: dict[str, int | None] = {"predicted": flops}
     for witness, calls in unpaired.items():
         by_witness[witness] = None

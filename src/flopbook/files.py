@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_whole(path: str | os.PathLike, text: str) -> Path:
-    """Write `text` to a file that holds all of it, or is left as it was.
+    """Write a file whole, or leave it as it was.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"[-+−×~<>]? ?\d[\d,.:]*(e[-+]?\d+)?( ?%| ?[^\W\d_][\w/]
 
 
 class Styled(NamedTuple):
-    """A cell that looks different in HTML; its HTML is used as it is."""
+    """Holds a cell that looks different in HTML; its HTML is used as it is."""
 
     text: str
     html: str
@@ -22,13 +22,13 @@ Cell = int | str | Styled | None
 
 
 class Total(tuple[Cell, ...]):
-    """A row that sums up those above it."""
+    """Marks a row that sums up those above it."""
 
     __slots__ = ()
 
 
 class Group(tuple[Cell, ...]):
-    """The title of the rows that follow, a cell of its own."""
+    """Holds the title of the rows that follow, a cell of its own."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ def strong(text: str) -> Styled:
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """Rows of cells under a heading; shows itself as text, and in a notebook as HTML.
+    """Shows rows of cells under a heading, as text, and in a notebook as HTML.
 
     A column of numbers is set to the right, any other to the left.
 
@@ -143,7 +143,7 @@ class Table:
         return self.html
 
     def _are_numbers(self) -> list[bool]:
-        """Whether each column holds numbers and nothing else."""
+        """Tell of each column whether it holds numbers and nothing else."""
         rows = [row for row in self.rows if not isinstance(row, Group)]
         return [n >= self.labels and _holds_numbers([row[n] for row in rows]) for n in range(len(self.head))]
 

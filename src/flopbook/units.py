@@ -1,4 +1,4 @@
-"""Write large numbers for people: with SI prefixes, and with powers of ten where those end."""
+"""Write large numbers for people, with SI prefixes or powers of ten."""
 
 from fractions import Fraction
 from math import floor, log10
@@ -9,7 +9,9 @@ _PREFIXES = {-4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G",
 
 
 def si(value: float, unit: str) -> str:
-    """Write a value with three digits and an SI prefix; as :func:`plain` where there is none, and for many seconds.
+    """Write a value with three digits and an SI prefix.
+
+    Where there is no prefix, and for many seconds, it is written as by :func:`plain`.
 
     Raises
     ------
@@ -38,7 +40,9 @@ def si(value: float, unit: str) -> str:
 
 
 def plain(value: float | Fraction) -> str:
-    """Write a value without a prefix: three digits or the whole number, and a power of ten where it is far from 1.
+    """Write a value without a prefix.
+
+    It has three digits, or is the whole number; far from 1 it has a power of ten.
 
     Raises
     ------

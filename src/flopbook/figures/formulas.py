@@ -85,7 +85,9 @@ def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = N
 
 
 def plot_shapes(products: Sequence["Product"], sizes: Mapping[str, int], ax: Axes | None = None) -> Axes:
-    """Plot shapes of matrix products to scale: a row for each, its operands turned so that equal letters meet.
+    """Plot the shapes of matrix products to scale.
+
+    Each has a row, in which its operands are turned so that equal letters meet.
 
     Parameters
     ----------

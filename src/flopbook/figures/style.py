@@ -1,4 +1,4 @@
-"""Give all plots one style: colours that stand out on white and on black, and marks that tell series apart."""
+"""Give all plots one style: colours for white and black pages, marks that tell series apart."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -16,14 +16,14 @@ _LINE, _GAP = 54, 7 * " "  # letters in a line of a legend, and the room of a ma
 
 
 def axes(ax: Axes | None, height: float = 3.2) -> Axes:
-    """Return the Axes to draw in: those that are given, or those of a new figure."""
+    """Return the Axes that are given, or those of a new figure."""
     if not (ax is None or isinstance(ax, Axes)):
         raise TypeError(f"ax={quoted(ax)} are not Axes of matplotlib: write ax=plt.subplots()[1], or leave it out")
     return ax or plt.subplots(figsize=(6.4, height))[1]
 
 
 def check_numbers(name: str, values: object, like: Collection | None = None) -> None:
-    """Refuse what is not a list of finite numbers, or has another length than one that it goes with."""
+    """Refuse what is not a list of finite numbers, or too long or short."""
     if isinstance(values, (str, Mapping)) or not isinstance(values, Collection):
         raise TypeError(f"{name}: {quoted(values)} is not a list of numbers: write one, such as [2, 20, 200]")
     for value in values:
@@ -54,7 +54,7 @@ def tidy(ax: Axes) -> Axes:
 
 
 class Prefixed(LogFormatter):
-    """SI prefixes on a logarithmic axis, between powers of ten too where these alone would be few."""
+    """Writes SI prefixes on a logarithmic axis, between powers of ten too where these are few."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return EngFormatter()(x) if super().__call__(x, pos) else ""

@@ -1,4 +1,4 @@
-"""The paper side: what a training step costs, derived with SymPy. Nothing here imports torch."""
+"""Derive what a training step costs, on paper: with SymPy, never with torch."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Define the letters of the book: one SymPy symbol for each axis, and what it means.
+"""Define the letters of the book: a SymPy symbol for each axis.
 
 A letter is the size of an axis: a positive integer. Any other name, such as
 ``H1`` or ``D_in``, is an axis too; :func:`axis` gives its symbol.

@@ -1,4 +1,4 @@
-"""Hold what hardware promises: dense peaks, memory and links from data sheets, each with its source and date."""
+"""Hold what data sheets promise: dense peaks, memory and links, with source and date."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -192,18 +192,18 @@ def _further(name: str, given: str | Iterable[str], known: Iterable[Tensor]) -> 
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, Iterable):
         raise TypeError(f"{name}={quoted(given)} names no tensors: write {name}=['b[K]']")
-    found, names = [Tensor.parse(text) for text in texts], {tensor.name for tensor in known}
-    for tensor in found:
+    tensors, names = [Tensor.parse(text) for text in texts], {tensor.name for tensor in known}
+    for tensor in tensors:
         if tensor.name in names:
             raise NotationError(f"{name} names {tensor}, which is held already: leave it out, or give it another name")
         names.add(tensor.name)
-    return found
+    return tensors
 
 
 def bytes_held(
     parameters: Expr, tensors: Expr | int, activations: Expr, state: State, formats: Formats
 ) -> TrainingMemory:
-    """Predict the bytes of trained numbers in their tensors, and of what the backward pass needs.
+    """Predict the bytes of trained numbers, and of what the backward pass needs.
 
     Parameters
     ----------

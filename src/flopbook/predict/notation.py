@@ -13,7 +13,7 @@ from flopbook.predict.axes import axis
 
 
 class NotationError(ValueError):
-    """Refuses a text that does not say a product; the message quotes it and says what to write."""
+    """Refuses a text that is not a product or a tensor, and quotes it."""
 
 
 _TENSOR = re.compile(r"\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\[([^\[\]]*)\]\s*")
@@ -22,7 +22,7 @@ _FORMS = {"@": "x[B,D] @ w[D,K] -> y[B,K]", "*": "x[B,C,X] * w[K,C,R] -> y[B,K,P
 
 @dataclass(frozen=True)
 class Tensor:
-    """A named tensor and the names of its axes.
+    """Names a tensor and its axes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Derive what the update of an optimizer takes: FLOPs, and the numbers that it keeps, both from its rule."""
+"""Derive from an optimizer's rule the FLOPs of its update, and its state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["OPTIMIZERS", "Optimizer", "State", "update_flops"]
 
 
 class State(NamedTuple):
-    """What an optimizer keeps: moments for each parameter, and step counters of 4 bytes for each tensor."""
+    """Counts what an optimizer keeps: moments of each parameter, 4-byte counters of each tensor."""
 
     moments: Expr | int
     counters: Expr | int
@@ -25,7 +25,7 @@ _step = symbols("s")
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An optimizer, by what it does to each parameter.
+    """Describes an optimizer by what it does to each parameter.
 
     Attributes
     ----------

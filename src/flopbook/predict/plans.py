@@ -1,4 +1,4 @@
-"""Predict what training a whole model takes: FLOPs, bytes and time, as expressions that a calculator can turn."""
+"""Predict what training a whole model takes: FLOPs, bytes and time."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -78,7 +78,7 @@ class Plan:
 
 
 def _latex(expression: Expr) -> str:
-    """In TeX, with names that are words set upright and apart, so that they do not read as products of letters."""
+    """Write an expression in TeX, with words upright, so that none reads as a product."""
     words = (symbol for symbol in expression.free_symbols if symbol.name.islower())
     upright = {word: "_".join(rf"\text{{{part}}}" for part in word.name.split("_")) for word in words}
     return sympy.latex(expression, symbol_names=upright, mul_symbol=r"\,")
@@ -148,12 +148,12 @@ def training_plan(
 
 
 def _largest_share(of_batch: Expr) -> Expr:
-    """What the device with the most samples of a batch has of something."""
+    """Give the part of the device that has the most samples of a batch."""
     return of_batch.subs(axis("B"), ceiling(axis("B") / axis("devices")))
 
 
 def _memory(model: Model) -> dict[str, Expr]:
-    """Bytes on each device, which holds all parameters and the activations of its share of the batch."""
+    """Predict the bytes on each device, with all parameters and its share of the activations."""
     state = State(*(axis(name) for name in State._fields))
     formats = Formats(*(axis(f"bytes_{kind.name}") for kind in fields(Formats)))
     held = bytes_held(model.parameters, model.tensors, _largest_share(model.activations), state, formats)
@@ -162,7 +162,7 @@ def _memory(model: Model) -> dict[str, Expr]:
 
 
 def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:
-    """Time of one device at a utilization, for which the others wait: the definition of MFU, solved for the seconds."""
+    """Predict the time of the slowest device: the definition of MFU, solved for the seconds."""
     devices, seconds = axis("devices"), axis("seconds")
     utilization = mfu(share_flops, seconds, axis("peak") * _GIGA)
     (step_seconds,) = sympy.solve(utilization - axis("utilization") / 100, seconds)

@@ -88,18 +88,18 @@ def _operations(expression: Expr) -> int:
 
 
 def _scalars(expression: Expr) -> int:
-    """Operands that are the same for all elements."""
+    """Count the operands that are the same for all elements."""
     return sum(not _varies(part) for part in expression.args)
 
 
 def _pairs(expression: Expr) -> int:
-    """Operations that join all operands into one; those without an index are one already."""
+    """Count the operations that join all operands; those without an index are one already."""
     varying = len(expression.args) - _scalars(expression)
     return varying + bool(_scalars(expression)) - 1
 
 
 def _multiplications(product: Mul) -> int:
-    """Multiplications and divisions; to divide by a factor is one operation, with no reciprocal before it."""
+    """Count multiplications and divisions; a division needs no reciprocal before it."""
     divisors = [factor for factor in product.args if _varies(factor) and _is_divisor(factor)]
     # a divisor has counted as a power: as a reciprocal, or as a power of its own, such as 1/x² and 1/√x
     reciprocals = sum(factor.exp == -1 for factor in divisors)

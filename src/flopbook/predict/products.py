@@ -15,7 +15,7 @@ from flopbook.predict.notation import NotationError, Tensor, parse_product
 
 @dataclass(frozen=True)
 class Product:
-    """One contraction of two tensors, made by :func:`matmul` or :func:`conv`.
+    """Describes one contraction of two tensors, made by :func:`matmul` or :func:`conv`.
 
     Attributes
     ----------

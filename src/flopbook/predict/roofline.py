@@ -1,4 +1,4 @@
-"""Predict speed: how well a device is used, and how fast it can be at best.
+"""Predict how well a device is used, and how fast it can be.
 
 Plain ratios: each takes numbers and SymPy expressions alike.
 """
@@ -20,7 +20,7 @@ Quantity = TypeVar("Quantity", float, Expr)
 
 
 def mfu(model_flops: Quantity, seconds: Quantity, peak_flop_per_s: Quantity) -> Quantity:
-    """Work out the model FLOPs utilization: the share of the peak that a step's own FLOPs take up.
+    """Work out the model FLOPs utilization, the share of the peak that a step reaches.
 
     Parameters
     ----------

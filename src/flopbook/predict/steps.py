@@ -1,4 +1,4 @@
-"""Derive the backward pass of a training step, and the FLOPs of both passes, from its products."""
+"""Derive the backward pass and the FLOPs of a training step from its products."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

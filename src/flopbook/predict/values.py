@@ -72,7 +72,7 @@ def _remedy(given: object) -> str:
 
 
 def number(name: str, value: object) -> Expr:
-    """Return an amount as an expression: a whole number of at least 0, or made of axes.
+    """Return an amount as an expression: whole, or made of axes.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def value_at(expression: Expr, sizes: Mapping[str, int]) -> Expr:
 
 
 def _bits(expression: Expr, sizes: Mapping[str, int]) -> tuple[int, int]:
-    """Return bounds on the bits of numerator and denominator of a value, without working the value out."""
+    """Bound the bits of numerator and denominator of a value, before it is worked out."""
     if expression.is_Rational:
         return int(expression.p).bit_length(), int(expression.q).bit_length() - 1
     if expression.is_Symbol:
@@ -127,7 +127,7 @@ def _bits(expression: Expr, sizes: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _exponent(expression: Expr, sizes: Mapping[str, int]) -> int:
-    """Return the exponent of a power, rounded away from zero; or one beyond all bounds for one that is long itself."""
+    """Return the exponent of a power, rounded away from zero; for a long one, any beyond all bounds."""
     if max(_bits(expression, sizes)) > _MOST_BITS_OF_EXPONENT:
         return MOST_BITS + 1
     value = value_at(expression, sizes)

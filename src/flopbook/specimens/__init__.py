@@ -1,4 +1,4 @@
-"""Give ordinary small models, each with its count derived on paper: what a counter is held to.
+"""Give small models with counts derived on paper, to which counters are held.
 
 The derivations know nothing of PyTorch, the models nothing of a formula; all
 that they share are the sizes.

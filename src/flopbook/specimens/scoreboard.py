@@ -40,7 +40,7 @@ def verdict(count: int, derived: int, pointwise: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Standings:
-    """Specimens by counters, made by a page; shows itself as a table.
+    """Shows a table of specimens by counters, made by a page.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Standings:
     columns: Mapping[str, Mapping[str, str]]
 
     def exact(self, counter: str) -> int:
-        """How many specimens a counter counts exactly."""
+        """Count the specimens that a counter counts exactly."""
         return sum(self.columns[counter][specimen.name] == "exact" for specimen in self.specimens)
 
     def __repr__(self) -> str:
@@ -79,7 +79,7 @@ def _cell(words: str) -> Cell:
 
 @dataclass(frozen=True)
 class Derivations:
-    """The products of specimens with their FLOPs; shows itself as folded lists."""
+    """Shows the products of specimens with their FLOPs, as folded lists."""
 
     specimens: Sequence[Specimen]
 

@@ -1,4 +1,4 @@
-"""What a page shows of the paper side: boxed formulas, exercises, audits. Nothing here imports torch."""
+"""Show the paper side on a page: boxed formulas, exercises, audits, without torch."""
 
 from typing import TYPE_CHECKING
 

@@ -44,7 +44,7 @@ _TOKEN = re.compile(
 
 
 class ReadingError(ValueError):
-    """Refuses an answer that is not a formula; the message quotes it and says what to write."""
+    """Refuses an answer that is not a formula, and quotes it."""
 
     def __init__(self, answer: object, reason: str):
         remedy = "Write it like 2*B*D*K or 2BDK, or as a number"
@@ -57,7 +57,7 @@ class _RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Reading:
-    """A formula that was read.
+    """Holds a formula that was read.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ def _read_text(text: str, known: Collection[str]) -> Reading:
 
 
 def _read_expression(answer: object, known: Collection[str]) -> Reading:
-    """Read SymPy's expressions by their text, so that the bounds of texts hold for them too."""
+    """Read SymPy's expressions by their text, within the same bounds."""
     if isinstance(answer, bool) or not isinstance(answer, (int, Expr)):
         raise _RefusedError("it is not an answer")
     expression = sympy.sympify(answer)
@@ -140,17 +140,17 @@ def names(expression: Expr) -> frozenset[str]:
 
 
 def equal(one: Expr, other: Expr) -> bool:
-    """Tell whether two expressions are equal: exact values at large sizes tell, however long they are."""
+    """Tell by exact values at large sizes whether two expressions are equal."""
     return all(value_at(one, sizes) - value_at(other, sizes) == 0 for sizes in large_sizes(names(one) | names(other)))
 
 
 def large_sizes(letters: Collection[str]) -> list[dict[str, int]]:
-    """Give two sizes to each letter, at which equal formulas, and only these, have equal values."""
+    """Give each letter two sizes, at which only equal formulas have equal values."""
     return [{name: Random(name + salt).randrange(10**8, 10**9) for name in letters} for salt in ("a", "b")]
 
 
 def _plain(text: str) -> tuple[str, int]:
-    """Return the bare formula, in the signs of a keyboard, and the power of ten that its unit stands for."""
+    """Return the bare formula, in the signs of a keyboard, and its unit's power of ten."""
     bare = _NAMED.sub("", text.translate(_SIGNS), count=1).strip(" ").removesuffix(".")
     raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), bare)
     unit = _UNIT.search(raised)
@@ -159,7 +159,7 @@ def _plain(text: str) -> tuple[str, int]:
 
 
 def _decimals(text: str, power: int) -> int | None:
-    """Count the decimal places of one decimal number, or of a whole one with an exponent, % or a unit (GFLOPs)."""
+    """Count the decimal places of a number with a point, an exponent, % or a unit (GFLOPs)."""
     number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)", text.replace(" ", ""))
     if not number or not (number[1] or number[2] or number[3] or power):
         return None
@@ -167,7 +167,7 @@ def _decimals(text: str, power: int) -> int | None:
 
 
 def _parse(text: str, known: Collection[str]) -> Expr:
-    """Put every sign of multiplication in, let Python find the tree of the formula, and work the tree out."""
+    """Put in every sign of multiplication, and work out the tree that Python parses."""
     pieces: list[str] = []
     atoms: dict[str, Expr] = {}
     before = ""
@@ -225,7 +225,10 @@ def _factor(text: str, known: Collection[str]) -> Expr:
 
 
 def _build(node: ast.AST, atoms: dict[str, Expr]) -> tuple[Expr, int]:
-    """Work out the expression of a tree, and a bound on the bits of its values, so that a tower of powers ends here."""
+    """Work out the expression of a tree, and a bound on the bits of its values.
+
+    So a tower of powers ends here.
+    """
     match node:
         case ast.Name(id=name):
             value = atoms[name]

@@ -1,4 +1,4 @@
-"""Audit a report: compare what it prints with what follows, and check the reader's own verdicts."""
+"""Audit a report: judge what it prints, and check the reader's own verdicts."""
 
 import math
 import re
@@ -20,7 +20,7 @@ _PRINTED = re.compile(rf"([~<>]?) ?({_NUMBER})(?: to ({_NUMBER}))?( .*|%|x)?")
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim of a report, what was computed for it, and the verdict; made by :func:`judge`."""
+    """Holds a claim of a report, what was computed for it, and the verdict."""
 
     claim: str
     printed: str

@@ -1,4 +1,4 @@
-"""Check answers to exercises: every form of the right one is right, usual wrong ones get a hint."""
+"""Check answers to exercises, in every form, and give hints for usual wrong ones."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -25,7 +25,7 @@ FORM = "application/vnd.flopbook.exercise+json"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an exercise says of an answer; it shows itself in a notebook.
+    """Says whether an answer is right, and what helps; shows itself in a notebook.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def _rounded(exact: sympy.Expr, answer: Reading) -> bool:
-    """Tell whether the answer is a decimal, of two digits or more, that `exact` rounds to."""
+    """Tell whether `exact` rounds to the answer, a decimal of two digits or more."""
     if answer.decimals is None or not exact.is_Rational:
         return False
     value = Fraction(str(answer.expression))
@@ -78,7 +78,7 @@ def _exactly(number: sympy.Rational) -> str:
 
 
 def _reading(answer: object, known: Collection[str]) -> Reading:
-    """Read an answer of any kind: numbers of Python and of NumPy are read as a reader would write them."""
+    """Read an answer of any kind; numbers of NumPy as a reader would write them."""
     if isinstance(answer, Real) and not isinstance(answer, (bool, int, sympy.Expr)) and math.isfinite(answer):
         return read(_as_text(answer), known)
     return read(answer, known)  # type: ignore[arg-type]  # refuses whatever else it is
@@ -181,7 +181,7 @@ class Exercise:
         return f"I read {given}. At {at_sizes} that {is_what}, and the right answer gives {right}."
 
     def _telling_sizes(self, given: Expr) -> dict[str, int]:
-        """Find small sizes, all different, at which an answer and the right one differ; large ones always tell."""
+        """Find sizes at which an answer and the right one differ: small if possible."""
         small = (
             {name: first + step * number for number, (name, first) in enumerate(self._sizes().items(), 1)}
             for step in range(_SIZES_TRIED)
@@ -197,7 +197,7 @@ class Exercise:
         return dict(zip(sorted(self._known), sympy.primerange(100), strict=False))
 
     def form(self) -> dict[str, object]:
-        """Return all that it takes to judge an answer without SymPy, as ``checking.js`` does on the site.
+        """Return what ``checking.js`` needs on the site to judge an answer.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Put a formula in its box: what it says, when it holds, and which witnesses confirm it."""
+"""Put a formula in its box, with its conditions and its witnesses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -16,7 +16,9 @@ __all__ = ["Model"]
 
 @dataclass(frozen=True)
 class Model:
-    """What a model takes, as expressions in its sizes. Models add up, and a part can be repeated: ``L * block + head``.
+    """Says what a model takes, as expressions in its sizes.
+
+    Models add up, and a part can be repeated: ``L * block + head``.
 
     Attributes
     ----------
@@ -44,7 +46,7 @@ class Model:
         return self._each(lambda value: times * value)
 
     def at(self, **sizes: Expr) -> "Model":
-        """The model with some letters replaced, and its expressions expanded."""
+        """Replace some letters, and expand the expressions."""
         replaced = {axis(name): size for name, size in sizes.items()}
         return self._each(lambda value: sympy.expand(value.subs(replaced)))
 

@@ -62,6 +62,6 @@ def mlp() -> Model:
 
 
 def _hidden_layer() -> Model:
-    """A layer from H numbers to H, which passes a gradient on; it keeps its input."""
+    """Predict a layer from H numbers to H, which passes a gradient on."""
     step = training_step(matmul("h1[B,H] @ w[H,J] -> h2[B,J]"))
     return model_of(step, tensors("w[H,J] b[J]"), tensors("h1[B,H]")).at(J=H)

@@ -21,7 +21,7 @@ tables = axis("tables")
 
 
 def decoder_block(gated: bool = False) -> TrainingStep:
-    """Derive one block of a transformer decoder: attention and a feed-forward block, each behind a norm.
+    """Derive a block of a transformer decoder: attention and feed-forward, each behind a norm.
 
     B sequences of T tokens, each D wide. H heads of queries look at S positions, and share G heads of keys and
     values, all E wide; the feed-forward block is F wide. For self-attention S has the size of T.
@@ -75,7 +75,7 @@ def decoder_block(gated: bool = False) -> TrainingStep:
 
 
 def _block() -> Model:
-    """A block without a gate, its two norms, and what they, attention and the activation function keep besides."""
+    """Predict a block without a gate, with all that it keeps."""
     step = decoder_block()
     weights = [product.right for product in step.forward if product.right.name.startswith("w")]
     around = tensors("x1[B,T,D] mean1[B,T] deviation1[B,T] n1[B,T,D] x2[B,T,D] mean2[B,T] deviation2[B,T] n2[B,T,D]")
@@ -85,20 +85,23 @@ def _block() -> Model:
 
 
 def _gate() -> Model:
-    """What a gate adds to a block: its product and its activation function."""
+    """Predict what a gate adds to a block: a product and an activation function."""
     step = training_step(matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]"))
     return model_of(step, tensors("wg[D,F]"), tensors("g[B,T,F] silu[B,T,F]"))
 
 
 def _head() -> Model:
-    """The last norm, the output layer without its table, and the cross-entropy, whose mean keeps what it divides by."""
+    """Predict the last norm, the output layer without its table, and the cross-entropy.
+
+    The mean of the cross-entropy keeps what it divides by.
+    """
     step = training_step(matmul("n[B,T,D] @ table[D,V] -> logits[B,T,V]"))
     kept_here = tensors("x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] logsoftmax[B,T,V] weight[]")
     return model_of(step, tensors("norm[D]"), kept_here)
 
 
 def _embedding() -> Model:
-    """A table of the vocabulary: a lookup takes no FLOPs."""
+    """Predict a table of the vocabulary: a lookup takes no FLOPs."""
     return model_of(TrainingStep((), ()), tensors("table[V,D]"), [])
 
 

@@ -1,4 +1,4 @@
-"""The specimens as people write them: PyTorch only, nothing of a formula in it.
+"""Build the specimens as people write them, in PyTorch, without a formula.
 
 A builder takes the sizes by name and returns the model and its inputs.
 Each file has its pair in `flopbook.specimens.on_paper`.

@@ -1,4 +1,4 @@
-"""What each specimen takes, derived on paper: products, no PyTorch.
+"""Derive on paper what each specimen takes, without PyTorch.
 
 Biases, norms, activations, embeddings and losses are not contractions, so they don't occur.
 A tensor that no product makes has come through them.

@@ -11,7 +11,7 @@ R = axis("R")
 
 
 def self_attention(scores: Product, values: Product, number: str = "") -> tuple[Product, ...]:
-    """Queries, keys and values in one product, P wide, the attention, and what joins the heads, J wide."""
+    """Derive self-attention: one product P wide, the attention, and one J wide that joins the heads."""
     return (
         matmul(f"x{number}[B,T,D] @ wp{number}[D,P] -> qkv{number}[B,T,P]"),
         scores,
@@ -21,7 +21,7 @@ def self_attention(scores: Product, values: Product, number: str = "") -> tuple[
 
 
 def heads(number: str = "") -> tuple[Product, Product]:
-    """Scores of T queries and S keys in H heads, and the values by their weights; dense, whatever the mask."""
+    """Derive H heads, dense: scores of T queries and S keys, and values by their weights."""
     return (
         matmul(f"q{number}[B,H,T,E] @ k{number}[B,H,S,E] -> s{number}[B,H,T,S]"),
         matmul(f"a{number}[B,H,T,S] @ v{number}[B,H,S,E] -> o{number}[B,H,T,E]"),
@@ -29,7 +29,7 @@ def heads(number: str = "") -> tuple[Product, Product]:
 
 
 def shared_heads() -> tuple[Product, Product]:
-    """G heads of keys and values, each for R heads of queries."""
+    """Derive G heads of keys and values, each for R heads of queries."""
     return (
         matmul("q[B,G,R,T,E] @ k[B,G,S,E] -> s[B,G,R,T,S]"),
         matmul("a[B,G,R,T,S] @ v[B,G,S,E] -> o[B,G,R,T,E]"),
@@ -37,7 +37,7 @@ def shared_heads() -> tuple[Product, Product]:
 
 
 def feed_forward(number: str = "") -> tuple[Product, Product]:
-    """Two linear layers, F wide between them."""
+    """Derive two linear layers, F wide between them."""
     return (
         matmul(f"n{number}[B,T,D] @ w1{number}[D,F] -> f{number}[B,T,F]"),
         matmul(f"g{number}[B,T,F] @ w2{number}[F,D] -> z{number}[B,T,D]"),

@@ -13,7 +13,7 @@ R, U, X, Y, Z = map(axis, "RUXYZ")
 
 
 def _places(size: Expr, kernel: Expr, stride: int = 1, padding: int = 0, dilation: int = 1) -> Expr:
-    """How often a kernel fits, when it moves by the stride over the padded size."""
+    """Count how often a kernel fits, when it moves by the stride over the padded size."""
     return floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
 
 

@@ -1,4 +1,4 @@
-"""Hold what was derived for a specimen: its products, and the sizes that follow from others."""
+"""Hold what was derived for a specimen: products, and sizes that follow from others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
