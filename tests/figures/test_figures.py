@@ -25,6 +25,7 @@ BOTH = Comparison(
 
 @pytest.fixture(autouse=True)
 def _close_figures():
+    plt.close("all")  # also those that tests elsewhere left open
     yield
     plt.close("all")
 
