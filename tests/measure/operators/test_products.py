@@ -7,6 +7,7 @@ from torch.nn import functional
 from torch.ops import aten
 
 from flopbook.counts.tally import Total
+from flopbook.measure.operators.products import nested_product_backward
 from flopbook.measure.operators.registry import CONTRACTIONS
 
 
@@ -187,3 +188,9 @@ def test_an_output_layer_in_chunks_computes_both_gradients_on_the_way(count):
         alone = count(lambda: functional.linear_cross_entropy(x, w, targets, options=options))
     assert chunked.total == whole.total == 6 * B * D * V
     assert (frozen.total, alone.total) == (4 * B * D * V, 2 * B * D * V)
+
+
+@pytest.mark.parametrize(("needed", "products"), [((True, True), 2), ((True, False), 1), ((False, True), 1)])
+def test_backward_of_a_nested_product_runs_one_product_for_each_gradient_that_is_needed(needed, products):
+    gradient, left, right = ones(3, 4, 6), ones(3, 4, 5), ones(5, 6)
+    assert nested_product_backward(None, gradient, left, right, needed) == products * 2 * 3 * 4 * 5 * 6
