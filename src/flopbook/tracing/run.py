@@ -86,7 +86,7 @@ class _Counting(TorchDispatchMode):
         if func is _DEVICE:
             return args[0].fake_device
         kwargs = kwargs or {}
-        rule = FOUND.get(getattr(func, "_op", func)) or find_rule(func)
+        rule = FOUND.get(func) or find_rule(func)
         if rule is None:
             return self._without_rule(func, args, kwargs)
         self.operators += 1

@@ -26,7 +26,8 @@ class Places:
     def __init__(self) -> None:
         self.modules: dict[str, nn.Module] = {}
         self._known: dict[tuple[str, nn.Module], str] = {}
-        self._first: dict[nn.Module, str] = {}
+        self._first: dict[nn.Module, str] = {}  # where each module ran first
+        self._named: dict[nn.Module, str] = {}  # its name in the first model that holds it
         self.has_marks = False  # in nodes that another thread made
 
     def path(self, around: str, called: nn.Module) -> str:
@@ -49,6 +50,9 @@ class Places:
 
     def _held(self, around: str, called: nn.Module) -> str | None:
         """Path of a module below the nearest one around it that holds it."""
+        named = self._named.get(called)
+        if named and around and named.startswith(f"{around}."):
+            return named
         for path in upwards(around):
             holder = self.modules.get(path)
             for name, held in holder.named_modules() if holder is not None else ():
@@ -75,7 +79,9 @@ class Places:
         while path in self.modules:
             number += 1
             path = f"{plain}_{number}"
-        self.modules.update(module.named_modules(prefix=path))
+        for below, held in module.named_modules(prefix=path):
+            self.modules[below] = held
+            self._named.setdefault(held, below)
         return path
 
 
@@ -102,7 +108,7 @@ class RunningModules:
         self._outer: list[tuple[str, Node | None]] = []
         self._makers = Makers(self.path)
         # until a module runs in this thread, what runs backward in it was made in the other one
-        self._made_elsewhere = starter._makers if starter else None
+        self._made_backward = starter._makers if starter else self._makers
         self._is_started = starter is not None
         self._graph_task = -1
 
@@ -141,12 +147,12 @@ class RunningModules:
 
     def _made_by(self, node: Node) -> str:
         path = marked(node) if self._places.has_marks else None
-        return (self._made_elsewhere or self._makers).of(node) if path is None else path
+        return self._made_backward.of(node) if path is None else path
 
     def _go(self, path: str, node: Node | None) -> None:
         self.path, self._node = path, node
         self._makers.from_here(path)
-        self._made_elsewhere = None
+        self._made_backward = self._makers
 
 
 def _parameters(*modules: nn.Module) -> int:

@@ -83,14 +83,13 @@ def _nodes(values: object) -> list[Node]:
 
 def recomputes(node: Node, in_a_module: bool = False) -> bool:
     """Whether an operator that runs in a node of the backward pass is one of the forward pass, run again."""
-    kind = type(node).__name__
-    if kind == "CompiledFunctionBackward":  # a backward pass that was compiled is itself a module
-        return False
-    if in_a_module or kind == "CheckpointFunctionBackward":
-        return True
+    if in_a_module:  # a backward pass that was compiled is itself a module
+        return type(node).__name__ != "CompiledFunctionBackward"
     hooks = _saved_tensors_hooks(False)
     if hooks is not None and hooks[0].__module__ == "torch.utils.checkpoint":
         # a checkpoint runs forward under hooks; there a gradient is taken without gradients
         return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")
+    if type(node).__name__ == "CheckpointFunctionBackward":
+        return True
     # a backward pass has no gradients unless it is to be differentiated itself, for which it keeps its graph
-    return isinstance(node, BackwardCFunction) and torch.is_grad_enabled() and not _keeps_graph()
+    return torch.is_grad_enabled() and not _keeps_graph() and isinstance(node, BackwardCFunction)

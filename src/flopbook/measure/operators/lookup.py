@@ -31,7 +31,7 @@ def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
     """Rule of an operator, or None where nothing is known of it."""
     rule = _look_up(operator)
     if rule:
-        FOUND[getattr(operator, "_op", operator)] = rule
+        FOUND[operator] = rule
     return rule
 
 

@@ -44,8 +44,7 @@ class Rule(NamedTuple):
 #: The rule of an operator that only moves or makes data.
 MOVES = Rule("moves")
 
-#: What :func:`flopbook.measure.operators.lookup.find_rule` has found so far, by what the operator calls:
-#: that is quicker to look up than the operator.
+#: What :func:`flopbook.measure.operators.lookup.find_rule` has found so far.
 FOUND: dict[Callable, Rule] = {}
 
 
