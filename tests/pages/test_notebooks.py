@@ -104,6 +104,22 @@ def test_a_notebook_runs_where_nothing_but_the_package_is(notebooks, installed, 
     run_notebook(deepcopy(notebooks[name]), tmp_path, path=installed)
 
 
+MEASURES = re.compile(
+    r"\b(time_step|time_modules|profile_time|perf_counter|monotonic|timeit|FlopMeter|Report\.measure)\b"
+)
+
+
+def test_a_page_that_measures_seconds_runs_alone():
+    timed, marked = set(), set()
+    for path in PAGES:
+        page = jupytext.read(path)
+        if any(MEASURES.search(cell) for cell in code(page)):
+            timed.add(path.stem)
+        if page.metadata.get("flopbook", {}).get("timed"):
+            marked.add(path.stem)
+    assert timed == marked != set()
+
+
 @pytest.mark.parametrize(
     "myst, plain",
     [
