@@ -17,6 +17,7 @@ ON_THE_PAGE = set(re.findall(r"^\.\. automodule:: (\S+)", PAGE, re.MULTILINE))
 INSIDE = [
     "*.__main__",
     "flopbook.checks",
+    "flopbook.labs.accelerator*",
     "flopbook.labs.data",
     "flopbook.labs.training",
     "flopbook.lazy",
