@@ -19,7 +19,7 @@ from flopbook.measure import FlopCount
 from flopbook.predict import B, D, F, L, axis, evaluate, matmul, training_step
 from flopbook.teaching import boxed
 from flopbook.tracing import FormulaError, trace
-from flopbook.tracing.source_lines import Place
+from flopbook.tracing.source_lines import Line
 
 SIZES = dict(B=8, D=16, F=64)
 
@@ -474,9 +474,9 @@ def test_layers_are_letters_of_modules_too():
 
 
 def test_a_place_is_named_as_the_reader_knows_it():
-    assert str(Place("/tmp/ipykernel_7/123.py", 5)) == "line 5 of a cell"
-    assert str(Place("/models/gpt.py", 5)) == "gpt.py:5"
-    assert str(Place("", 0)) == "PyTorch itself"
+    assert str(Line("/tmp/ipykernel_7/123.py", 5)) == "line 5 of a cell"
+    assert str(Line("/models/gpt.py", 5)) == "gpt.py:5"
+    assert str(Line("", 0)) == "PyTorch itself"
 
 
 def test_operators_that_take_turns_count_as_one():

@@ -14,7 +14,7 @@ from flopbook.tracing.checking import Check
 from flopbook.tracing.errors import FormulaError, NoPolynomialError
 from flopbook.tracing.run import letters_of
 from flopbook.tracing.search import Search
-from flopbook.tracing.sizes import Fixes
+from flopbook.tracing.sizes import NeedsPlainNumber
 from flopbook.tracing.traced import Traced
 
 __all__ = ["FormulaError", "Traced", "trace"]
@@ -135,7 +135,7 @@ def _confirmed(search: Search) -> tuple[Costs, tuple]:
         costs = search.costs()
         try:
             return costs, Check(search, costs).conditions()
-        except Fixes as found:
+        except NeedsPlainNumber as found:
             search.sample({found.symbol: found.place})
 
 

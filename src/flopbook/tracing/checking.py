@@ -15,7 +15,7 @@ from flopbook.tracing.calls import Costs
 from flopbook.tracing.errors import FormulaError, NoPolynomialError, remedy
 from flopbook.tracing.fitting import summed
 from flopbook.tracing.search import Point, Search
-from flopbook.tracing.sizes import Assumption, Fixes, in_words
+from flopbook.tracing.sizes import Assumption, NeedsPlainNumber, in_words
 
 #: How many calls more than a sample the check of an example size may run.
 _CHEAP = 2_000
@@ -46,7 +46,7 @@ class Check:
         ------
         FormulaError
             If they are wrong where the model takes another way.
-        Fixes
+        NeedsPlainNumber
             If a letter has to be sampled.
         """
         for point in self._further():
@@ -98,7 +98,7 @@ class Check:
                 raise self._branches(asked)
         for symbol, place in self._rounded.items():
             if symbol not in self._search.sampled:
-                raise Fixes(symbol, symbol, place)
+                raise NeedsPlainNumber(symbol, symbol, place)
         sizes = ", ".join(f"{name}={self._search.meaning[name].subs(point)}" for name in self._search.meaning)
         message = f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives"
         if not self._search.sampled:

@@ -6,7 +6,7 @@ import sympy
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from flopbook.tracing.source_lines import Place
+from flopbook.tracing.source_lines import Line
 
 #: What PyTorch raises where it would need a tensor's values.
 DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode
@@ -34,7 +34,7 @@ def remedy(*symbols: sympy.Symbol) -> str:
 
 
 def no_polynomial(
-    symbol: sympy.Symbol, totals: Mapping[int, sympy.Expr], examples: Mapping[sympy.Symbol, int], place: Place
+    symbol: sympy.Symbol, totals: Mapping[int, sympy.Expr], examples: Mapping[sympy.Symbol, int], place: Line
 ) -> NoPolynomialError:
     """No polynomial goes through the FLOPs at these sizes of a letter."""
     found = ", ".join(f"{total.subs(examples)} at {size}" for size, total in totals.items())
@@ -43,7 +43,7 @@ def no_polynomial(
     return NoPolynomialError(f"{said}. {remedy(symbol)}", [symbol], rounded)
 
 
-def one_size(symbol: sympy.Symbol, name: str, size: int, place: Place) -> NoPolynomialError:
+def one_size(symbol: sympy.Symbol, name: str, size: int, place: Line) -> NoPolynomialError:
     """The model runs with one size of a letter only."""
     return NoPolynomialError(
         f"{place} runs with no other {name} than {size}: write {size}, and leave {name} out", [symbol]
@@ -51,7 +51,7 @@ def one_size(symbol: sympy.Symbol, name: str, size: int, place: Place) -> NoPoly
 
 
 def refused_sizes(
-    sizes: Mapping[sympy.Symbol, int], unlike: Collection[sympy.Symbol], place: Place
+    sizes: Mapping[sympy.Symbol, int], unlike: Collection[sympy.Symbol], place: Line
 ) -> NoPolynomialError:
     """The model refuses sizes that were needed, some of which are unlike those at which it runs."""
     listed = ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())

@@ -5,7 +5,7 @@ import logging
 import numbers
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,14 +15,8 @@ from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.modules import normalization, rnn
-from torch.utils._pytree import tree_leaves
 
 from flopbook.measure.counting.compiled import eager_when_compiled
-
-#: How many numbers of a series keep their values.
-SHORT = 256
-
-_RECURRENT = "lstm", "gru", "rnn_tanh", "rnn_relu"
 
 
 @contextmanager
@@ -34,6 +28,8 @@ def surroundings() -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings(action="ignore"))  # they are about sizes that the reader never gave
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager_when_compiled())
+        stack.enter_context(enable_python_dispatcher())  # kernels in C++ want plain sizes
+        stack.enter_context(replaced(logging.getLogger(fake_tensor.__name__), "disabled", True))  # errors are raised
         if torch.get_default_device().type != "cpu":  # to name the usual device would take time at every call
             stack.enter_context(torch.device("cpu"))
         for owner, name, value in (
@@ -42,12 +38,8 @@ def surroundings() -> Iterator[None]:
             (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
             (FakeTensor, "__deepcopy__", _clone),
             (rnn, "int", (int, torch.SymInt)),
-            (fake_tensor, "CONSTANT_NUMEL_LIMIT", SHORT),
-            (fake_tensor, "log", logging.getLogger(f"{__name__}.silent")),  # an error is raised, too
         ):
             stack.enter_context(replaced(owner, name, value))
-        for owner, name in ((nn.functional, "interpolate"), *((torch._VF, name) for name in _RECURRENT)):
-            stack.enter_context(replaced(owner, name, _in_python(getattr(owner, name))))
         for name in [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]:
             stack.enter_context(replaced(nn.init, name, lambda tensor, *_, **__: tensor))  # there are no values to set
         for name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):  # an option wants a plain truth
@@ -61,18 +53,6 @@ def _answered(compare: Callable) -> Callable:
         return answer if answer is NotImplemented else bool(answer)
 
     return compared
-
-
-def _in_python(function: Callable) -> Callable:
-    """What reads sizes in C++, and wants plain ones, reads letters in Python."""
-
-    def dispatched(*arguments, **named):
-        given = [leaf for leaf in tree_leaves((arguments, named)) if isinstance(leaf, Tensor)]
-        in_letters = any(tensor._has_symbolic_sizes_strides for tensor in given)
-        with enable_python_dispatcher() if in_letters else nullcontext():
-            return function(*arguments, **named)
-
-    return dispatched
 
 
 @contextmanager
@@ -121,4 +101,3 @@ def _clone(tensor: FakeTensor, memo: dict) -> Tensor:
     return memo[id(tensor)]
 
 
-logging.getLogger(f"{__name__}.silent").disabled = True

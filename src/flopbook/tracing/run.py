@@ -2,34 +2,29 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import sympy
 import torch
 from torch import Tensor, nn
-from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopbook.measure.counting.nodes import recomputes
-from flopbook.measure.operators.lookup import find_rule
-from flopbook.measure.operators.registry import FOUND, MOVES
-from flopbook.tracing.calls import Cell, Frame, Frames
-from flopbook.tracing.likeness import described
-from flopbook.tracing.patches import SHORT, surroundings
-from flopbook.tracing.repeats import Twins
-from flopbook.tracing.sizes import Fixes, Letters
+from flopbook.measure.counting.modules import ModuleTracker, recomputes
+from flopbook.measure.operators.lookup import find_rule, of_the_book
+from flopbook.measure.operators.registry import FOUND
+from flopbook.tracing.calls import Cell, Costs
+from flopbook.tracing.patches import surroundings
+from flopbook.tracing.repeats import Repeats
+from flopbook.tracing.sizes import SymbolicSizes
 
 _current_node = torch._C._current_autograd_node
-_CPU = torch.device("cpu")
 _DEVICE = torch.ops.prim.device.default
-
-#: What makes a series of numbers, whose values a model may read: the rates of dropout of its layers.
-_SERIES = torch.ops.aten.linspace.default
 
 #: Products whose factors must be of one type.
 _OF_ONE_TYPE = {getattr(torch.ops.aten, name).default for name in ("mm", "addmm", "bmm", "baddbmm")}
@@ -42,45 +37,21 @@ _HINTS = {
 _GIVES = {"build": "a model", "inputs": "a tensor, a tuple of arguments, or a dictionary of named ones"}
 
 
-class _Making(TorchDispatchMode):
-    """Makes a model quickly: what an operator gives, it gives to the same sizes again without being asked.
-
-    Random numbers are not drawn: parameters have no values. A short series of plain numbers has.
-    """
-
-    def __init__(self, fake: FakeTensorMode, made: dict[Hashable, Tensor]):
-        super().__init__()
-        self._fake, self._made = fake, made
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func._schema.is_mutable:
-            drawn = torch.Tag.nondeterministic_seeded in func.tags
-            return args[0] if drawn else func(*args, **kwargs)
-        key = func, described(args), described(kwargs)
-        if key in self._made:
-            return FakeTensor(self._fake, self._made[key], _CPU)
-        out = _run(func, args, kwargs)
-        if func is _SERIES and all(isinstance(n, (int, float)) for n in args) and out.numel() <= SHORT:
-            with no_dispatch():
-                values = func(*args, **kwargs)
-            return self._fake.fake_tensor_converter.from_real_tensor(self._fake, values, make_constant=True)
-        if type(out) is FakeTensor and out.fake_device == _CPU and out.constant is None:
-            with no_dispatch():
-                self._made[key] = torch.empty_strided(out.shape, out.stride(), dtype=out.dtype, device="meta")
-        return out
-
-
-class _Counting(TorchDispatchMode):
-    """Notes what every contraction costs, in the frame it belongs to."""
+class _Operators(TorchDispatchMode):
+    """Run every operator, and note the cost of every contraction, with its phase and module."""
 
     supports_higher_order_operators = True
 
-    def __init__(self, frames: Frames, letters: Letters):
+    def __init__(self, fake: FakeTensorMode, letters: SymbolicSizes, repeats: Repeats, modules: ModuleTracker):
         super().__init__()
-        self._frames, self._letters = frames, letters
+        self._fake, self._letters, self._repeats, self._modules = fake, letters, repeats, modules
+        self.costs: defaultdict[Cell, list[sympy.Expr]] = defaultdict(list)
         self.uncounted: defaultdict[str, int] = defaultdict(int)
-        self.operators = 0
+        self.number = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # nothing is compiled during a trace, and the default wraps every call
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func is _DEVICE:
@@ -89,15 +60,19 @@ class _Counting(TorchDispatchMode):
         rule = FOUND.get(func) or find_rule(func)
         if rule is None:
             return self._without_rule(func, args, kwargs)
-        self.operators += 1
+        self.number += 1
         if func in _OF_ONE_TYPE:
             _refuse_mixed(func, args)
-        out = _run(func, args, kwargs)
-        if rule is not MOVES and rule.contraction and _has_numbers(out):
-            kwargs.pop("out", None)
-            phase, frame = self._place()
-            cost = self._letters.read(rule.contraction(out, *args, **kwargs))
-            frame.own[Cell(phase, frame.path, rule.operator)].append(cost)
+        out, call = self._repeats.run(self._fake, func, args, kwargs)
+        if rule.contraction and (_has_numbers(out) or not of_the_book(rule.contraction)):
+            cost = call.cost if call else None
+            if cost is None:
+                if out is not None:
+                    kwargs.pop("out", None)  # that is the result, which a rule gets as its first argument
+                cost = self._letters.read(rule.contraction(out, *args, **kwargs))
+            if call:
+                call.cost = cost
+            self.costs[self._cell(rule.operator)].append(cost)
         return out
 
     def _without_rule(self, func, args, kwargs):
@@ -112,24 +87,26 @@ class _Counting(TorchDispatchMode):
             self.uncounted[schema.name if schema else str(func)] += 1
         return out
 
-    def _place(self) -> tuple[str, Frame]:
+    def _cell(self, operator: str) -> Cell:
         node = _current_node()
-        if node is None:
-            return "forward", self._frames.top
-        if recomputes(node):
-            return "recomputed", self._frames.top
-        return "backward", self._frames.made(node)
+        phase = "forward" if node is None else "recomputed" if recomputes(node) else "backward"
+        path = self._modules.made(node) if phase == "backward" else self._modules.path
+        return Cell(phase, path, operator)
 
 
-def _run(func, args, kwargs):
-    """Run an operator; where its kernel in C++ wants plain numbers, the one in Python."""
-    try:
-        return func(*args, **kwargs)
-    except (Fixes, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "SymInt" not in str(error):
-            raise
-        with enable_python_dispatcher():
-            return func(*args, **kwargs)
+class _Making(TorchDispatchMode):
+    """Make a model: what its weights are made of is not counted."""
+
+    def __init__(self, fake: FakeTensorMode, repeats: Repeats):
+        super().__init__()
+        self._fake, self._repeats = fake, repeats
+
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return self._repeats.run(self._fake, func, args, kwargs or {})[0]
 
 
 def _refuse_mixed(func, args) -> None:
@@ -167,33 +144,51 @@ class Run:
         Make the model and its inputs.
     sizes : mapping of str to int or SymInt
         The size of every letter.
-    letters : Letters
+    letters : SymbolicSizes
         Answers questions about sizes that are letters.
-    twins : Twins
-        Knows the calls of modules that ran before.
+    repeats : Repeats
+        Knows the operators that ran before.
+
+    Attributes
+    ----------
+    costs : dict of Cell to Expr
+        FLOPs of all contractions, by phase, module and operator.
+    given : set of Symbol
+        The letters in the sizes of the inputs.
+    uncounted : dict of str to int
+        Calls of every operator that no rule is known for.
+    calls : int
+        How many operators ran.
     """
 
-    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], letters: Letters, twins: Twins):
-        self.frames = Frames()
-        counting = _Counting(self.frames, letters)
+    def __init__(
+        self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], letters: SymbolicSizes, repeats: Repeats
+    ):
         with ExitStack() as stack:
             stack.enter_context(surroundings())
             fake = FakeTensorMode(shape_env=letters, static_shapes=True, allow_non_fake_inputs=True)
             fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
             stack.enter_context(fake)
-            with _Making(fake, twins.made):
+            with _Making(fake, repeats):
                 model = _call(build, "build", sizes)
                 arguments, named = _arguments(_call(inputs, "inputs", sizes))
             self.given = {size for tensor in tensors((arguments, named)) for size in letters.in_shape(tensor)}
             if isinstance(model, nn.Module):
                 model = _without_data(model, fake)
-                self.frames.name(model)
-            stack.enter_context(twins.standing_in(self.frames))
-            stack.enter_context(counting)
+            modules = stack.enter_context(ModuleTracker(lambda: True))
+            operators = stack.enter_context(_Operators(fake, letters, repeats, modules))
             _backward(model(*arguments, **named))
-        self.costs = self.frames.root.costs()
-        self.uncounted = dict(counting.uncounted)
-        self.calls = counting.operators + self.frames.root.calls
+        self.costs = _from_the_model(operators.costs, modules, model)
+        self.uncounted, self.calls = dict(operators.uncounted), operators.number
+
+
+def _from_the_model(costs: Mapping[Cell, list[sympy.Expr]], modules: ModuleTracker, model: Callable) -> Costs:
+    """Add up the costs, with paths that begin within the model."""
+    root = next((path for path, module in modules.modules.items() if module is model), "")
+    return {
+        cell._replace(module=cell.module.removeprefix(root).removeprefix(".") if root else cell.module): sympy.Add(*found)
+        for cell, found in costs.items()
+    }
 
 
 def letters_of(function: Callable, role: str) -> dict[str, bool]:

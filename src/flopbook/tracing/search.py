@@ -11,10 +11,10 @@ from flopbook.tracing.calls import PHASES, Costs
 from flopbook.tracing.divisors import Divisor, likely_divisors
 from flopbook.tracing.errors import DATA, FormulaError, NoPolynomialError, no_polynomial, one_size, refused_sizes
 from flopbook.tracing.fitting import fit, interpolate, summed
-from flopbook.tracing.repeats import Twins, UnlikeError
+from flopbook.tracing.repeats import Repeats
 from flopbook.tracing.run import Run, letters_of
-from flopbook.tracing.sizes import Fixes, Letters
-from flopbook.tracing.source_lines import Place, raised
+from flopbook.tracing.sizes import NeedsPlainNumber, SymbolicSizes
+from flopbook.tracing.source_lines import Line, raised
 
 #: The highest degree that a polynomial is looked for in one letter.
 _HIGHEST = 6
@@ -43,7 +43,7 @@ class Search:
         The quotients that no question of the model led to.
     guessed_at : frozenset of Symbol
         These, and the letters that they were to help.
-    sampled : dict of Symbol to Place
+    sampled : dict of Symbol to Line
         The letters that the model takes for plain numbers, and where.
     nodes : dict of Symbol to list of int
         The sizes at which each of these was sampled.
@@ -57,16 +57,16 @@ class Search:
         self.examples = {axis(name): size for name, size in sizes.items()}
         self.quotients: dict[sympy.Symbol, sympy.Expr] = {}
         self.guessed = self.guessed_at = frozenset[sympy.Symbol]()
-        self.sampled: dict[sympy.Symbol, Place] = {}
+        self.sampled: dict[sympy.Symbol, Line] = {}
         self._plain: dict[frozenset, Run] = {}  # runs without letters: they stay true whatever is sampled
         self._start()
 
     def _start(self) -> None:
-        self.letters = Letters(self.examples)
+        self.letters = SymbolicSizes(self.examples)
         self.nodes: dict[sympy.Symbol, list[int]] = {}
         self.growth: dict[sympy.Symbol, float] = {}
         self._merged: set[str] = set()
-        self._twins = Twins()
+        self._repeats = Repeats()
         self._runs: dict[frozenset, Run] = {}
 
     def run(self, held: Point) -> Run:
@@ -75,9 +75,8 @@ class Search:
         sizes = {name: self.letters.size(meaning.subs(held)) for name, meaning in self.meaning.items()}
         runs = self._plain if self.examples.keys() <= held.keys() else self._runs
         self.letters.held = held
-        while key not in runs:
-            with suppress(UnlikeError):
-                runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._twins)
+        if key not in runs:
+            runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._repeats)
         return runs[key]
 
     def has_run(self, held: Point) -> bool:
@@ -89,7 +88,7 @@ class Search:
         while True:
             try:
                 return self._grid({}, self._lines())
-            except Fixes as found:
+            except NeedsPlainNumber as found:
                 self.sample({found.symbol: found.place})
             except FormulaError:
                 raise
@@ -99,7 +98,7 @@ class Search:
                 else:
                     self.sample(self._refused(error))
 
-    def sample(self, places: Mapping[sympy.Symbol, Place]) -> None:
+    def sample(self, places: Mapping[sympy.Symbol, Line]) -> None:
         """From here on, these letters are sampled."""
         self.sampled |= places
         self._start()
@@ -158,7 +157,7 @@ class Search:
         """An expression in the reader's own letters."""
         return expression.xreplace(self.quotients)
 
-    def _refused(self, error: Exception) -> dict[sympy.Symbol, Place]:
+    def _refused(self, error: Exception) -> dict[sympy.Symbol, Line]:
         """The letters that the model refuses to run with, while it runs with plain numbers."""
         place, held = raised(error.__traceback__), self.letters.held
         if isinstance(error, DATA):
@@ -169,8 +168,8 @@ class Search:
         for symbol in (rest := [symbol for symbol in self.examples if symbol not in self.sampled]):
             try:
                 self.run({other: size for other, size in point.items() if other != symbol})
-            except (Fixes, Exception) as found:
-                refused[symbol] = found.place if isinstance(found, Fixes) else raised(found.__traceback__)
+            except (NeedsPlainNumber, Exception) as found:
+                refused[symbol] = found.place if isinstance(found, NeedsPlainNumber) else raised(found.__traceback__)
         if not rest:
             raise refused_sizes(held, [symbol for symbol, size in held.items() if size != point[symbol]], place)
         return refused or dict.fromkeys(rest, place)

@@ -13,7 +13,7 @@ from torch.utils._sympy.numbers import int_oo
 from torch.utils._sympy.value_ranges import ValueRanges
 
 from flopbook.tracing.divisors import Divisor, divisors, divisors_of_numbers
-from flopbook.tracing.source_lines import Place, innermost
+from flopbook.tracing.source_lines import Line, innermost
 
 #: What PyTorch writes in its own way, as the reader knows it.
 _PLAIN = {
@@ -31,10 +31,10 @@ _PLAIN = {
 }
 
 
-class Fixes(BaseException):
+class NeedsPlainNumber(BaseException):
     """The model takes a letter for a plain number. No handler on the way may swallow it."""
 
-    def __init__(self, symbol: sympy.Symbol, expression: sympy.Expr, place: Place):
+    def __init__(self, symbol: sympy.Symbol, expression: sympy.Expr, place: Line):
         super().__init__(symbol, expression, place)
         self.symbol, self.expression, self.place = symbol, expression, place
 
@@ -44,7 +44,7 @@ class Assumption(NamedTuple):
 
     condition: sympy.Basic
     holds: bool
-    place: Place
+    place: Line
     by_model: bool
 
 
@@ -79,7 +79,7 @@ def _for_torch(letter: sympy.Symbol) -> sympy.Symbol:
     return sympy.Symbol(f"s{letter}", positive=True, integer=True) if letter.name.startswith(("u", "z")) else letter
 
 
-class Letters(ShapeEnv):
+class SymbolicSizes(ShapeEnv):
     """Answers PyTorch's questions about sizes that are letters.
 
     Two sizes are equal if they are the same expression. If they would be where
@@ -104,7 +104,7 @@ class Letters(ShapeEnv):
         self.held: Mapping[sympy.Symbol, int] = {}  # letters that are plain numbers meanwhile
         self.assumptions: list[Assumption] = []
         self.divisors: list[Divisor] = []
-        self.rounded: dict[sympy.Symbol, Place] = {}
+        self.rounded: dict[sympy.Symbol, Line] = {}
 
     def size(self, expression: sympy.Expr) -> torch.SymInt | int:
         """The size that an expression of the letters stands for."""
@@ -194,7 +194,7 @@ class Letters(ShapeEnv):
         values = {asked.xreplace({symbol: sympy.Integer(point[symbol]) for symbol in symbols}) for point in points}
         if len(values) == 1:
             return values.pop()
-        raise Fixes(self._letters[symbols[0]], self._plain(asked), innermost(sys._getframe())[0])
+        raise NeedsPlainNumber(self._letters[symbols[0]], self._plain(asked), innermost(sys._getframe())[0])
 
     def _note_divisors(self, asked: sympy.Basic) -> None:
         """Two sizes that the example makes equal: note what has to divide what so that they always are."""

@@ -18,7 +18,7 @@ _TORCH = f"{Path(torch.__file__).parent}/"
 _ASKING = f"{_TORCH}__init__.py", str(Path(__file__).with_name("patches.py"))
 
 
-class Place(NamedTuple):
+class Line(NamedTuple):
     """A line of code."""
 
     file: str
@@ -37,23 +37,23 @@ class Place(NamedTuple):
         return (f"line {self.line} of a cell" if in_cell else f"{path.name}:{self.line}") + said
 
 
-def innermost(frame: FrameType | None) -> tuple[Place, bool]:
+def innermost(frame: FrameType | None) -> tuple[Line, bool]:
     """The innermost line outside of PyTorch and this package, and whether it asked for a size's value itself."""
     inner = ""
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((*_OURS, _TORCH)):
-            return Place(file, frame.f_lineno), inner in _ASKING
+            return Line(file, frame.f_lineno), inner in _ASKING
         inner, frame = file, frame.f_back
-    return Place("", 0), False
+    return Line("", 0), False
 
 
-def raised(traceback: TracebackType | None) -> Place:
+def raised(traceback: TracebackType | None) -> Line:
     """The innermost line outside of PyTorch and this package through which an error came."""
-    place = Place("", 0)
+    place = Line("", 0)
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
         if not file.startswith((*_OURS, _TORCH)):
-            place = Place(file, traceback.tb_lineno)
+            place = Line(file, traceback.tb_lineno)
         traceback = traceback.tb_next
     return place
