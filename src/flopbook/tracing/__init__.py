@@ -6,25 +6,19 @@ is counted by the rule that `FlopCount` counts it by, and their sum is a formula
 
 import operator
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from flopbook.counts.tally import times
 from flopbook.tracing.calls import Costs
 from flopbook.tracing.checking import Check
-from flopbook.tracing.errors import FormulaError, NoPolynomialError
+from flopbook.tracing.errors import FormulaError, NoPolynomialError, TooLongError
 from flopbook.tracing.run import letters_of
 from flopbook.tracing.search import Search
 from flopbook.tracing.sizes import NeedsPlainNumber
 from flopbook.tracing.traced import Traced
+from flopbook.tracing.work import Work
 
 __all__ = ["FormulaError", "Traced", "trace"]
-
-
-#: How many quotients are tried before there is said to be no formula: each takes about as long as a trace.
-_GUESSES = 12
-
-#: How many of these have one quotient, how many two, and so on.
-_AT_A_TIME = 8
 
 
 def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced:
@@ -88,7 +82,11 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     B, D, F stayed letters.
     """
     letters = letters_of(build, "build"), letters_of(inputs, "inputs")
-    search, costs, conditions = _solved(Search(build, inputs, _checked(sizes, *letters)))
+    work = Work()
+    try:
+        search, costs, conditions = _solved(Search(build, inputs, _checked(sizes, *letters), work))
+    finally:
+        work.end()
     if idle := search.idle(costs):
         raise ValueError(f"nothing in the model depends on {', '.join(idle)}: leave it out of build, inputs and sizes")
     _warn(search.uncounted)
@@ -102,31 +100,18 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
 
 
 def _solved(search: Search) -> tuple[Search, Costs, tuple]:
-    """The formulas and where they hold, with the search that found them: the first one, or one with quotients."""
+    """The formulas and where they hold, with the search that found them: the first one, or one with a quotient."""
     try:
         return search, *_confirmed(search)
     except NoPolynomialError as error:
-        left, guesses = _GUESSES, [*_guesses(search, error)]
-        while left and guesses:
-            failed = []
-            for guess in guesses[: min(left, _AT_A_TIME)]:
-                left -= 1
-                try:
-                    return guess, *_confirmed(guess)
-                except NoPolynomialError as another:
-                    failed.append((guess, another))
-                except FormulaError:
-                    continue
-            failed.sort(key=lambda pair: pair[0].unsolved)  # what got furthest is followed first
-            guesses = [further for guess, another in failed for further in _guesses(guess, another)]
+        for other in search.with_quotient(error):
+            try:
+                return other, *_confirmed(other)
+            except TooLongError:
+                break
+            except FormulaError:
+                continue
         raise
-
-
-def _guesses(search: Search, error: NoPolynomialError) -> Iterator[Search]:
-    """Searches with one quotient more, of the letters that no guess was about yet."""
-    for symbol in error.symbols:
-        if symbol not in search.guessed_at:
-            yield from search.with_quotients(symbol, error.rounded)
 
 
 def _confirmed(search: Search) -> tuple[Costs, tuple]:
@@ -136,7 +121,7 @@ def _confirmed(search: Search) -> tuple[Costs, tuple]:
         try:
             return costs, Check(search, costs).conditions()
         except NeedsPlainNumber as found:
-            search.sample({found.symbol: found.place})
+            search.sample({found.symbol: found.line})
 
 
 def _checked(sizes: Mapping[str, int], *taken: Mapping[str, bool]) -> dict[str, int]:

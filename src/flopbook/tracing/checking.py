@@ -61,10 +61,9 @@ class Check:
 
     def agrees(self, point: Point) -> bool | None:
         """Whether the model run at plain numbers says the same; None where it refuses them."""
-        try:
-            measured = summed(self._search.run(point).costs)
-        except Exception:  # sizes that the model refuses
+        if not (run := self._search.attempt(point)):
             return None
+        measured = summed(run.costs)
         return all(
             self._formulas.get(phase, sympy.S.Zero).subs(point) == measured.get(phase, 0)
             for phase in self._formulas.keys() | measured.keys()
@@ -96,9 +95,9 @@ class Check:
         for asked in self._by_model():
             if not self._same_way(asked, point):
                 raise self._branches(asked)
-        for symbol, place in self._rounded.items():
+        for symbol, line in self._rounded.items():
             if symbol not in self._search.sampled:
-                raise NeedsPlainNumber(symbol, symbol, place)
+                raise NeedsPlainNumber(symbol, symbol, line)
         sizes = ", ".join(f"{name}={self._search.meaning[name].subs(point)}" for name in self._search.meaning)
         message = f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives"
         if not self._search.sampled:
@@ -113,7 +112,7 @@ class Check:
 
     def _branches(self, asked: Assumption) -> FormulaError:
         condition = in_words(self._search.in_letters(asked.condition))
-        return FormulaError(f"{asked.place} asks whether {condition}, and the FLOPs depend on the answer")
+        return FormulaError(f"{asked.line} asks whether {condition}, and the FLOPs depend on the answer")
 
     def _other_way(self, asked: Assumption) -> sympy.Basic | None:
         """What has to hold so that the model's own question is answered as it was, if the model refuses otherwise."""

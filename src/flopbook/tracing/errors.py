@@ -1,4 +1,4 @@
-"""What a trace raises where there is no formula."""
+"""Errors of a trace: there is no formula, and why."""
 
 from collections.abc import Collection, Mapping, Set
 
@@ -8,16 +8,29 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from flopbook.tracing.source_lines import Line
 
-#: What PyTorch raises where it would need a tensor's values.
+#: PyTorch raises one of these where it would need a tensor's values.
 DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode
 
 
 class FormulaError(ValueError):
-    """A model whose FLOPs are no formula of the letters; the message names the line and says why."""
+    """Say that a model's FLOPs are not a formula of the letters, with the line and the reason."""
+
+
+class TooLongError(FormulaError):
+    """Say that a trace took too many operators."""
+
+    def __init__(self, most: int):
+        super().__init__(
+            f"no formula was found within {most:,} operators: the model has too many at some of the sizes that "
+            "were tried. Write a number in build in place of the letter that says how many layers there are"
+        )
 
 
 class NoPolynomialError(FormulaError):
-    """The FLOPs are no polynomial of some letters; they may be one where these, or the rounded ones, are multiples."""
+    """Say that the FLOPs are not a polynomial of some letters.
+
+    They may be one where these letters, or those that the model rounds, are multiples of something.
+    """
 
     def __init__(self, message: str, symbols: Collection[sympy.Symbol], rounded: Set[sympy.Symbol] = frozenset()):
         super().__init__(message)
@@ -25,7 +38,7 @@ class NoPolynomialError(FormulaError):
 
 
 def remedy(*symbols: sympy.Symbol) -> str:
-    """What helps where a model rounds a size.
+    """Say what helps where a model rounds a size.
 
     >>> remedy(sympy.Symbol("D"))
     'If the model rounds D, give an example size that needs no rounding'
@@ -33,26 +46,34 @@ def remedy(*symbols: sympy.Symbol) -> str:
     return f"If the model rounds {' or '.join(map(str, symbols))}, give an example size that needs no rounding"
 
 
+def depends_on_data(line: Line) -> FormulaError:
+    """Say that a line needs the values of a tensor."""
+    return FormulaError(
+        f"{line} depends on the data, so its FLOPs are not a formula of the sizes. "
+        "Count one batch with flopbook.measure.FlopCount, or give build a model in which the sizes alone decide"
+    )
+
+
 def no_polynomial(
-    symbol: sympy.Symbol, totals: Mapping[int, sympy.Expr], examples: Mapping[sympy.Symbol, int], place: Line
+    symbol: sympy.Symbol, totals: Mapping[int, sympy.Expr], examples: Mapping[sympy.Symbol, int], line: Line
 ) -> NoPolynomialError:
-    """No polynomial goes through the FLOPs at these sizes of a letter."""
+    """Say that no polynomial goes through the FLOPs at these sizes of a letter."""
     found = ", ".join(f"{total.subs(examples)} at {size}" for size, total in totals.items())
-    said = f"no polynomial in {symbol} gives the FLOPs: {place} takes {symbol} for a plain number, and they are {found}"
+    said = f"no polynomial in {symbol} gives the FLOPs: {line} takes {symbol} for a plain number, and they are {found}"
     rounded = {letter for total in totals.values() for part in total.atoms(sympy.floor) for letter in part.free_symbols}
     return NoPolynomialError(f"{said}. {remedy(symbol)}", [symbol], rounded)
 
 
-def one_size(symbol: sympy.Symbol, name: str, size: int, place: Line) -> NoPolynomialError:
-    """The model runs with one size of a letter only."""
+def one_size(symbol: sympy.Symbol, name: str, size: int, line: Line) -> NoPolynomialError:
+    """Say that the model runs with one size of a letter only."""
     return NoPolynomialError(
-        f"{place} runs with no other {name} than {size}: write {size}, and leave {name} out", [symbol]
+        f"{line} runs with no other {name} than {size}: write {size}, and leave {name} out", [symbol]
     )
 
 
 def refused_sizes(
-    sizes: Mapping[sympy.Symbol, int], unlike: Collection[sympy.Symbol], place: Line
+    sizes: Mapping[sympy.Symbol, int], unlike: Collection[sympy.Symbol], line: Line
 ) -> NoPolynomialError:
-    """The model refuses sizes that were needed, some of which are unlike those at which it runs."""
+    """Say that the model refuses sizes that were needed, some of which are unlike those at which it runs."""
     listed = ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())
-    return NoPolynomialError(f"no formula was found, since {place} refuses {listed}. {remedy(*unlike)}", unlike)
+    return NoPolynomialError(f"no formula was found, since {line} refuses {listed}. {remedy(*unlike)}", unlike)

@@ -7,7 +7,7 @@ results of equal sizes and the same cost.
 """
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import sympy
 import torch
@@ -16,7 +16,7 @@ from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._mode_utils import no_dispatch
 
-_CPU = torch.device("cpu")
+from flopbook.tracing.work import Work
 
 #: Arguments that are equal if they are of the same type and have the same value.
 _PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
@@ -25,13 +25,20 @@ _PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device, torch.la
 _SERIES = torch.ops.aten.linspace.default
 
 
+class Sizes(NamedTuple):
+    """A tensor without values that has the sizes of a result, and the device of that result."""
+
+    tensor: Tensor
+    device: torch.device
+
+
 class Call:
     """The first of all equal calls of an operator.
 
     Attributes
     ----------
-    results : Tensor, None, or a list or tuple of them
-        Tensors with the sizes of what the call returned.
+    results : Sizes, None, or a list or tuple of them
+        The sizes of what the call returned.
     cost : Expr or None
         FLOPs of its contraction, as soon as they are known.
     """
@@ -44,11 +51,13 @@ class Call:
 class Repeats:
     """Remember which operators ran with which arguments."""
 
-    def __init__(self):
+    def __init__(self, work: Work):
+        self._work = work
         self._calls: dict[Hashable, Call] = {}
 
     def run(self, fake: FakeTensorMode, func: OpOverload, args: tuple, kwargs: dict) -> tuple[Any, Call | None]:
         """Return what an operator returns, and the call that was kept for it if there is one."""
+        self._work.run()
         if _has_values(func, args):
             with no_dispatch():
                 return func(*args, **kwargs), None
@@ -59,13 +68,14 @@ class Repeats:
             key = func, _described(args), _described(kwargs)
         except TypeError:  # an argument that may be like no other one
             return func(*args, **kwargs), None
-        if call := self._calls.get(key):
-            return _each(call.results, lambda kept: FakeTensor(fake, kept, _CPU)), call
-        out = func(*args, **kwargs)
-        if _is_new(out, args):
+        if key not in self._calls:
+            out = func(*args, **kwargs)
+            if not _is_new(out, args):
+                return out, None
             with no_dispatch():
-                self._calls[key] = Call(_each(out, _without_storage))
-        return out, self._calls.get(key)
+                self._calls[key] = Call(_each(out, _sizes))
+        call = self._calls[key]
+        return _each(call.results, lambda kept: FakeTensor(fake, *kept)), call
 
 
 def _has_values(func: OpOverload, args: tuple) -> bool:
@@ -81,7 +91,8 @@ def _described(value: Any) -> Hashable:
     if isinstance(value, Tensor):
         if getattr(value, "constant", None) is not None or value.layout != torch.strided or value.is_complex():
             raise TypeError
-        return "tensor", value.dtype, *map(_described, (*value.shape, *value.stride(), value.storage_offset()))
+        device = getattr(value, "fake_device", value.device)
+        return "tensor", device, value.dtype, *map(_described, (*value.shape, *value.stride(), value.storage_offset()))
     if isinstance(value, _PLAIN):
         return type(value), value
     if isinstance(value, (torch.SymInt, torch.SymFloat)):
@@ -100,15 +111,16 @@ def _is_new(out: Any, args: tuple) -> bool:
     if out is None:
         return True
     plain = type(out) is FakeTensor and out.layout == torch.strided and not out.is_complex()
-    return plain and out.fake_device == _CPU and out.constant is None and not any(out is arg for arg in args)
+    return plain and out.constant is None and not any(out is arg for arg in args)
 
 
-def _each(results: Any, make: Callable[[Tensor], Tensor]) -> Any:
+def _each(results: Any, make: Callable) -> Any:
     """Make something of every tensor of a result."""
-    if isinstance(results, (list, tuple)):
+    if isinstance(results, (list, tuple)) and not isinstance(results, Sizes):
         return type(results)(_each(result, make) for result in results)
     return None if results is None else make(results)
 
 
-def _without_storage(tensor: Tensor) -> Tensor:
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+def _sizes(tensor: FakeTensor) -> Sizes:
+    alike = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    return Sizes(alike, tensor.fake_device)

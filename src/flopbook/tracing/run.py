@@ -183,10 +183,10 @@ class Run:
 
 
 def _from_the_model(costs: Mapping[Cell, list[sympy.Expr]], modules: ModuleTracker, model: Callable) -> Costs:
-    """Add up the costs, with paths that begin within the model."""
+    """Add up the costs; paths begin within the model."""
     root = next((path for path, module in modules.modules.items() if module is model), "")
     return {
-        cell._replace(module=cell.module.removeprefix(root).removeprefix(".") if root else cell.module): sympy.Add(*found)
+        cell._replace(module=cell.module.removeprefix(root).removeprefix(".")): sympy.Add(*found)
         for cell, found in costs.items()
     }
 

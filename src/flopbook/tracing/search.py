@@ -1,6 +1,6 @@
-"""Finding the formula: which letters stay letters, and which have to be sampled."""
+"""Find the formula: which letters stay letters, and which have to be sampled."""
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 
@@ -9,21 +9,31 @@ import sympy
 from flopbook.predict.axes import axis
 from flopbook.tracing.calls import PHASES, Costs
 from flopbook.tracing.divisors import Divisor, likely_divisors
-from flopbook.tracing.errors import DATA, FormulaError, NoPolynomialError, no_polynomial, one_size, refused_sizes
+from flopbook.tracing.errors import (
+    DATA,
+    FormulaError,
+    NoPolynomialError,
+    TooLongError,
+    depends_on_data,
+    no_polynomial,
+    one_size,
+    refused_sizes,
+)
 from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.repeats import Repeats
 from flopbook.tracing.run import Run, letters_of
 from flopbook.tracing.sizes import NeedsPlainNumber, SymbolicSizes
-from flopbook.tracing.source_lines import Line, raised
+from flopbook.tracing.source_lines import Line, raising
+from flopbook.tracing.work import Work
 
-#: The highest degree that a polynomial is looked for in one letter.
+#: The highest degree of a polynomial in one letter.
 _HIGHEST = 6
 
 Point = Mapping[sympy.Symbol, int]
 
 
 class Search:
-    """Runs a model until its formula is known.
+    """Run a model until its formula is known.
 
     Parameters
     ----------
@@ -31,6 +41,8 @@ class Search:
         Make the model and its inputs.
     sizes : mapping of str to int
         An example size of every letter.
+    work : Work
+        Bounds how many operators run.
 
     Attributes
     ----------
@@ -39,24 +51,22 @@ class Search:
         one letter has to divide another one, the quotient is a letter.
     quotients : dict of Symbol to Expr
         The letters that are quotients, in the reader's own letters.
-    guessed : frozenset of Symbol
-        The quotients that no question of the model led to.
-    guessed_at : frozenset of Symbol
-        These, and the letters that they were to help.
+    guessed : set of Symbol
+        The quotient that no question of the model led to, if there is one.
     sampled : dict of Symbol to Line
         The letters that the model takes for plain numbers, and where.
     nodes : dict of Symbol to list of int
         The sizes at which each of these was sampled.
     growth : dict of Symbol to float
-        Calls that a run takes more for each further one of these.
+        Operators that a run takes more for each further one of these.
     """
 
-    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, int]):
-        self._build, self._inputs = build, inputs
+    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, int], work: Work):
+        self._build, self._inputs, self._work = build, inputs, work
         self.meaning: dict[str, sympy.Expr] = {name: axis(name) for name in sizes}
         self.examples = {axis(name): size for name, size in sizes.items()}
         self.quotients: dict[sympy.Symbol, sympy.Expr] = {}
-        self.guessed = self.guessed_at = frozenset[sympy.Symbol]()
+        self.guessed: set[sympy.Symbol] = set()
         self.sampled: dict[sympy.Symbol, Line] = {}
         self._plain: dict[frozenset, Run] = {}  # runs without letters: they stay true whatever is sampled
         self._start()
@@ -66,7 +76,7 @@ class Search:
         self.nodes: dict[sympy.Symbol, list[int]] = {}
         self.growth: dict[sympy.Symbol, float] = {}
         self._merged: set[str] = set()
-        self._repeats = Repeats()
+        self._repeats = Repeats(self._work)
         self._runs: dict[frozenset, Run] = {}
 
     def run(self, held: Point) -> Run:
@@ -76,8 +86,18 @@ class Search:
         runs = self._plain if self.examples.keys() <= held.keys() else self._runs
         self.letters.held = held
         if key not in runs:
-            runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._repeats)
+            with self._work.one_run():
+                runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._repeats)
         return runs[key]
+
+    def attempt(self, held: Point) -> Run | None:
+        """Run the model, if it does not refuse these sizes."""
+        try:
+            return self.run(held)
+        except TooLongError:
+            raise
+        except Exception:  # whatever a model raises at sizes that it was not made for
+            return None
 
     def has_run(self, held: Point) -> bool:
         """Whether the model was run at these plain numbers before."""
@@ -87,43 +107,45 @@ class Search:
         """The formulas, in the letters that the search works with."""
         while True:
             try:
-                return self._grid({}, self._lines())
+                return self._grid({}, self._sample_lines())
             except NeedsPlainNumber as found:
-                self.sample({found.symbol: found.place})
+                self.sample({found.symbol: found.line})
             except FormulaError:
                 raise
-            except Exception as error:
+            except Exception as error:  # the model refuses to run with letters
                 if self.letters.divisors:
                     self._divide(self.letters.divisors[-1])
                 else:
                     self.sample(self._refused(error))
 
-    def sample(self, places: Mapping[sympy.Symbol, Line]) -> None:
+    def sample(self, lines: Mapping[sympy.Symbol, Line]) -> None:
         """From here on, these letters are sampled."""
-        self.sampled |= places
+        self.sampled |= lines
         self._start()
 
-    def with_quotients(self, symbol: sympy.Symbol, rounded: Set[sympy.Symbol]) -> Iterator["Search"]:
-        """Searches for formulas that hold where a letter is a multiple, or another one is a multiple of it.
+    def with_quotient(self, error: NoPolynomialError) -> Iterator["Search"]:
+        """Search for formulas that hold where a letter is a multiple, or another one is a multiple of it.
 
-        What a model rounds, such as half of a size, is no polynomial of the size, but one of its half.
+        What a model rounds, such as half of a size, is not a polynomial of the
+        size, but one of its half: a GPT whose heads are modules, a layer that
+        every second block has, a width of 8/3.
         """
         whole = [axis(name) for name in letters_of(self._build, "build") if self.meaning.get(name) == axis(name)]
-        for found in likely_divisors(symbol, whole, rounded, self.examples):
-            other = copy(self)
-            other.examples, other.quotients, other.sampled = {**self.examples}, {**self.quotients}, {}
-            other.guessed = self.guessed | {other._divide(found)}
-            other.guessed_at = self.guessed_at | other.guessed | {symbol}
-            yield other
+        for symbol in error.symbols:
+            for found in likely_divisors(symbol, whole, error.rounded, self.examples):
+                other = copy(self)
+                other.examples, other.quotients, other.sampled = {**self.examples}, {**self.quotients}, {}
+                other.guessed = {other._divide(found)}
+                yield other
 
     def _divide(self, found: Divisor) -> sympy.Symbol:
         meaning = self.quotients.pop(found.symbol, found.symbol) / self.in_letters(found.divisor)
         quotient = sympy.Symbol(str(meaning), positive=True, integer=True)
         self.quotients[quotient] = meaning
-        self.sampled = {symbol: place for symbol, place in self.sampled.items() if symbol != found.symbol}
+        self.sampled = {symbol: line for symbol, line in self.sampled.items() if symbol != found.symbol}
         self.examples[quotient] = self.examples.pop(found.symbol) // int(found.divisor.subs(self.examples))
         self.meaning = {n: m.subs(found.symbol, found.divisor * quotient) for n, m in self.meaning.items()}
-        self.guessed |= {quotient for symbol in self.guessed if symbol == found.symbol}
+        self.guessed = {quotient if symbol == found.symbol else symbol for symbol in self.guessed}
         self._start()
         return quotient
 
@@ -132,15 +154,10 @@ class Search:
         """How the formulas were found, in words."""
         stayed = [name for name, meaning in self.meaning.items() if not meaning.free_symbols & self.sampled.keys()]
         told = [f"{', '.join(stayed)} stayed {'letters' if len(stayed) > 1 else 'a letter'}."] if stayed else []
-        for symbol, place in self.sampled.items():
+        for symbol, line in self.sampled.items():
             values = ", ".join(map(str, self.nodes[symbol]))
-            told.append(f"{symbol} was sampled, at {values} and others, since {place} takes it for a plain number.")
+            told.append(f"{symbol} was sampled, at {values} and others, since {line} takes it for a plain number.")
         return " ".join(told)
-
-    @property
-    def unsolved(self) -> int:
-        """How many of the sampled letters no polynomial is known in."""
-        return len(self.sampled) - len(self.nodes)
 
     @property
     def uncounted(self) -> dict[str, int]:
@@ -159,49 +176,46 @@ class Search:
 
     def _refused(self, error: Exception) -> dict[sympy.Symbol, Line]:
         """The letters that the model refuses to run with, while it runs with plain numbers."""
-        place, held = raised(error.__traceback__), self.letters.held
+        line, held = raising(error), self.letters.held
         if isinstance(error, DATA):
-            raise FormulaError(f"{place} depends on the data: its FLOPs are no formula of the sizes") from error
-        self.run(self.examples)  # what the reader's own sizes raise is no fault of the letters
+            raise depends_on_data(line) from error
+        self.run(self.examples)  # what the reader's own sizes raise is not because of the letters
         point = self._runs_at(list(self.examples))
         refused = {}
         for symbol in (rest := [symbol for symbol in self.examples if symbol not in self.sampled]):
             try:
                 self.run({other: size for other, size in point.items() if other != symbol})
-            except (NeedsPlainNumber, Exception) as found:
-                refused[symbol] = found.place if isinstance(found, NeedsPlainNumber) else raised(found.__traceback__)
+            except NeedsPlainNumber as found:
+                refused[symbol] = found.line
+            except TooLongError:
+                raise
+            except Exception as found:
+                refused[symbol] = raising(found)
         if not rest:
-            raise refused_sizes(held, [symbol for symbol, size in held.items() if size != point[symbol]], place)
-        return refused or dict.fromkeys(rest, place)
+            raise refused_sizes(held, [symbol for symbol, size in held.items() if size != point[symbol]], line)
+        return refused or dict.fromkeys(rest, line)
 
     def _runs_at(self, symbols: list[sympy.Symbol]) -> dict[sympy.Symbol, int]:
         """Small sizes of some letters at which the model runs, or else the example's."""
         for small in (2, 4) if symbols else ():
-            try:
-                self.run(point := dict.fromkeys(symbols, small))
-            except Exception:  # sizes that the model refuses
-                if self.letters.divisors:
-                    raise  # first, a quotient has to be a letter
-                continue
-            return point
+            if self.attempt(point := dict.fromkeys(symbols, small)):
+                return point
         self.run(point := {symbol: self.examples[symbol] for symbol in symbols})
         return point
 
-    def _lines(self) -> list[sympy.Symbol]:
+    def _sample_lines(self) -> list[sympy.Symbol]:
         """Find for each sampled letter the sizes that determine its polynomial, the others being held."""
         symbols = list(self.sampled)
         base = self._runs_at(symbols)
         for symbol in symbols:
-            self.nodes[symbol] = self._line(symbol, base)
+            self.nodes[symbol] = self._sample_line(symbol, base)
         return symbols
 
-    def _line(self, symbol: sympy.Symbol, base: Point) -> list[int]:
+    def _sample_line(self, symbol: sympy.Symbol, base: Point) -> list[int]:
         example, values, samples, calls = self.examples[symbol], [], [], []
         multiples = range(example, 5 * _HIGHEST * example, example)
         for value in dict.fromkeys((*range(2, 4 + 2 * _HIGHEST), *multiples)):
-            try:
-                run = self.run({**base, symbol: value})
-            except Exception:  # a size that the model refuses
+            if not (run := self.attempt({**base, symbol: value})):
                 continue
             values.append(value)
             samples.append(run.costs)
@@ -216,7 +230,7 @@ class Search:
         roomier = {other: max(size, min(self.examples[other], _HIGHEST + 2)) for other, size in base.items()}
         if len(values) < _HIGHEST + 3 and roomier != base:  # other letters may leave no room for this one
             with suppress(NoPolynomialError):
-                return self._line(symbol, roomier)
+                return self._sample_line(symbol, roomier)
         raise self._no_polynomial(symbol, values, samples)
 
     def _settle(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> int:
@@ -233,12 +247,12 @@ class Search:
         return max(degrees.values(), default=0)
 
     def _no_polynomial(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> NoPolynomialError:
-        place = self.sampled[symbol]
+        line = self.sampled[symbol]
         if len(values) == 1:
             name = next(name for name, meaning in self.meaning.items() if symbol in meaning.free_symbols)
-            return one_size(symbol, name, self.meaning[name].subs({**self.examples, symbol: values[0]}), place)
+            return one_size(symbol, name, self.meaning[name].subs({**self.examples, symbol: values[0]}), line)
         totals = {value: sympy.Add(*sample.values()) for value, sample in zip(values, samples, strict=True)}
-        return no_polynomial(symbol, totals, self.examples, place)
+        return no_polynomial(symbol, totals, self.examples, line)
 
     def _grid(self, held: Point, rest: list[sympy.Symbol]) -> Costs:
         if not rest:

@@ -13,7 +13,7 @@ from torch.utils._sympy.numbers import int_oo
 from torch.utils._sympy.value_ranges import ValueRanges
 
 from flopbook.tracing.divisors import Divisor, divisors, divisors_of_numbers
-from flopbook.tracing.source_lines import Line, innermost
+from flopbook.tracing.source_lines import Line, asking
 
 #: What PyTorch writes in its own way, as the reader knows it.
 _PLAIN = {
@@ -34,9 +34,9 @@ _PLAIN = {
 class NeedsPlainNumber(BaseException):
     """The model takes a letter for a plain number. No handler on the way may swallow it."""
 
-    def __init__(self, symbol: sympy.Symbol, expression: sympy.Expr, place: Line):
-        super().__init__(symbol, expression, place)
-        self.symbol, self.expression, self.place = symbol, expression, place
+    def __init__(self, symbol: sympy.Symbol, expression: sympy.Expr, line: Line):
+        super().__init__(symbol, expression, line)
+        self.symbol, self.expression, self.line = symbol, expression, line
 
 
 class Assumption(NamedTuple):
@@ -44,7 +44,7 @@ class Assumption(NamedTuple):
 
     condition: sympy.Basic
     holds: bool
-    place: Line
+    line: Line
     by_model: bool
 
 
@@ -173,8 +173,8 @@ class SymbolicSizes(ShapeEnv):
         return self._assume(plain, example)
 
     def _assume(self, condition: sympy.Basic, holds: bool) -> sympy.Basic:
-        place, directly = innermost(sys._getframe())
-        self.assumptions.append(Assumption(condition, holds, place, directly))
+        line, directly = asking(sys._getframe())
+        self.assumptions.append(Assumption(condition, holds, line, directly))
         return sympy.true if holds else sympy.false
 
     def _plain(self, expression: sympy.Basic) -> sympy.Basic:
@@ -184,7 +184,7 @@ class SymbolicSizes(ShapeEnv):
 
     def _round(self, asked, hint: float) -> sympy.Basic:
         for symbol in asked.free_symbols:
-            self.rounded[self._letters[symbol]] = innermost(sys._getframe())[0]
+            self.rounded[self._letters[symbol]] = asking(sys._getframe())[0]
         return sympy.Float(hint)
 
     def _constant(self, asked) -> sympy.Basic:
@@ -194,7 +194,7 @@ class SymbolicSizes(ShapeEnv):
         values = {asked.xreplace({symbol: sympy.Integer(point[symbol]) for symbol in symbols}) for point in points}
         if len(values) == 1:
             return values.pop()
-        raise NeedsPlainNumber(self._letters[symbols[0]], self._plain(asked), innermost(sys._getframe())[0])
+        raise NeedsPlainNumber(self._letters[symbols[0]], self._plain(asked), asking(sys._getframe())[0])
 
     def _note_divisors(self, asked: sympy.Basic) -> None:
         """Two sizes that the example makes equal: note what has to divide what so that they always are."""

@@ -1,8 +1,10 @@
-"""Where in the reader's code something happened."""
+"""Find the line of the reader's code where something happened."""
 
 import linecache
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
 import sympy
@@ -10,50 +12,70 @@ import torch
 
 from flopbook.measure import operators
 
-_OURS = tuple(f"{Path(file).parent}/" for file in (__file__, operators.__file__, sympy.__file__))
+_OURS = f"{Path(__file__).parent}/"
 _TORCH = f"{Path(torch.__file__).parent}/"
 
+#: PyTorch, SymPy and this package: a line of theirs says nothing about the model.
+_MACHINERY = _OURS, _TORCH, *(f"{Path(package.__file__).parent}/" for package in (operators, sympy))
 
-#: Where a size's value is asked for in Python.
-_ASKING = f"{_TORCH}__init__.py", str(Path(__file__).with_name("patches.py"))
+#: Python and everything that is installed.
+_INSTALLED = tuple(f"{folder}/" for name, folder in sysconfig.get_paths().items() if "lib" in name)
+
+#: The files from which Python code asks for the value of a size.
+_ASKING = f"{_TORCH}__init__.py", f"{_OURS}patches.py"
+
+#: The function that builds and runs a model: no frame around that one belongs to the model.
+_RUN = f"{_OURS}run.py", "__init__"
 
 
 class Line(NamedTuple):
     """A line of code."""
 
     file: str
-    line: int
+    number: int
+
+    @classmethod
+    def of(cls, code: CodeType) -> "Line":
+        """The first line of a function."""
+        return cls(code.co_filename, code.co_firstlineno)
 
     @property
     def text(self) -> str:
         """The line itself."""
-        return linecache.getline(self.file, self.line).strip()
+        return linecache.getline(self.file, self.number).strip()
 
     def __str__(self):
         if not self.file:
             return "PyTorch itself"
-        path, said = Path(self.file), f": {self.text}" if self.text else ""
+        path, text = Path(self.file), f": {self.text}" if self.text else ""
         in_cell = path.parent.name.startswith("ipykernel_")  # whose files are named by a digest
-        return (f"line {self.line} of a cell" if in_cell else f"{path.name}:{self.line}") + said
+        return (f"line {self.number} of a cell" if in_cell else f"{path.name}:{self.number}") + text
 
 
-def innermost(frame: FrameType | None) -> tuple[Line, bool]:
-    """The innermost line outside of PyTorch and this package, and whether it asked for a size's value itself."""
-    inner = ""
-    while frame is not None:
+def asking(frame: FrameType | None) -> tuple[Line, bool]:
+    """Find the line of the model that asks for a size, and whether the model asks itself or PyTorch does for it."""
+    lines, inner, by_model = [], "", False
+    while frame is not None and (frame.f_code.co_filename, frame.f_code.co_name) != _RUN:
         file = frame.f_code.co_filename
-        if not file.startswith((*_OURS, _TORCH)):
-            return Line(file, frame.f_lineno), inner in _ASKING
+        if not file.startswith(_MACHINERY):
+            by_model = by_model if lines else inner in _ASKING
+            lines.append(Line(file, frame.f_lineno))
         inner, frame = file, frame.f_back
-    return Line("", 0), False
+    return _readers(lines), by_model
 
 
-def raised(traceback: TracebackType | None) -> Line:
-    """The innermost line outside of PyTorch and this package through which an error came."""
-    place = Line("", 0)
+def raising(error: BaseException) -> Line:
+    """Find the line of the model that raised an error."""
+    return _readers([line for line in _lines(error.__traceback__) if not line.file.startswith(_MACHINERY)][::-1])
+
+
+def _lines(traceback: TracebackType | None) -> Iterator[Line]:
     while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if not file.startswith((*_OURS, _TORCH)):
-            place = Line(file, traceback.tb_lineno)
+        yield Line(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
-    return place
+
+
+def _readers(lines: list[Line]) -> Line:
+    """Choose the innermost line that the reader wrote; where all are a library's, the innermost one."""
+    own = [line for line in lines if not line.file.startswith((*_INSTALLED, "<frozen "))]
+    return (own or lines or [Line("", 0)])[0]
