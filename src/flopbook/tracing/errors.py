@@ -17,13 +17,7 @@ class FormulaError(ValueError):
 
 
 class TooLongError(FormulaError):
-    """Say that a trace took too many operators."""
-
-    def __init__(self, most: int):
-        super().__init__(
-            f"no formula was found within {most:,} operators: the model has too many at some of the sizes that "
-            "were tried. Write a number in build in place of the letter that says how many layers there are"
-        )
+    """Say that a trace takes too many operators."""
 
 
 class NoPolynomialError(FormulaError):
@@ -54,6 +48,21 @@ def depends_on_data(line: Line) -> FormulaError:
     )
 
 
+def too_long(most: int, sizes: Mapping[sympy.Symbol, int], sampled: Mapping[sympy.Symbol, Line]) -> TooLongError:
+    """Say that the model, run at these sizes of the letters that are sampled, has too many operators."""
+    if not sampled:
+        return TooLongError(
+            f"the model has more than {most:,} operators: trace one of its layers, or count it with "
+            "flopbook.measure.FlopCount"
+        )
+    taken = " and ".join(f"{line} takes {symbol} for a plain number" for symbol, line in sampled.items())
+    listed = ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())
+    return TooLongError(
+        f"no formula was found within {most:,} operators: {taken}, and the model is too large at {listed}. "
+        f"Write a number in build in place of {' or '.join(map(str, sampled))}"
+    )
+
+
 def no_polynomial(
     symbol: sympy.Symbol, totals: Mapping[int, sympy.Expr], examples: Mapping[sympy.Symbol, int], line: Line
 ) -> NoPolynomialError:
@@ -71,9 +80,7 @@ def one_size(symbol: sympy.Symbol, name: str, size: int, line: Line) -> NoPolyno
     )
 
 
-def refused_sizes(
-    sizes: Mapping[sympy.Symbol, int], unlike: Collection[sympy.Symbol], line: Line
-) -> NoPolynomialError:
+def refused_sizes(sizes: Mapping[sympy.Symbol, int], unlike: Collection[sympy.Symbol], line: Line) -> NoPolynomialError:
     """Say that the model refuses sizes that were needed, some of which are unlike those at which it runs."""
     listed = ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())
     return NoPolynomialError(f"no formula was found, since {line} refuses {listed}. {remedy(*unlike)}", unlike)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses import fake_tensor
-from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor
 from torch.nn.modules import normalization, rnn
 
 from flopbook.measure.counting.compiled import eager_when_compiled
@@ -38,13 +38,18 @@ def surroundings() -> Iterator[None]:
             (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
             (FakeTensor, "__deepcopy__", _clone),
             (rnn, "int", (int, torch.SymInt)),
+            (nn.init, "_no_grad_trunc_normal_", lambda tensor, *_, **__: tensor),  # reads values, and there are none
         ):
             stack.enter_context(replaced(owner, name, value))
-        for name in [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]:
-            stack.enter_context(replaced(nn.init, name, lambda tensor, *_, **__: tensor))  # there are no values to set
+        for name in ("numpy", "__array__", "__format__"):  # else PyTorch's error says nothing of data
+            stack.enter_context(replaced(FakeTensor, name, _has_no_values))
         for name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):  # an option wants a plain truth
             stack.enter_context(replaced(torch.SymInt, name, _answered(getattr(torch.SymInt, name))))
         yield
+
+
+def _has_no_values(tensor, *arguments, **named):
+    raise DataDependentOutputException(torch.ops.aten._local_scalar_dense.default)
 
 
 def _answered(compare: Callable) -> Callable:
@@ -99,5 +104,3 @@ def _clone(tensor: FakeTensor, memo: dict) -> Tensor:
         is_parameter = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
     return memo[id(tensor)]
-
-

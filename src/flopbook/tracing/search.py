@@ -18,13 +18,14 @@ from flopbook.tracing.errors import (
     no_polynomial,
     one_size,
     refused_sizes,
+    too_long,
 )
 from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.repeats import Repeats
 from flopbook.tracing.run import Run, letters_of
 from flopbook.tracing.sizes import NeedsPlainNumber, SymbolicSizes
 from flopbook.tracing.source_lines import Line, raising
-from flopbook.tracing.work import Work
+from flopbook.tracing.work import TooMuchWork, Work
 
 #: The highest degree of a polynomial in one letter.
 _HIGHEST = 6
@@ -86,8 +87,11 @@ class Search:
         runs = self._plain if self.examples.keys() <= held.keys() else self._runs
         self.letters.held = held
         if key not in runs:
-            with self._work.one_run():
-                runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._repeats)
+            try:
+                with self._work.one_run():
+                    runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._repeats)
+            except TooMuchWork:
+                raise too_long(self._work.most, held, self.sampled) from None
         return runs[key]
 
     def attempt(self, held: Point) -> Run | None:
@@ -176,10 +180,14 @@ class Search:
 
     def _refused(self, error: Exception) -> dict[sympy.Symbol, Line]:
         """The letters that the model refuses to run with, while it runs with plain numbers."""
-        line, held = raising(error), self.letters.held
+        line, held = raising(error, self._build), self.letters.held
         if isinstance(error, DATA):
             raise depends_on_data(line) from error
-        self.run(self.examples)  # what the reader's own sizes raise is not because of the letters
+        try:
+            self.run(self.examples)
+        except Exception as own:  # what the reader's own sizes raise is not because of the letters
+            own.add_note(f"raised by {raising(own, self._build)}, at the example sizes")
+            raise
         point = self._runs_at(list(self.examples))
         refused = {}
         for symbol in (rest := [symbol for symbol in self.examples if symbol not in self.sampled]):
@@ -190,7 +198,7 @@ class Search:
             except TooLongError:
                 raise
             except Exception as found:
-                refused[symbol] = raising(found)
+                refused[symbol] = raising(found, self._build)
         if not rest:
             raise refused_sizes(held, [symbol for symbol, size in held.items() if size != point[symbol]], line)
         return refused or dict.fromkeys(rest, line)

@@ -2,9 +2,9 @@
 
 import linecache
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType, FrameType, TracebackType
+from types import FrameType, TracebackType
 from typing import NamedTuple
 
 import sympy
@@ -29,15 +29,11 @@ _RUN = f"{_OURS}run.py", "__init__"
 
 
 class Line(NamedTuple):
-    """A line of code."""
+    """A line of code; of a library's line, also which line of the reader's makes the model that runs it."""
 
     file: str
     number: int
-
-    @classmethod
-    def of(cls, code: CodeType) -> "Line":
-        """The first line of a function."""
-        return cls(code.co_filename, code.co_firstlineno)
+    maker: str = ""
 
     @property
     def text(self) -> str:
@@ -49,7 +45,7 @@ class Line(NamedTuple):
             return "PyTorch itself"
         path, text = Path(self.file), f": {self.text}" if self.text else ""
         in_cell = path.parent.name.startswith("ipykernel_")  # whose files are named by a digest
-        return (f"line {self.number} of a cell" if in_cell else f"{path.name}:{self.number}") + text
+        return (f"line {self.number} of a cell" if in_cell else f"{path.name}:{self.number}") + text + self.maker
 
 
 def asking(frame: FrameType | None) -> tuple[Line, bool]:
@@ -64,9 +60,13 @@ def asking(frame: FrameType | None) -> tuple[Line, bool]:
     return _readers(lines), by_model
 
 
-def raising(error: BaseException) -> Line:
-    """Find the line of the model that raised an error."""
-    return _readers([line for line in _lines(error.__traceback__) if not line.file.startswith(_MACHINERY)][::-1])
+def raising(error: BaseException, build: Callable) -> Line:
+    """Find the line that raised an error in the model that `build` makes."""
+    line = _readers([line for line in _lines(error.__traceback__) if not line.file.startswith(_MACHINERY)][::-1])
+    code = getattr(build, "__code__", None)
+    if code is None or not line.file.startswith(_INSTALLED):
+        return line
+    return line._replace(maker=f" (in the model of {Line(code.co_filename, code.co_firstlineno)})")
 
 
 def _lines(traceback: TracebackType | None) -> Iterator[Line]:

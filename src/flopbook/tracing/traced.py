@@ -102,20 +102,6 @@ class Traced:
             sums[operator].append(cost)
         return {operator: readable(sympy.Add(*costs)) for operator, costs in sums.items()}
 
-    def forward_of(self, path: str) -> sympy.Expr:
-        """FLOPs of the forward pass of one module."""
-        return self._of(path).forward
-
-    def backward_of(self, path: str) -> sympy.Expr:
-        """FLOPs of the backward pass of one module."""
-        return self._of(path).backward
-
-    def _of(self, path: str) -> ModuleFormula:
-        if path not in self.by_module:
-            known = ", ".join(map(repr, list(self.by_module)[1:])) or "none"
-            raise KeyError(f"no contraction runs in a module {path!r}; modules with contractions: {known}")
-        return self.by_module[path]
-
     def at(self, sizes: Mapping[str, int]) -> TracedTally:
         """What the formulas give at these sizes, to be compared with other witnesses."""
         tally = TracedTally()

@@ -5,31 +5,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from flopbook.tracing.errors import TooLongError
-
-#: Operators that a trace may run until its first run ends, and the runs of that length that it may make afterwards.
-_MOST, _RUNS = 100_000, 30
+#: Operators of the first run, at most; operators after it, at most, to which so many runs like the first are added.
+_FIRST, _LATER, _RUNS = 100_000, 30_000, 30
 
 #: Seconds before anything is shown, and between two updates.
 _PATIENCE = 3.0
+
+
+class TooMuchWork(Exception):  # noqa: N818  (the search says what was too much)
+    """There are too many operators."""
 
 
 class Work:
     """Count the operators and the runs of a trace.
 
     A model with 2**D layers would otherwise be traced for days.
+
+    Attributes
+    ----------
+    most : int
+        How many operators the trace may run in all.
     """
 
     def __init__(self):
-        self._operators, self._runs, self._most = 0, 0, _MOST
+        self._operators, self._runs, self.most = 0, 0, _FIRST
         self._shows = sys.stderr.isatty()
         self._started = self._shown = monotonic()
 
     def run(self) -> None:
         """Note that an operator runs."""
         self._operators += 1
-        if self._operators > self._most:
-            raise TooLongError(self._most)
+        if self._operators > self.most:
+            raise TooMuchWork
         if self._shows and self._operators % 100 == 0 and monotonic() > self._shown + _PATIENCE:
             self._shown = monotonic()
             _say(f"tracing: {self._runs} runs of the model, {self._shown - self._started:.0f} s")
@@ -40,7 +47,7 @@ class Work:
         before = self._operators
         yield
         if not self._runs:
-            self._most += _RUNS * (self._operators - before)
+            self.most = self._operators + _LATER + _RUNS * (self._operators - before)
         self._runs += 1
 
     def end(self) -> None:
