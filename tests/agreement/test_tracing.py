@@ -439,6 +439,28 @@ def test_layers_whose_results_are_used_differently():
     assert_agrees(trace(build, rows, dict(B=2, D=3)), build, rows, dict(B=5, D=7))
 
 
+class Configured(Sided):
+    """A layer that holds what every build makes anew."""
+
+    def __init__(self, D):
+        super().__init__(D)
+        self.config = object()
+
+
+def test_layers_that_hold_a_configuration_and_drop_a_result():
+    def run(self, x):
+        x, side = self.one(self.first(x))
+        x, _ = self.two(x)
+        return x.sum() + side.sum()
+
+    def build(D):
+        return Apply(run, first=nn.Linear(D, D), one=Configured(D), two=Configured(D))
+
+    traced = trace(build, rows, dict(B=2, D=3))
+    assert (str(traced.forward), str(traced.backward)) == ("14*B*D**2", "18*B*D**2")
+    assert_agrees(traced, build, rows, dict(B=5, D=7))
+
+
 class Noting(nn.Module):
     """Leaves a second result where the model finds it."""
 

@@ -9,6 +9,7 @@ import pytest
 import sympy
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F_
 from torch.nn.modules import module as nn_module
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
@@ -18,7 +19,6 @@ from flopbook.measure import FlopCount
 from flopbook.predict import B, D, F, L, axis, evaluate, matmul, training_step
 from flopbook.teaching import boxed
 from flopbook.tracing import FormulaError, trace
-from flopbook.tracing.source_lines import Line
 
 SIZES = dict(B=8, D=16, F=64)
 
@@ -40,6 +40,10 @@ class Apply(nn.Module):
 
     def forward(self, x):
         return self.function(self.layer, x)
+
+    def append(self, *others):
+        self.others = nn.ModuleList(others)
+        return self
 
 
 def traced_with(function, **sizes):
@@ -307,7 +311,23 @@ def places_of(layer, x):
     return layer(x[x[:, 0].nonzero()[:, 0]])
 
 
-@pytest.mark.parametrize("function", [positive_rows, one_number, a_truth, places_of])
+def an_array(layer, x):
+    return layer(x[: x.detach().numpy().argmax()])
+
+
+def a_text(layer, x):
+    return layer(x[: len(f"{x.sum():.0f}")])
+
+
+def routed(layer, x):
+    return layer(x[torch.where(x.argmax(1) == 1)[0]])
+
+
+def lengths(layer, x):
+    return layer(x.split(torch.bincount(x.argmax(1)).tolist())[0])
+
+
+@pytest.mark.parametrize("function", [positive_rows, one_number, a_truth, places_of, an_array, a_text, routed, lengths])
 def test_flops_that_depend_on_the_data(function):
     with pytest.raises(FormulaError) as error:
         traced_with(function)
@@ -395,6 +415,51 @@ def test_no_rule_is_told():
     assert traced.uncounted == {"flopbook_test::unruled": 1}
 
 
+@pytest.mark.parametrize(
+    ("convert", "dtype"),
+    [
+        (nn.Module.bfloat16, torch.bfloat16),
+        (nn.Module.half, torch.float16),
+        (nn.Module.double, torch.float64),
+        (lambda model: model.to(torch.float64), torch.float64),
+        (lambda model: model.to("cpu", torch.bfloat16), torch.bfloat16),
+        (lambda model: model.to_empty(device="cpu"), torch.float32),
+    ],
+)
+def test_converted_models(convert, dtype):
+    def build(D):
+        return convert(nn.Sequential(nn.Linear(D, D), nn.BatchNorm1d(D), nn.Linear(D, D)))
+
+    traced = trace(build, lambda B, D: torch.empty(B, D, dtype=dtype), dict(B=2, D=3))
+    assert (traced.forward, traced.backward, traced.way) == (4 * B * D**2, 6 * B * D**2, "B, D stayed letters.")
+
+
+def test_a_converted_layer_of_plain_sizes():
+    traced = trace(lambda: nn.Linear(8, 8).bfloat16(), lambda B: torch.empty(B, 8, dtype=torch.bfloat16), dict(B=4))
+    assert traced.forward == 128 * B
+
+
+def test_an_adapter_around_a_converted_layer():
+    def build(D, R):
+        base = nn.Linear(D, D).bfloat16().requires_grad_(False)
+        down, up = nn.Linear(D, R, bias=False), nn.Linear(R, D, bias=False)
+        return Apply(lambda layer, x: base(x) + up(down(x)), D).append(down.bfloat16(), up.bfloat16())
+
+    R = axis("R")
+    traced = trace(build, lambda B, D: torch.empty(B, D, dtype=torch.bfloat16), dict(B=2, D=8, R=2))
+    assert sympy.expand(traced.forward - 2 * B * D**2 - 4 * B * D * R) == 0
+    assert sympy.expand(traced.backward - 6 * B * D * R) == 0
+
+
+def test_weights_whose_values_an_initialiser_reads():
+    def build(D):
+        layer = nn.Linear(D, D)
+        nn.init.trunc_normal_(layer.weight, std=0.02)
+        return layer
+
+    assert trace(build, rows, dict(B=2, D=3)).way == "B, D stayed letters."
+
+
 def surroundings():
     return {
         "dtype": torch.get_default_dtype(),
@@ -403,8 +468,8 @@ def surroundings():
         "gradients": torch.is_grad_enabled(),
         "modes": _get_current_dispatch_mode_stack(),
         "hooks": [list(nn_module._global_forward_pre_hooks), list(nn_module._global_forward_hooks)],
-        "classes": [dict(vars(kind)) for kind in (nn.Module, torch.SymInt, torch.Tensor, nn.LayerNorm)],
-        "functions": [dict(vars(room)) for room in (nn.init, F_, nn.modules.normalization)],
+        "classes": [dict(vars(kind)) for kind in (nn.Module, torch.SymInt, torch.Tensor, FakeTensor, nn.LayerNorm)],
+        "functions": [dict(vars(module)) for module in (nn.init, F_, nn.modules.normalization, nn.modules.rnn)],
     }
 
 
@@ -445,12 +510,6 @@ def test_layers_are_letters_of_modules_too():
 
     assert trace(build, rows, dict(B=2, D=3, L=4)).by_module["0"].forward == 2 * B * D**2
     assert L in trace(build, rows, dict(B=2, D=3, L=4)).forward.free_symbols
-
-
-def test_a_place_is_named_as_the_reader_knows_it():
-    assert str(Line("/tmp/ipykernel_7/123.py", 5)) == "line 5 of a cell"
-    assert str(Line("/models/gpt.py", 5)) == "gpt.py:5"
-    assert str(Line("", 0)) == "PyTorch itself"
 
 
 def test_operators_that_take_turns_count_as_one():
