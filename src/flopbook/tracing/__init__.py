@@ -58,7 +58,8 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     such as the number of layers, is sampled: the model runs with a few small
     sizes of it, and the polynomial through them is checked at others. What the
     model rounds, such as half of the layers, is a polynomial only where nothing
-    is left over; then a condition says so. Modules that are alike run once.
+    is left over; then a condition says so. An operator with equal arguments runs once.
+    A person at a terminal sees how far a long trace is.
 
     The formulas are those of a run on the CPU. They are held against the model
     at other sizes, also where those are 1; `conditions` says where they hold.

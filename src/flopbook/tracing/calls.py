@@ -20,16 +20,3 @@ class Cell(NamedTuple):
 
 #: FLOPs of every cell.
 Costs = dict[Cell, sympy.Expr]
-
-
-def holders(path: str) -> list[str]:
-    """List a module and all that hold it, up to the whole step.
-
-    >>> holders("blocks.0.mlp")
-    ['blocks.0.mlp', 'blocks.0', 'blocks', '']
-    """
-    found = [path]
-    while path:
-        path = path.rpartition(".")[0]
-        found.append(path)
-    return found

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 
 import sympy
 
-from flopbook.tracing.calls import Cell, Costs, holders
+from flopbook.counts.breakdown import upwards
+from flopbook.tracing.calls import Cell, Costs
 
 
 def fit(
@@ -61,12 +62,12 @@ def interpolate(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[s
 def align(samples: Sequence[Costs], merged: Collection[str]) -> list[Costs]:
     """The same modules in every sample: one that is not in all of them, or merged, counts as its holder."""
     either = " or ".join(sorted(name for name in merged if "::" in name))
-    common = set.intersection(*({holder for cell in sample for holder in holders(cell.module)} for sample in samples))
+    common = set.intersection(*({holder for cell in sample for holder in upwards(cell.module)} for sample in samples))
     aligned = []
     for sample in samples:
         found: defaultdict[Cell, list[sympy.Expr]] = defaultdict(list)
         for (phase, path, operator), cost in sample.items():
-            shared = (holder for holder in holders(path) if holder in common and not {*holders(holder)} & {*merged})
+            shared = (holder for holder in upwards(path) if holder in common and not {*upwards(holder)} & {*merged})
             found[Cell(phase, next(shared, ""), either if operator in merged else operator)].append(cost)
         aligned.append({cell: sympy.Add(*costs) for cell, costs in found.items()})
     return aligned

@@ -12,10 +12,11 @@ import sympy
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopbook.measure.counting.modules import ModuleTracker, recomputes
+from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.operators.lookup import find_rule, of_the_book
 from flopbook.measure.operators.registry import FOUND
 from flopbook.tracing.calls import Cell, Costs
@@ -42,7 +43,7 @@ class _Operators(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, fake: FakeTensorMode, letters: SymbolicSizes, repeats: Repeats, modules: ModuleTracker):
+    def __init__(self, fake: FakeTensorMode, letters: SymbolicSizes, repeats: Repeats, modules: RunningModules):
         super().__init__()
         self._fake, self._letters, self._repeats, self._modules = fake, letters, repeats, modules
         self.costs: defaultdict[Cell, list[sympy.Expr]] = defaultdict(list)
@@ -64,6 +65,7 @@ class _Operators(TorchDispatchMode):
         if func in _OF_ONE_TYPE:
             _refuse_mixed(func, args)
         out, call = self._repeats.run(self._fake, func, args, kwargs)
+        place = self._place()
         if rule.contraction and (_has_numbers(out) or not of_the_book(rule.contraction)):
             cost = call.cost if call else None
             if cost is None:
@@ -72,7 +74,7 @@ class _Operators(TorchDispatchMode):
                 cost = self._letters.read(rule.contraction(out, *args, **kwargs))
             if call:
                 call.cost = cost
-            self.costs[self._cell(rule.operator)].append(cost)
+            self.costs[Cell(*place, rule.operator)].append(cost)
         return out
 
     def _without_rule(self, func, args, kwargs):
@@ -87,11 +89,9 @@ class _Operators(TorchDispatchMode):
             self.uncounted[schema.name if schema else str(func)] += 1
         return out
 
-    def _cell(self, operator: str) -> Cell:
+    def _place(self) -> tuple[str, str]:
         node = _current_node()
-        phase = "forward" if node is None else "recomputed" if recomputes(node) else "backward"
-        path = self._modules.made(node) if phase == "backward" else self._modules.path
-        return Cell(phase, path, operator)
+        return ("forward", self._modules.path) if node is None else self._modules.place(node)
 
 
 class _Making(TorchDispatchMode):
@@ -175,16 +175,18 @@ class Run:
             self.given = {size for tensor in tensors((arguments, named)) for size in letters.in_shape(tensor)}
             if isinstance(model, nn.Module):
                 model = _without_data(model, fake)
-            modules = stack.enter_context(ModuleTracker(lambda: True))
-            operators = stack.enter_context(_Operators(fake, letters, repeats, modules))
+            running = RunningModules(places := Places())
+            stack.callback(register_module_forward_pre_hook(lambda module, *_: running.start(module)).remove)
+            stack.callback(register_module_forward_hook(lambda *_: running.stop(), always_call=True).remove)
+            operators = stack.enter_context(_Operators(fake, letters, repeats, running))
             _backward(model(*arguments, **named))
-        self.costs = _from_the_model(operators.costs, modules, model)
+        self.costs = _from_the_model(operators.costs, places, model)
         self.uncounted, self.calls = dict(operators.uncounted), operators.number
 
 
-def _from_the_model(costs: Mapping[Cell, list[sympy.Expr]], modules: ModuleTracker, model: Callable) -> Costs:
+def _from_the_model(costs: Mapping[Cell, list[sympy.Expr]], places: Places, model: Callable) -> Costs:
     """Add up the costs; paths begin within the model."""
-    root = next((path for path, module in modules.modules.items() if module is model), "")
+    root = next((path for path, module in places.modules.items() if module is model), "")
     return {
         cell._replace(module=cell.module.removeprefix(root).removeprefix(".")): sympy.Add(*found)
         for cell, found in costs.items()

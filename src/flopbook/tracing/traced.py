@@ -9,10 +9,11 @@ from typing import NamedTuple
 import sympy
 from sympy.printing.mathml import mathml
 
+from flopbook.counts.breakdown import upwards
 from flopbook.counts.tally import Tally
 from flopbook.predict.values import evaluate
 from flopbook.tables import Cell, Styled, Table
-from flopbook.tracing.calls import PHASES, Costs, holders
+from flopbook.tracing.calls import PHASES, Costs
 from flopbook.tracing.sizes import in_words
 
 
@@ -87,12 +88,12 @@ class Traced:
         sums: defaultdict[tuple[str, str], list[sympy.Expr]] = defaultdict(list)
         rank = {"": 0}
         for (phase, path, _), cost in self._costs.items():
-            for holder in reversed(holders(path)):
+            for holder in reversed([*upwards(path)]):
                 rank.setdefault(holder, len(rank))
                 sums[holder, phase].append(cost)
         return {
             path: ModuleFormula(*(readable(sympy.Add(*sums[path, phase])) for phase in PHASES))
-            for path in sorted(rank, key=lambda path: [rank[holder] for holder in reversed(holders(path))])
+            for path in sorted(rank, key=lambda path: [rank[holder] for holder in reversed([*upwards(path)])])
         }
 
     @cached_property
