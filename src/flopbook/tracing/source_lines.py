@@ -16,7 +16,7 @@ _OURS = f"{Path(__file__).parent}/"
 _TORCH = f"{Path(torch.__file__).parent}/"
 
 #: PyTorch, SymPy and this package: a line of theirs says nothing about the model.
-_MACHINERY = _OURS, _TORCH, *(f"{Path(package.__file__).parent}/" for package in (operators, sympy))
+_MACHINERY = _OURS, _TORCH, *(f"{package.__path__[0]}/" for package in (operators, sympy))
 
 #: Python and everything that is installed.
 _INSTALLED = tuple(f"{folder}/" for name, folder in sysconfig.get_paths().items() if "lib" in name)
@@ -50,7 +50,8 @@ class Line(NamedTuple):
 
 def asking(frame: FrameType | None) -> tuple[Line, bool]:
     """Find the line of the model that asks for a size, and whether the model asks itself or PyTorch does for it."""
-    lines, inner, by_model = [], "", False
+    lines: list[Line] = []
+    inner, by_model = "", False
     while frame is not None and (frame.f_code.co_filename, frame.f_code.co_name) != _RUN:
         file = frame.f_code.co_filename
         if not file.startswith(_MACHINERY):
