@@ -18,7 +18,11 @@ from flopbook.predict.values import number
 
 __all__ = ["Plan", "training_plan"]
 
-_GIGA = 10**9
+#: MIME type of a plan.
+PLAN = "application/vnd.flopbook.plan+json"
+
+#: FLOP/s in the unit of a plan's `peak`.
+GIGA = 10**9
 _HOUR = 3600
 
 #: What is chosen with a name, and the sizes that each name stands for; the first is what a calculator starts with.
@@ -36,7 +40,7 @@ _CHOICES = {
             "float32": FLOAT32,
         }.items()
     },
-    "Device": {name: {"peak": round(peaks()[name] / _GIGA)} for name in ("H100 SXM, bf16", *peaks())},
+    "Device": {name: {"peak": round(peaks()[name] / GIGA)} for name in ("H100 SXM, bf16", *peaks())},
 }
 
 
@@ -64,7 +68,7 @@ class Plan:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {
-            "application/vnd.flopbook.plan+json": {
+            PLAN: {
                 "name": self.name,
                 "title": self.title,
                 "rows": [
@@ -164,7 +168,7 @@ def _memory(model: Model) -> dict[str, Expr]:
 def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:
     """Predict the time of the slowest device: the definition of MFU, solved for the seconds."""
     devices, seconds = axis("devices"), axis("seconds")
-    utilization = mfu(share_flops, seconds, axis("peak") * _GIGA)
+    utilization = mfu(share_flops, seconds, axis("peak") * GIGA)
     (step_seconds,) = sympy.solve(utilization - axis("utilization") / 100, seconds)
     steps = ceiling(axis("budget") / samples)
     return {

@@ -19,6 +19,8 @@ from flopbook.checks import quoted
 from flopbook.predict.axes import axis
 from flopbook.predict.values import MOST_BITS, value_at
 
+__all__ = ["Reading", "ReadingError", "equal", "large_sizes", "names", "read"]
+
 _LONGEST_TEXT = 300
 _LETTER_BITS = 32
 

@@ -17,6 +17,8 @@ from flopbook.checks import quoted
 from flopbook.predict.values import value_at
 from flopbook.teaching.answers import Reading, ReadingError, equal, large_sizes, names, read
 
+__all__ = ["Exercise", "Verdict"]
+
 _SIZES_TRIED = 20
 
 #: What a verdict brings along for the site, which asks without Python.

@@ -11,6 +11,9 @@ from flopbook import checks
 from flopbook.checks import is_number, quoted
 from flopbook.predict.values import evaluate
 
+#: MIME type of a boxed formula.
+FORMULA = "application/vnd.flopbook.formula+json"
+
 #: The witnesses that can confirm a formula.
 WITNESSES = ("counted", "profiled", "traced", "executed")
 
@@ -63,7 +66,7 @@ class Formula:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         latex = sympy.latex(self.expression)
         return {
-            "application/vnd.flopbook.formula+json": {
+            FORMULA: {
                 "name": self.name,
                 "title": self.title,
                 "latex": latex,

@@ -8,6 +8,7 @@ import sympy
 
 from flopbook.predict import devices
 from flopbook.predict.axes import axis
+from flopbook.predict.plans import GIGA
 from flopsite.calculators.html import Calculator, Row, Size
 from flopsite.calculators.javascript import UnprintableError, javascript
 
@@ -18,7 +19,6 @@ _LINE = re.compile(
     r"(,?\s*a divisor of\s+(?P<divides>\w+))?)?"
 )
 _EXAMPLE = "write it like 'B, the batch: 1 to 65536, at 64'"
-_GIGA = 10**9
 
 Choices = dict[str, Mapping[str, Mapping[str, int]]]
 
@@ -43,7 +43,7 @@ def read(
     letters = _letters(rows)
     added = []
     if "time" in options:
-        rows += [Row(f"{row.title}, time at the peak", "s", row.expression / (_GIGA * axis("peak"))) for row in rows]
+        rows += [Row(f"{row.title}, time at the peak", "s", row.expression / (GIGA * axis("peak"))) for row in rows]
         choices["Device"] = _devices(options["time"])
         added = ["peak, dense peak in GFLOP/s: 1 to 10_000_000"]
     chosen = {name for known in choices.values() for option in known.values() for name in option}
@@ -86,7 +86,7 @@ def _rows(box: Mapping[str, Any], unit: str) -> Iterator[Row]:
 
 
 def _devices(first: str) -> dict[str, dict[str, int]]:
-    peaks = {name: {"peak": round(peak / _GIGA)} for name, peak in devices.peaks().items()}
+    peaks = {name: {"peak": round(peak / GIGA)} for name, peak in devices.peaks().items()}
     if first not in peaks:
         raise CalculatorError(f":time: {first!r} is not a device whose peak is known: those are {'; '.join(peaks)}")
     return {first: peaks[first], **peaks}

@@ -12,9 +12,9 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
+from flopbook.teaching.exercises import FORM
 from flopsite.warnings import Kind, warn
 
-FORM = "application/vnd.flopbook.exercise+json"
 #: The scripts that read a formula or a number, in the order in which they build on each other.
 NUMBER_READER = ["web/fractions.js", "exercises/tokens.js", "exercises/reading.js"]
 _SCRIPTS = [*NUMBER_READER, "exercises/checking.js", "exercises/forms.js"]

@@ -11,12 +11,12 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
 
+from flopbook.predict.plans import PLAN
+from flopbook.teaching.formulas import FORMULA
 from flopsite.book import Book, FilledLater, FilledLaterDirective
 from flopsite.warnings import Kind, warn
 from flopsite.web.tables import table
 
-FORMULA = "application/vnd.flopbook.formula+json"
-PLAN = "application/vnd.flopbook.plan+json"
 INDEX = "formula-index"
 
 
