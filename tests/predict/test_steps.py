@@ -25,7 +25,7 @@ def backward(*products, **kinds):
         ({}, [W2_GRAD, H_GRAD, W1_GRAD, X_GRAD]),
         ({"data": "x", "frozen": "w1"}, [W2_GRAD]),
         ({"data": "x", "frozen": "w2"}, [H_GRAD, W1_GRAD]),
-        ({"frozen": {"w1", "w2"}}, [H_GRAD, X_GRAD]),
+        ({"frozen": ["w1", "w2"]}, [H_GRAD, X_GRAD]),
         ({"frozen": "w1"}, [W2_GRAD, H_GRAD, X_GRAD]),
         ({"data": ["x"], "frozen": ("w1", "w2")}, []),
     ],
