@@ -7,7 +7,7 @@ import ast
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
+from inspect import getsource
 from typing import TypeGuard
 
 
@@ -52,7 +52,7 @@ def hand_on(package: str) -> tuple[Callable[[str], object], Callable[[], list[st
     (['B', 'C', 'D'], B)
     """
     module = sys.modules[package]
-    modules = handed_on(Path(str(module.__file__)).read_text("utf-8"))
+    modules = handed_on(getsource(module))
 
     def get(name: str) -> object:
         if name not in modules:

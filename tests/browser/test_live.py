@@ -101,7 +101,7 @@ def test_values_print_as_in_a_notebook(cell):
 
 
 def test_flopbook_is_there(cell):
-    output = run(cell, "from flopbook.predict.steps import flops, matmul\nflops(matmul('x[B,D] @ w[D,K] -> y[B,K]'))")
+    output = run(cell, "from flopbook.predict import flops, matmul\nflops(matmul('x[B,D] @ w[D,K] -> y[B,K]'))")
     assert formula(output) == [r"\displaystyle 2 B D K"]
 
 
