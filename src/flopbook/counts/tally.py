@@ -57,7 +57,7 @@ def times(calls: int) -> str:
 def _whole(cost: Any, operator: str) -> int:
     """Read what a rule returned, here and not while it counts: an int, or a tensor that holds one."""
     value = cost.item() if hasattr(cost, "item") else cost
-    if not isinstance(value, int):
+    if not isinstance(value, int) or value < 0:
         raise TypeError(f"the rule of {operator} returned {cost!r}: return its FLOPs, an int")
     return value
 

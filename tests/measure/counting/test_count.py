@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import distributed, nn
 from torch.distributed.tensor import Shard, distribute_module, distribute_tensor
+from torch.utils._mode_utils import no_dispatch
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.counts.tally import Total
@@ -303,6 +304,49 @@ def test_to_move_data_of_a_tensor_that_holds_others_counts_what_runs_on_them(cou
     table, rows = LowRank(torch.ones(20, 2), torch.ones(2, H)), torch.tensor([3, 1, 7])
     assert count(lambda: torch.nn.functional.embedding(rows, table)).total == 2 * 3 * 2 * H
     assert count(lambda: torch.index_select(table, 0, rows)).total == 2 * 3 * 2 * H
+
+
+class Wrapped(torch.Tensor):
+    """A matrix that multiplies another one by itself, and cannot be taken apart by PyTorch."""
+
+    @staticmethod
+    def __new__(cls, inner):
+        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return func(*(arg.inner @ arg.inner if isinstance(arg, cls) else arg for arg in args), **kwargs or {})
+
+
+@pytest.mark.parametrize(
+    ("own", "step"),
+    [
+        (0, lambda table: table.index_select(0, torch.tensor([1]))),
+        (2 * B * D * D, lambda table: torch.ones(B, D) @ table),
+    ],
+)
+def test_a_tensor_that_only_its_own_class_can_take_apart_counts_what_runs_on_what_it_holds(count, own, step):
+    assert count(lambda: step(Wrapped(torch.ones(D, D)))).total == 2 * D**3 + own
+
+
+class Plain(torch.Tensor):
+    """A matrix that has its numbers in its own memory, and runs operators out of anybody's sight."""
+
+    @staticmethod
+    def __new__(cls, values):
+        return torch.Tensor._make_subclass(cls, values)
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        with no_dispatch():
+            return func(*args, **kwargs or {})
+
+
+def test_a_tensor_of_a_class_of_its_own_counts_by_the_operator(count):
+    assert count(lambda: torch.ones(B, D) @ Plain(torch.ones(D, D))).total == 2 * B * D * D
 
 
 def test_a_tensor_that_processes_share_counts_as_a_whole(count, model, x):

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -29,6 +30,18 @@ def test_numpy_in_a_function_with_a_gradient_of_its_own_is_said():
         Halve.apply(x).sum().backward()
     assert counted.uncounted == {"NumPy in Halve": 2}
     assert str(caught[0].message).startswith("no rule for NumPy in Halve (2 calls): not counted.")
+
+
+class Through(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.from_dlpack(numpy.from_dlpack(x.detach()) / 2)
+
+
+def test_another_library_in_a_function_with_a_gradient_of_its_own_is_said():
+    with pytest.warns(UserWarning, match="another library in Through"), FlopCount() as counted:
+        Through.apply(torch.ones(3))
+    assert "another library in Through" in counted.uncounted
 
 
 def test_to_read_a_result_as_an_array_is_no_work(count):

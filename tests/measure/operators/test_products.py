@@ -190,6 +190,16 @@ def test_an_output_layer_in_chunks_computes_both_gradients_on_the_way(count):
     assert (frozen.total, alone.total) == (4 * B * D * V, 2 * B * D * V)
 
 
+@pytest.mark.skipif(not hasattr(nn, "LinearCrossEntropyOptions"), reason="PyTorch has it since 2.13")
+def test_an_output_layer_in_chunks_that_keeps_each_loss_runs_once_more_backward(count):
+    B, D, V = 6, 8, 10
+    x, w, targets = ones(B, D).requires_grad_(), ones(V, D).requires_grad_(), torch.zeros(B, dtype=torch.int64)
+    given = {"options": nn.LinearCrossEntropyOptions(), "reduction": "none"}
+    each = count(lambda: functional.linear_cross_entropy(x, w, targets, **given).sum().backward())
+    sums = 2 * 2 * B  # two dot products of the losses, which are thrown away
+    assert (each.forward, each.backward, each.uncounted) == (2 * B * D * V, 6 * B * D * V + sums, {})
+
+
 @pytest.mark.parametrize(("needed", "products"), [((True, True), 2), ((True, False), 1), ((False, True), 1)])
 def test_backward_of_a_nested_product_runs_one_product_for_each_gradient_that_is_needed(needed, products):
     gradient, left, right = ones(3, 4, 6), ones(3, 4, 5), ones(5, 6)

@@ -123,13 +123,21 @@ def test_a_rule_for_no_operator():
     assert str(error.value) == "no operator is named: give one such as torch.ops.aten.mm"
 
 
+def test_a_rule_for_an_operator_that_runs_as_others_is_refused():
+    with pytest.raises(ValueError) as error:
+        flop_rule(torch.ops.aten.linear)
+    assert str(error.value) == (
+        "aten::linear runs as other operators, and those are counted: register rules for operators that have kernels"
+    )
+
+
 def test_a_rule_that_is_no_function():
     with pytest.raises(TypeError) as error:
         flop_rule(torch.ops.flopbook_test.product)(120)
     assert str(error.value) == "120 is not a rule: give a function of the result and the operator's arguments"
 
 
-@pytest.mark.parametrize("returned", [None, 1.5])
+@pytest.mark.parametrize("returned", [None, 1.5, -3])
 def test_a_rule_that_returns_no_count(returned):
     flop_rule(torch.ops.flopbook_test.product)(lambda out, *_: returned)
     with FlopCount() as counted:

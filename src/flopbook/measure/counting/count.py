@@ -68,9 +68,9 @@ class _Mode(TorchDispatchMode):
         rule = FOUND.get(func) or find_rule(func)
         if rule is None:
             return self._without_rule(func, types, args, kwargs or {})
-        if types and (made_of_others(types) or _is_traced()):
+        if types and ((others := made_of_others(types, args, kwargs)) or _is_traced()):
             # one made of others runs the operator on the tensors that it is made of
-            return NotImplemented if made_of_others(types) else func(*args, **(kwargs or {}))
+            return NotImplemented if others else func(*args, **(kwargs or {}))
         node = _current_node()
         if rule is MOVES:
             if node is not None and torch.is_grad_enabled():
@@ -117,7 +117,7 @@ class _Mode(TorchDispatchMode):
 
     def _without_rule(self, func, types, args, kwargs):
         """Count an operator that is made of others by its parts; note any other as uncounted."""
-        if made_of_others(types):
+        if made_of_others(types, args, kwargs):
             return NotImplemented
         nested = any(isinstance(tensor, torch.Tensor) and tensor.is_nested for tensor in args)
         schema = getattr(func, "_schema", None)

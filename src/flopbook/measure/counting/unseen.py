@@ -18,7 +18,7 @@ _FUSED = re.compile(r"prim::(?!Constant)\w*(?:mkldnn|FusionGroup|TensorExprGroup
 
 _lock = threading.Lock()
 _listeners: list[Listener] = []
-_plain = {name: getattr(torch.Tensor, name) for name in ("numpy", "__array__")}
+_plain = {name: getattr(torch.Tensor, name) for name in ("numpy", "__array__", "__dlpack__")}
 _own = {name for name in _plain if name in vars(torch.Tensor)}
 
 
@@ -29,7 +29,7 @@ def fused_in(script: torch.jit.ScriptModule) -> list[str]:
 
 @contextmanager
 def watch_numpy(listener: Listener) -> Iterator[None]:
-    """Tell `listener` of each tensor that a function with a gradient of its own hands to NumPy."""
+    """Tell `listener` of each tensor that a function with a gradient of its own hands to another library."""
     with _lock:
         _listeners.append(listener)
         for name in _plain:
@@ -47,7 +47,7 @@ def _watched(name: str) -> Callable:
     def hand_over(tensor: torch.Tensor, *arguments: object, **named: object) -> object:
         if inside := _function_that_runs():
             for listener in list(_listeners):
-                listener(f"NumPy in {inside}")
+                listener(f"{'another library' if name == '__dlpack__' else 'NumPy'} in {inside}")
         return _plain[name](tensor, *arguments, **named)
 
     return hand_over

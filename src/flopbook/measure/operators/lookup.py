@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass_type
+from torch.utils._pytree import tree_leaves
 
 from flopbook.measure.operators.arithmetic import of_input, of_result
 from flopbook.measure.operators.movement import moves
@@ -92,11 +94,25 @@ def explain(
     error.add_note(f"This happened in the rule of {rule.operator}.")
 
 
-def made_of_others(types: Iterable[type]) -> bool:
-    """Whether a kind of tensor is among them that runs operators on tensors that it holds.
+def made_of_others(types: Iterable[type], args: tuple, kwargs: dict | None) -> bool:
+    """Whether an operator's arguments have a tensor that runs operators on tensors that it holds.
 
     A tensor that processes share is taken as a whole: its shards are not all here, and to know how they
     lie it runs operators for their shapes alone.
     """
-    holding = (kind for kind in types if is_traceable_wrapper_subclass_type(kind))
-    return any(kind.__module__ != "torch.distributed.tensor" for kind in holding)
+    for kind in types:
+        if is_traceable_wrapper_subclass_type(kind):
+            if kind.__module__ != "torch.distributed.tensor":
+                return True
+        elif not kind.__module__.startswith("torch."):
+            return any(isinstance(x, kind) and not _has_memory(x) for x in tree_leaves((args, kwargs)))
+    return False
+
+
+def _has_memory(tensor: Any) -> bool:
+    """Whether a tensor's numbers lie in its own memory."""
+    try:
+        tensor.untyped_storage().data_ptr()
+    except RuntimeError:  # it was made by _make_wrapper_subclass
+        return False
+    return True

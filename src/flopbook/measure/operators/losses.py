@@ -48,22 +48,30 @@ _CHUNKED = "torch_nn::_linear_cross_entropy_batch_chunked"
 _CHUNKED_EACH = f"{_CHUNKED}_no_reduction"
 
 
-def _gradients(operator_arguments) -> int:
-    """How many of the gradients of input and weight a chunked layer computes on the way."""
-    return sum(operator_arguments[-3:-1])
-
-
-@contraction(_CHUNKED, _CHUNKED_EACH)
+@contraction(_CHUNKED)
 def chunked_output_layer(out, data, weight, *rest):
     """2 for each token and weight, and as much for each gradient of input and weight, made in the same pass."""
-    return 2 * data.shape[0] * weight.numel() * (1 + _gradients(rest))
+    *_, of_data, of_weight, _of_bias = rest
+    return 2 * data.shape[0] * weight.numel() * (1 + of_data + of_weight)
 
 
-@pointwise(_CHUNKED, _CHUNKED_EACH)
+@pointwise(_CHUNKED)
 def chunked_softmax(out, data, weight, target, bias, *rest):
     """6 for each token and class: log-softmax 5, and its gradient's scale; 1 more with a bias, 1 for its gradient."""
-    logits = data.shape[0] * weight.shape[0]
-    return logits * (5 + bool(_gradients(rest)) + (bias is not None) + bool(rest[-1]))
+    *_, of_data, of_weight, of_bias = rest
+    return data.shape[0] * weight.shape[0] * (5 + (of_data or of_weight) + (bias is not None) + of_bias)
+
+
+@contraction(_CHUNKED_EACH)
+def chunked_output_layer_of_each(out, data, weight, *_):
+    """2 for each token and weight; backward, the layer runs once more, operator by operator."""
+    return 2 * data.shape[0] * weight.numel()
+
+
+@pointwise(_CHUNKED_EACH)
+def chunked_softmax_of_each(out, data, weight, target, bias, *_):
+    """5 for each token and class, of a log-softmax; 1 more with a bias."""
+    return data.shape[0] * weight.shape[0] * (5 + (bias is not None))
 
 
 @transcendental(_CHUNKED, _CHUNKED_EACH)

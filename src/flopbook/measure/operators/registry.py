@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch._ops import HigherOrderOperator, OpOverloadPacket
 
 Operator = OpOverloadPacket | HigherOrderOperator
@@ -71,6 +72,9 @@ def flop_rule(*operators: Operator) -> Callable:
     TypeError
         If something other than an operator is given, or nothing, or what is
         decorated is not a function.
+    ValueError
+        If an operator runs as others, such as ``torch.ops.aten.linear``: its
+        own rule would not be asked.
 
     Examples
     --------
@@ -88,6 +92,11 @@ def flop_rule(*operators: Operator) -> Callable:
     for operator in operators:
         if not isinstance(operator, (OpOverloadPacket, HigherOrderOperator)):
             raise TypeError(f"{operator!r} is not an operator: give one such as torch.ops.aten.mm, without overload")
+        if _runs_as_others(operator):
+            raise ValueError(
+                f"{name_of(operator)} runs as other operators, and those are counted: "
+                "register rules for operators that have kernels"
+            )
 
     def register(rule: Callable) -> Callable:
         if not callable(rule):
@@ -97,6 +106,14 @@ def flop_rule(*operators: Operator) -> Callable:
         return rule
 
     return register
+
+
+def _runs_as_others(operator: Operator) -> bool:
+    """Whether PyTorch runs an operator as others before anybody sees it."""
+    if isinstance(operator, HigherOrderOperator):
+        return False
+    first = getattr(operator, operator.overloads()[0]).name()
+    return torch._C._dispatch_has_kernel_for_dispatch_key(first, torch._C.DispatchKey.CompositeImplicitAutograd)
 
 
 def name_of(operator: Operator) -> str:
