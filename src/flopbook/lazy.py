@@ -1,6 +1,6 @@
-"""Hand names on from a package, and import the module of a name only when the name is asked for.
+"""Let a package export names of its modules, and import a module when its name is used.
 
-So a page that counts does not import what makes a report, and its results do not depend on it.
+So a page that only counts does not import the report, and the page's kept results do not depend on the report.
 """
 
 import ast
@@ -11,8 +11,8 @@ from inspect import getsource
 from typing import TypeGuard
 
 
-def handed_on(source: str) -> dict[str, str]:
-    """Return the module of each name that a package hands on, read off its ``if TYPE_CHECKING:`` block.
+def exports_of(source: str) -> dict[str, str]:
+    """Read the module of each name off a package's ``if TYPE_CHECKING:`` block.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def handed_on(source: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> handed_on("if TYPE_CHECKING:\\n    from flopbook.predict.axes import B, D")
+    >>> exports_of("if TYPE_CHECKING:\\n    from flopbook.predict.axes import B, D")
     {'B': 'flopbook.predict.axes', 'D': 'flopbook.predict.axes'}
     """
     blocks = (node.body for node in ast.parse(source).body if is_for_type_checkers(node))
@@ -34,8 +34,8 @@ def is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def hand_on(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
-    """Make the ``__getattr__``, ``__dir__`` and ``__all__`` of a package that hands names on.
+def export_lazily(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+    """Make the ``__getattr__``, ``__dir__`` and ``__all__`` of a package that exports names of its modules.
 
     The names and their modules stand once, in the ``if TYPE_CHECKING:`` block of the package, where type checkers
     and the cache of pages read them too.
@@ -52,7 +52,7 @@ def hand_on(package: str) -> tuple[Callable[[str], object], Callable[[], list[st
     (['B', 'C', 'D'], B)
     """
     module = sys.modules[package]
-    modules = handed_on(getsource(module))
+    modules = exports_of(getsource(module))
 
     def get(name: str) -> object:
         if name not in modules:

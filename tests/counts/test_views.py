@@ -16,9 +16,8 @@ from flopbook.counts.views import (
     columns,
     html_of,
     notes,
-    operator_rows,
-    phase_rows,
-    text_table,
+    operator_table,
+    phase_table,
 )
 
 PRODUCT, ADDED, RELU = 2 * 8 * 16 * 5, 8 * 5, 8 * 5
@@ -160,11 +159,11 @@ def rare():
 
 
 def test_integers_and_transcendental_functions_have_columns_in_every_table(rare):
-    assert text_table(phase_rows(rare)).splitlines()[1].split() == [
+    assert phase_table(rare).text.splitlines()[1].split() == [
         "forward", "1,000", "0", "60", "1,060", "10", "4,321",
     ]  # fmt: skip
-    assert phase_rows(rare)[0][-2:] == operator_rows(rare)[0][-2:] == ("transcendental", "integer")
-    assert operator_rows(rare)[2] == ("aten::_int_mm", "1", "", "", "", "", "", "4,321")
+    assert phase_table(rare).head[-2:] == operator_table(rare).head[-2:] == ("transcendental", "integer")
+    assert operator_table(rare).rows[1] == ("aten::_int_mm", "1", "", "", "", "", "", "4,321")
     assert [column.heading for column in columns(rare)][-2:] == ["transcendental", "integer"]
     assert "integer 4,321" in html_of(rare)
     assert as_dict(rare)["flops"]["forward"] == {

@@ -1,4 +1,4 @@
-"""The API page has every public module and every name that a package hands on, under its own module."""
+"""The API page has every public module and every name that a package exports, under its own module."""
 
 import re
 from fnmatch import fnmatch
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flopbook.lazy import handed_on
+from flopbook.lazy import exports_of
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "flopbook"
@@ -36,7 +36,7 @@ def name_of(path: Path) -> str:
 
 def test_every_public_module_is_on_the_page():
     modules = {name_of(path) for path in SOURCE.rglob("*.py")}
-    packages = {"flopbook", *(name_of(path) for path in PACKAGES)}  # which hand on names of their modules
+    packages = {"flopbook", *(name_of(path) for path in PACKAGES)}  # which export names of their modules
     lost = {module for module in modules - ON_THE_PAGE - packages if not any(fnmatch(module, own) for own in INSIDE)}
     assert lost == set()
     assert modules >= ON_THE_PAGE
@@ -47,8 +47,8 @@ def test_every_module_has_a_line_of_the_tables():
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.parent.name)
-def test_every_name_that_a_package_hands_on_is_explained(site, package):
+def test_every_name_that_a_package_exports_is_explained(site, package):
     explained = (site / "reference" / "api.html").read_text("utf-8")
-    names = handed_on(package.read_text("utf-8"))
+    names = exports_of(package.read_text("utf-8"))
     letters = {name for name, module in names.items() if module == "flopbook.predict.axes"} - {"axis"}
     assert {name for name in set(names) - letters if f'.{name}"' not in explained} == set()

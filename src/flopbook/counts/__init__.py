@@ -1,1 +1,1 @@
-"""A count as plain data that any measurement fills in. Nothing here imports torch or SymPy."""
+"""Hold a count as plain data, without torch or SymPy; any measurement fills it in."""

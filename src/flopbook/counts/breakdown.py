@@ -1,4 +1,4 @@
-"""One count as plain data: a tree of modules and a list of operators, for every view of it."""
+"""Break a count down into a tree of modules and a list of operators."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from flopbook.counts.tally import PHASES, Call, Tally
 
 
 class Cost(NamedTuple):
-    """FLOPs of three kinds, kept apart; and operations on integers, which are not FLOPs.
+    """Holds FLOPs of three kinds, and operations on integers, which are not FLOPs.
 
     Attributes
     ----------
@@ -18,8 +18,8 @@ class Cost(NamedTuple):
     pointwise : int
         Pointwise operators.
     fused : int
-        Pointwise arithmetic that the operator of a contraction does besides: a
-        bias added, a softmax.
+        Pointwise arithmetic that the operator of a contraction does as well,
+        such as adding a bias or a softmax.
     transcendental : int
         The part of `pointwise` and `fused` that is exponentials, logarithms,
         roots and the like.
@@ -35,12 +35,12 @@ class Cost(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """FLOPs of all kinds."""
+        """Add up the FLOPs of all kinds."""
         return self.contractions + self.pointwise + self.fused
 
     @classmethod
     def of(cls, call: Call, calls: int) -> "Cost":
-        """Cost of so many equal calls."""
+        """Return the cost of a number of equal calls."""
         contracts = call.flops or call.integer
         pointwise, fused = (0, call.pointwise) if contracts else (call.pointwise, 0)
         kinds = (call.flops, pointwise, fused, call.transcendental, call.integer)
@@ -48,7 +48,7 @@ class Cost(NamedTuple):
 
     @classmethod
     def sum(cls, costs: Iterable["Cost"]) -> "Cost":
-        """Each kind added up.
+        """Add up each kind of cost.
 
         Examples
         --------
@@ -61,7 +61,7 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True)
 class Node:
-    """One module with all that it holds; the root is the whole step.
+    """Describes one module with all that it holds; the root is the whole step.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Node:
     kind : str
         The module's class; empty for the step.
     parameters : int
-        Each counted once.
+        Number of parameters; a shared one counts once.
     costs : dict of str to Cost
         The cost of each phase.
     children : tuple of Node
-        The modules that it holds.
+        The modules that this one holds.
     """
 
     path: str
@@ -85,47 +85,47 @@ class Node:
 
     @property
     def title(self) -> str:
-        """The last part of the path, and the class where that says more."""
+        """Return the last part of the path, with the class unless it is the same."""
         name = self.path.rpartition(".")[2] or "step"
         return name if self.kind in ("", name) else f"{name} {self.kind}"
 
     @property
     def cost(self) -> Cost:
-        """The cost of all phases."""
+        """Add up the cost of all phases."""
         return Cost.sum(self.costs.values())
 
     @property
     def forward(self) -> int:
-        """FLOPs of the contractions of the forward pass."""
+        """Return the FLOPs of the contractions of the forward pass."""
         return self.costs["forward"].contractions
 
     @property
     def backward(self) -> int:
-        """FLOPs of the contractions of the backward pass."""
+        """Return the FLOPs of the contractions of the backward pass."""
         return self.costs["backward"].contractions
 
     @property
     def recomputed(self) -> int:
-        """FLOPs of the contractions that ran again."""
+        """Return the FLOPs of the contractions that ran again."""
         return self.costs["recomputed"].contractions
 
     @property
     def optimizer(self) -> int:
-        """FLOPs of the contractions of optimizers."""
+        """Return the FLOPs of the contractions of optimizers."""
         return self.costs["optimizer"].contractions
 
     @property
     def flops(self) -> int:
-        """FLOPs of the contractions of all phases."""
+        """Return the FLOPs of the contractions of all phases."""
         return self.cost.contractions
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all phases."""
+        """Return the multiply-accumulates of all phases."""
         return self.flops // 2
 
     def walk(self, depth: int | None = None, level: int = 0) -> Iterator[tuple[int, "Node"]]:
-        """This node and all below it, down to `depth` levels, each with its level.
+        """Yield this node and all below it, each with its level, down to `depth` levels.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class Node:
 
 
 class OperatorCost(NamedTuple):
-    """Calls and cost of one operator in one phase."""
+    """Holds the calls and the cost of one operator in one phase."""
 
     phase: str
     operator: str
@@ -151,24 +151,24 @@ class OperatorCost(NamedTuple):
 
 @dataclass(frozen=True)
 class Breakdown:
-    """One count as plain data, which holds no module and no tensor.
+    """Holds one count as plain data, without any module or tensor.
 
     Attributes
     ----------
     witness : str
-        Who speaks.
+        The witness's name, such as ``counted``.
     step : Node
         The tree of modules; its root is the whole step.
     operators : tuple of OperatorCost
-        Most FLOPs first.
+        Calls and cost of each operator in each phase, most FLOPs first.
     masked : dict of str to int
-        FLOPs of each phase that attention spends on masked pairs.
+        FLOPs of each phase that attention spends on pairs that its mask leaves out.
     masked_unknown : dict of str to int
-        Calls of every operator whose mask could not be known.
+        Calls of each operator whose mask could not be read.
     remade : dict of str to int
-        FLOPs of each phase that fused kernels spend on making scores again.
+        FLOPs of each phase that fused kernels spend on computing scores again.
     uncounted : dict of str to int
-        Calls of every operator that no rule is known for.
+        Calls of each operator without a rule.
     """
 
     witness: str
@@ -181,7 +181,7 @@ class Breakdown:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases in which anything was counted."""
+        """Return the phases in which anything was counted."""
         return tuple(phase for phase in PHASES if any(self.step.costs[phase]))
 
 
@@ -191,16 +191,16 @@ def break_down(tally: Tally, kinds: Mapping[str, str], parameters: Mapping[str, 
     Parameters
     ----------
     tally : Tally
-        What was noted.
+        The calls that were counted.
     kinds : dict of str to str
-        Class of every module, by path.
+        Class of each module, by path.
     parameters : dict of str to int
-        Parameters of every module, by path; of all together for the empty one.
+        Parameters of each module, by path; of all modules together for the empty path.
 
     Returns
     -------
     Breakdown
-        Plain data.
+        The tree of modules, the operators, and what was not counted.
 
     Examples
     --------
@@ -246,7 +246,7 @@ def _operators(tally: Tally) -> tuple[OperatorCost, ...]:
 
 
 def upwards(path: str) -> Iterator[str]:
-    """Yield a module's path and those of all that hold the module, up to the step's.
+    """Yield a module's path, then the path of each module around it, then the step's.
 
     >>> list(upwards("blocks.0.mlp"))
     ['blocks.0.mlp', 'blocks.0', 'blocks', '']

@@ -1,4 +1,4 @@
-"""What a measuring witness noted: calls, and the views of them."""
+"""Tally the calls of operators that a measurement saw, and add them up."""
 
 from collections import defaultdict
 from typing import Any, NamedTuple
@@ -8,14 +8,14 @@ PHASES = ("forward", "backward", "recomputed", "optimizer")
 
 
 class Call(NamedTuple):
-    """One kind of call: where it ran, what ran, and what each call costs.
+    """Describes one kind of call: where it ran, what ran, and what it costs.
 
     Attributes
     ----------
     phase : str
         One of `PHASES`.
     module : str
-        Path of the module; empty outside of all.
+        Path of the module; empty outside of all modules.
     operator : str
         Such as ``aten::mm``.
     flops : int
@@ -39,14 +39,14 @@ class Call(NamedTuple):
 
 
 class Total(NamedTuple):
-    """FLOPs and calls of one operator."""
+    """Holds the FLOPs and the calls of one operator."""
 
     flops: int
     calls: int
 
 
 def times(calls: int) -> str:
-    """How often, in words.
+    """Say in words how many calls there were.
 
     >>> times(1), times(2)
     ('1 call', '2 calls')
@@ -55,7 +55,7 @@ def times(calls: int) -> str:
 
 
 def _whole(cost: Any, operator: str) -> int:
-    """Read what a rule returned, here and not while it counts: an int, or a tensor that holds one."""
+    """Return a rule's result as an int, late, so that counting never waits for a tensor on a device."""
     value = cost.item() if hasattr(cost, "item") else cost
     if not isinstance(value, int) or value < 0:
         raise TypeError(f"the rule of {operator} returned {cost!r}: return its FLOPs, an int")
@@ -63,17 +63,18 @@ def _whole(cost: Any, operator: str) -> int:
 
 
 class Tally:
-    """Calls of operators, with the views that all measuring witnesses share.
+    """Collects the calls of operators and adds up their FLOPs.
 
     Attributes
     ----------
     forward, backward, recomputed, optimizer : int
-        FLOPs of the contractions of each phase.
+        FLOPs of the contractions of each phase. What runs neither in the
+        backward pass nor in an optimizer is forward; recomputed is what a
+        checkpoint runs again. Most optimizers contract nothing.
     total : int
         FLOPs of the contractions of all phases: hardware FLOPs.
     model_flops : int
-        FLOPs of forward and backward contractions, without what fused
-        backward kernels spend on making scores again.
+        FLOPs of forward and backward contractions, without `remade`.
     needed : int
         The total without `masked`.
     pointwise, transcendental : dict of str to int
@@ -86,20 +87,20 @@ class Tally:
         that its mask leaves out. They are part of the phase's FLOPs:
         attention is counted dense.
     masked_unknown : dict of str to int
-        Calls of every operator whose mask could not be known. Its pairs count
+        Calls of each operator whose mask could not be read. Its pairs count
         as needed.
     remade : dict of str to int
-        FLOPs of each phase that fused kernels spend on making scores again,
-        which the forward pass had made. They are part of the phase's FLOPs.
+        FLOPs of each phase that fused kernels spend on computing the scores of
+        the forward pass again. They are part of the phase's FLOPs.
     by_operator : dict of str to Total
-        FLOPs and calls of every operator that contracts, most FLOPs first.
+        FLOPs and calls of each operator that contracts, most FLOPs first.
     calls : dict of Call to int
-        How often each kind of call ran, in the order in which they first did.
+        How often each kind of call ran, in the order of their first calls.
     uncounted : dict of str to int
-        Calls of every operator that no rule is known for.
+        Calls of each operator without a rule.
     """
 
-    #: The witness's own word, as it stands over its column of a comparison.
+    #: The witness's name, which is the heading of its column in a comparison.
     witness: str
 
     def __init__(self):
@@ -115,9 +116,10 @@ class Tally:
         self._tally[Call(*call)] += 1
 
     def note_masked(self, phase: str, operator: str, flops: Any):
-        """Note what one call spent on masked pairs: an int, a tensor that holds one, or None for unknown.
+        """Note the FLOPs of one call on masked pairs; None stands for an unknown mask.
 
-        A tensor is read only when somebody asks for `masked`, so that no device waits.
+        FLOPs may be an int or a tensor that holds one. A tensor is read only when `masked` is read, so that
+        counting never waits for a device.
         """
         if flops is None:
             self._masked_unknown[operator] += 1
@@ -125,7 +127,7 @@ class Tally:
             self._add(self._masked, phase, flops)
 
     def note_remade(self, phase: str, flops: Any):
-        """Note what one call spent on making scores again: an int, or a tensor that holds one."""
+        """Note the FLOPs of one call that computes scores again: an int, or a tensor of one."""
         self._add(self._remade, phase, flops)
 
     def _add(self, totals: dict[str, int], phase: str, flops: Any):
@@ -140,7 +142,7 @@ class Tally:
             totals[phase] += int(flops)
 
     def absorb(self, other: "Tally") -> None:
-        """Add what another tally noted."""
+        """Add the calls of another tally."""
         for call, calls in other._tally.items():
             self._tally[call] += calls
         mine = {id(other._masked): self._masked, id(other._remade): self._remade}
@@ -162,7 +164,7 @@ class Tally:
         return dict(found)
 
     def _by_phase(self, kind: str) -> dict[str, int]:
-        """FLOPs or operations of one kind, which is a field of a call, in each phase."""
+        """Add up one field of the calls, such as `flops`, in each phase."""
         totals = dict.fromkeys(PHASES, 0)
         for call, calls in self.calls.items():
             totals[call.phase] += getattr(call, kind) * calls

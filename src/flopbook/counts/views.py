@@ -1,4 +1,4 @@
-"""One count as text, as HTML that folds, and as JSON."""
+"""Show one count as text, as HTML that folds, and as JSON."""
 
 import json
 import os
@@ -17,27 +17,27 @@ SCHEMA = "flopbook.count/1"
 
 
 class Column(NamedTuple):
-    """One column of the module tree: its heading, and what it says of a module ("" for nothing)."""
+    """Describes a column of the module tree: its heading, and a module's cell ("" for nothing)."""
 
     heading: str
     text: Callable[[Node], str]
 
 
 class Views(ABC):
-    """The views of a count that has a `breakdown`."""
+    """Gives a count that has a `breakdown` its tables and its JSON."""
 
     @property
     @abstractmethod
     def breakdown(self) -> Breakdown:
-        """The count as plain data."""
+        """Return the count as plain data."""
 
     def table(self, depth: int | None = None) -> str:
-        """The count as text: by phase, by operator, and by module.
+        """Return the count as text: by phase, by operator, and by module.
 
         Parameters
         ----------
         depth : int, optional
-            How far to go down into the modules; all the way unless told.
+            How many levels of modules to show; all unless given.
 
         Returns
         -------
@@ -45,16 +45,16 @@ class Views(ABC):
             Three tables.
         """
         counted = self.breakdown
-        tables = (phase_rows(counted), operator_rows(counted), module_rows(counted.step, columns(counted), depth))
-        return "\n\n".join([*map(text_table, tables), *notes(counted)])
+        tables = (phase_table(counted), operator_table(counted), module_table(counted.step, columns(counted), depth))
+        return "\n\n".join([*(table.text for table in tables), *notes(counted)])
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
-        """The count as JSON, in the form that the reference describes.
+        """Return the count as JSON, in the form that the reference describes.
 
         Parameters
         ----------
         path : str or path, optional
-            A file to write it to, whole or not at all.
+            A file to write the JSON to, whole or not at all.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Views(ABC):
 
 
 def columns(counted: Breakdown) -> list[Column]:
-    """The columns of a module tree; none for a phase without contractions."""
+    """Return the columns of a module tree; a phase without contractions has none."""
     found = [Column("parameters", lambda node: number(node.parameters)), Column("MACs", lambda node: number(node.macs))]
     for phase in counted.phases:
         if whole := counted.step.costs[phase].contractions:
@@ -90,31 +90,32 @@ def _phase_columns(phase: str, whole: int) -> tuple[Column, Column]:
 
 
 def number(value: int) -> str:
-    """An integer as people read it; nothing for zero."""
+    """Write an integer as people read it, and nothing for zero."""
     return f"{value:,}" if value else ""
 
 
 def share(part: float, whole: float) -> str:
-    """A part in percent of the whole; nothing for zero."""
+    """Write a part in percent of the whole, and nothing for zero."""
     return f"{part / whole:.1%}" if part else ""
 
 
 def kinds(counted: Breakdown) -> list[str]:
-    """The kinds of cost beside contractions that a table shows; the last two only where there are such costs."""
+    """Return the kinds of cost that a table shows beside contractions, the last two only where they occur."""
     return ["pointwise", "fused", *(kind for kind in ("transcendental", "integer") if getattr(counted.step.cost, kind))]
 
 
-def phase_rows(counted: Breakdown) -> list[tuple[str, ...]]:
-    """FLOPs of each phase and of all, after a row of headings."""
+def phase_table(counted: Breakdown) -> Table:
+    """Make the table of the FLOPs of each phase and of all phases."""
     costs = {phase: counted.step.costs[phase] for phase in counted.phases} | {"total": counted.step.cost}
     fields = ["contractions", *kinds(counted)]
-    fields.insert(3, "flops")  # the first three make it up
+    fields.insert(3, "flops")  # the sum of the first three
     rows = [(phase, *(f"{getattr(cost, field):,}" for field in fields)) for phase, cost in costs.items()]
-    return [("FLOPs", *("all" if field == "flops" else field for field in fields)), *rows]
+    head = ("FLOPs", *("all" if field == "flops" else field for field in fields))
+    return Table(head, rows, f"FLOPs, {counted.witness}")
 
 
-def operator_rows(counted: Breakdown) -> list[tuple[str, ...]]:
-    """Calls and FLOPs of each operator in all phases, after a row of headings."""
+def operator_table(counted: Breakdown) -> Table:
+    """Make the table of the calls and FLOPs of each operator in all phases."""
     totals: dict[str, tuple[int, Cost]] = {}
     for row in counted.operators:
         calls, cost = totals.get(row.operator, (0, Cost()))
@@ -130,17 +131,18 @@ def operator_rows(counted: Breakdown) -> list[tuple[str, ...]]:
         )
         for operator, (calls, cost) in sorted(totals.items(), key=lambda item: item[1][1], reverse=True)
     ]
-    return [("operator", "calls", "contractions", "share", *rest), *rows]
+    head = ("operator", "calls", "contractions", "share", *rest)
+    return Table(head, rows, "FLOPs of each operator, in all phases")
 
 
-def module_rows(step: Node, tree: Sequence[Column], depth: int | None = None) -> list[tuple[str, ...]]:
-    """Every module down to a depth, after a row of headings."""
+def module_table(step: Node, tree: Sequence[Column], depth: int | None = None) -> Table:
+    """Make the table of every module down to a depth."""
     rows = [("  " * level + node.title, *(column.text(node) for column in tree)) for level, node in step.walk(depth)]
-    return [("module", *(column.heading for column in tree)), *rows]
+    return Table(("module", *(column.heading for column in tree)), rows)
 
 
 def notes(counted: Breakdown) -> list[str]:
-    """What a reader has to know of these numbers; nothing where they speak for themselves."""
+    """List what a reader has to know of these numbers beside their names."""
     cost, masked, remade = counted.step.cost, sum(counted.masked.values()), sum(counted.remade.values())
     said = []
     if counted.uncounted:
@@ -166,43 +168,32 @@ def _listed(calls: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({times(number)})" for name, number in calls.items())
 
 
-def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows of cells as text, the first of them the heading."""
-    return Table(rows[0], rows[1:]).text
-
-
-def html_table(rows: Sequence[Sequence[str]], caption: str) -> str:
-    """Lay out the same as HTML, with a caption."""
-    return Table(rows[0], rows[1:], caption).html
-
-
 def html_of(counted: Breakdown) -> str:
-    """Phases, operators and modules."""
-    phases = html_table(phase_rows(counted), f"FLOPs, {counted.witness}")
-    return html_block(phases, html_folded(counted, columns(counted)), *html_lines(notes(counted)))
+    """Show phases, operators and modules as HTML."""
+    tree = html_folded(counted, columns(counted))
+    return html_block(phase_table(counted).html, tree, *html_lines(notes(counted)))
 
 
 def html_block(*parts: str) -> str:
-    """The parts of one output, together."""
+    """Join the parts of one output."""
     return f'<div class="flopbook-count">{"".join(parts)}</div>'
 
 
 def html_lines(lines: Sequence[str]) -> list[str]:
-    """A paragraph for each line."""
+    """Make a paragraph of each line."""
     return [f"<p>{escape(line)}</p>" for line in lines]
 
 
 def html_folded(counted: Breakdown, tree: Sequence[Column]) -> str:
-    """Operators and modules, which fold with the browser's own means."""
-    operators = html_table(operator_rows(counted), "FLOPs of each operator, in all phases")
+    """Show operators and modules in elements that the browser folds."""
     return (
-        f"<details><summary>Operators</summary>{operators}</details>"
+        f"<details><summary>Operators</summary>{operator_table(counted).html}</details>"
         f"<details open><summary>Modules</summary><ul>{_html_node(counted.step, tree, 2)}</ul></details>"
     )
 
 
 def _html_node(node: Node, tree: Sequence[Column], unfolded: int) -> str:
-    """A module and what it holds, the first levels unfolded."""
+    """Show a module with all that it holds, the first levels unfolded."""
     said = []
     for column in tree:
         if text := column.text(node):
@@ -215,7 +206,7 @@ def _html_node(node: Node, tree: Sequence[Column], unfolded: int) -> str:
 
 
 def as_dict(counted: Breakdown) -> dict[str, Any]:
-    """A count as the plain dictionaries and lists of its JSON form."""
+    """Return a count as the dictionaries and lists of its JSON form."""
     return {
         "schema": SCHEMA,
         "witness": counted.witness,
@@ -248,7 +239,7 @@ def _costs(costs: Mapping[str, Cost]) -> dict[str, dict[str, int]]:
 
 
 def dump(content: Mapping[str, Any], path: str | os.PathLike | None) -> str:
-    """JSON text, also written to a file where a path is given."""
+    """Return content as JSON text; write it to a file too where a path is given."""
     text = json.dumps(content, indent=2)
     if path is not None:
         write_whole(path, text)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flopbook.lazy import hand_on
+from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.figures.formulas import plot_bit_layouts, plot_magnitudes, plot_shapes
@@ -16,4 +16,4 @@ if TYPE_CHECKING:
     )
     from flopbook.figures.style import COLOURS
 
-__getattr__, __dir__, __all__ = hand_on(__name__)
+__getattr__, __dir__, __all__ = export_lazily(__name__)

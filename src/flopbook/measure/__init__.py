@@ -1,8 +1,8 @@
-"""The machine side: what PyTorch runs, counted, profiled, timed and weighed. Nothing here imports SymPy."""
+"""Count, profile, time and weigh what PyTorch runs, without SymPy."""
 
 from typing import TYPE_CHECKING
 
-from flopbook.lazy import hand_on
+from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.measure.counting.count import FlopCount
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
     from flopbook.measure.report import Report
     from flopbook.measure.timing import time_step
 
-__getattr__, __dir__, __all__ = hand_on(__name__)
+__getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from flopbook.lazy import hand_on
+from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.predict.axes import B, C, D, E, F, G, H, K, L, N, S, T, V, axis
@@ -11,4 +11,4 @@ if TYPE_CHECKING:
     from flopbook.predict.steps import TrainingStep, flops, training_step
     from flopbook.predict.values import evaluate
 
-__getattr__, __dir__, __all__ = hand_on(__name__)
+__getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from flopbook.lazy import hand_on
+from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.teaching.audits import Audit, Findings, judge
     from flopbook.teaching.exercises import Exercise
     from flopbook.teaching.formulas import boxed
 
-__getattr__, __dir__, __all__ = hand_on(__name__)
+__getattr__, __dir__, __all__ = export_lazily(__name__)

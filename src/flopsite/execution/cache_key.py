@@ -12,7 +12,7 @@ from pathlib import Path
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
-from flopbook.lazy import handed_on, is_for_type_checkers
+from flopbook.lazy import exports_of, is_for_type_checkers
 
 _SETTINGS = [
     "src/flopsite/execution/kernel.py",
@@ -95,8 +95,8 @@ def _imports(source: str) -> list[ast.Import | ast.ImportFrom]:
 
 
 @cache
-def _handed_on(init: Path) -> dict[str, str]:
-    return handed_on(init.read_text("utf-8"))
+def _exports_of(init: Path) -> dict[str, str]:
+    return exports_of(init.read_text("utf-8"))
 
 
 @cache
@@ -107,7 +107,7 @@ def _files_of(module: str, src: Path) -> tuple[tuple[Path, str], ...]:
 def _run_by(module: str, src: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files that run when a module or a name is imported, each with the package of its relative imports.
 
-    A package hands its names on lazily: one of them stands for its own module, the package alone for all of them.
+    A package exports names lazily: such a name stands for its own module, the package alone for all those modules.
     """
     parts = module.split(".")
     on: dict[str, str] = {}
@@ -116,7 +116,7 @@ def _run_by(module: str, src: Path) -> Iterator[tuple[Path, str]]:
         package = ".".join(parts[:depth])
         if (init := folder / "__init__.py").is_file():
             yield init, package
-            on = _handed_on(init)
+            on = _exports_of(init)
         elif (file := folder.with_suffix(".py")).is_file():
             yield file, ".".join(parts[: depth - 1])
             return

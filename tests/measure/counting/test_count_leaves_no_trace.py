@@ -163,19 +163,19 @@ def test_a_count_can_be_entered_again_and_starts_anew(model):
 def test_a_count_cannot_be_entered_twice_at_a_time():
     with FlopCount() as counted, pytest.raises(RuntimeError) as error:
         counted.__enter__()
-    assert str(error.value) == "this FlopCount counts already: use another one inside its with block"
+    assert str(error.value) == "this FlopCount counts already: make another one for the inner with block"
 
 
 def test_a_count_takes_no_model(model):
     with pytest.raises(TypeError) as error:
         FlopCount(model)
-    assert str(error.value) == "FlopCount(Sequential) takes nothing: write with FlopCount() as count:"
+    assert str(error.value) == "FlopCount takes no argument, but was given Sequential: write FlopCount()"
 
 
 def test_a_count_takes_no_options():
     with pytest.raises(TypeError) as error:
         FlopCount(depth=2)
-    assert str(error.value) == "FlopCount(depth) takes nothing: write with FlopCount() as count:"
+    assert str(error.value) == "FlopCount takes no argument, but was given depth: write FlopCount()"
 
 
 def test_the_refusal_does_not_end_the_count():

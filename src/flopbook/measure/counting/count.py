@@ -1,6 +1,6 @@
 """Count every operator that runs, each by its own rule.
 
-Nothing here imports SymPy, so that agreement with a formula means something.
+This module does not import SymPy: a count that knew the formula could not confirm the formula.
 """
 
 import sys
@@ -38,7 +38,7 @@ _current_node = torch._C._current_autograd_node
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _TRACING = torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FUNCTIONAL
 
-#: Operators that call functions of the reader's.
+#: Operators that call a function of the reader.
 _CONTROL_FLOW = {"cond", "map_impl", "scan", "associative_scan", "while_loop"}
 
 #: Where PyTorch prepares gradients for an optimizer's step: clipping, and undoing the scale of a loss.
@@ -46,35 +46,35 @@ _PREPARING = {torch.nn.utils.clip_grad.__file__, torch.amp.grad_scaler.__file__}
 
 
 class _Mode(TorchDispatchMode):
-    """Sees every operator below autograd in one thread, and notes what it costs."""
+    """Sees every operator below autograd in one thread, and notes the operator's cost."""
 
     supports_higher_order_operators = True
 
     def __init__(self, running: RunningModules, noted: Tally):
         super().__init__()
         self.running, self.noted, self._calls = running, noted, noted._tally
-        self._optimizers = 0  # those that run now: one may step another
-        self._stepping_in: Node | None = None  # of the backward pass, where an optimizer steps in there
-        self._kind: Hashable | None = None  # of the step that runs now
-        self.resting = False  # while a step runs that is known already
+        self._optimizers = 0  # how many step now: one optimizer may step another
+        self._stepping_in: Node | None = None  # the node of the backward pass in which an optimizer steps
+        self._kind: Hashable | None = None  # the kind of the step that runs now
+        self.resting = False  # while a step runs whose count is known
 
     @classmethod
     def _should_skip_dynamo(cls):
-        return False  # the default wraps every call: 0.3 times a small step more
+        return False  # the default wraps every call, which takes 0.3 times a small step
 
     @never_compiled
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        # This runs for every operator of a step, so it calls little that is not needed.
+        # This runs for every operator of a step, so it calls as little as it can.
         rule = FOUND.get(func) or find_rule(func)
         if rule is None:
             return self._without_rule(func, types, args, kwargs or {})
         if types and ((others := made_of_others(types, args, kwargs)) or _is_traced()):
-            # one made of others runs the operator on the tensors that it is made of
+            # a tensor that is made of others runs the operator on those
             return NotImplemented if others else func(*args, **(kwargs or {}))
         node = _current_node()
         if rule is MOVES:
             if node is not None and torch.is_grad_enabled():
-                self.running.place(node)  # the gradient of a movement may be more than that
+                self.running.place(node)  # the gradient of a movement may do arithmetic
             return func(*args, **kwargs) if kwargs else func(*args)
         kwargs = kwargs or {}
         if node is None and not self._optimizers and self.running.path:
@@ -83,7 +83,7 @@ class _Mode(TorchDispatchMode):
             place = self._place(node)
         out = func(*args, **kwargs)
         if out is not None:
-            kwargs.pop("out", None)  # that is the result, which a rule gets as its first argument
+            kwargs.pop("out", None)  # the result, which a rule gets as its first argument
         try:
             self._note(rule, place, out, args, kwargs)
         except Exception as error:
@@ -92,14 +92,14 @@ class _Mode(TorchDispatchMode):
         return out
 
     def _by_result(self, name: str, out, flops, whole):
-        """Take FLOPs whose result is integer for operations on integers; note as uncounted what a rule cannot know."""
+        """Split a cost into FLOPs and integer operations; note as uncounted what is None."""
         if flops is None:
             self.noted._uncounted[name] += 1
             return 0, whole
         return (flops, whole) if elements(out) else (0, whole + flops)
 
     def _note(self, rule, place, out, args, kwargs):
-        """Note what an operator cost, as its rule says."""
+        """Note the cost of an operator, by its rule."""
         name, contraction, pointwise, transcendental, integer, masked, remade = rule
         flops = contraction(out, *args, **kwargs) if contraction else 0
         apart = pointwise(out, *args, **kwargs) if pointwise else 0
@@ -110,30 +110,31 @@ class _Mode(TorchDispatchMode):
         phase, module = place
         self._calls[phase, module, name, flops, apart, hard, whole] += 1
         if masked:
-            with no_dispatch():  # whoever else counts does not see how a mask is read
+            with no_dispatch():  # so that no other count sees the operators that read a mask
                 self.noted.note_masked(phase, name, masked(out, *args, **kwargs))
         if remade:
             self.noted.note_remade(phase, remade(out, *args, **kwargs))
 
     def _without_rule(self, func, types, args, kwargs):
-        """Count an operator that is made of others by its parts; note any other as uncounted."""
+        """Count a composite operator by its parts; note any other as uncounted."""
         if made_of_others(types, args, kwargs):
             return NotImplemented
         nested = any(isinstance(tensor, torch.Tensor) and tensor.is_nested for tensor in args)
         schema = getattr(func, "_schema", None)
         if schema and not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
             with self:
-                return func._op_dk(_COMPOSITE, *args, **kwargs)  # as without a count; func.decompose may run another
+                # the kernel that runs without a count, too; func.decompose() may choose a different one
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         if schema is None:
             _refuse_to_train(func, args)
         out = func(*args, **kwargs)
         written = (out, *args, *kwargs.values()) if schema and schema.is_mutable else out
-        if elements(written) and not _is_traced():  # what gives no floating-point numbers does no arithmetic on them
+        if elements(written) and not _is_traced():  # without a floating-point result there are no FLOPs
             self.noted._uncounted[schema.name if schema else f"{func.namespace}::{func}"] += 1
         return out
 
     def _place(self, node: Node | None) -> tuple[str, str]:
-        """Phase and module of the operator that runs now, in a node of the backward pass or outside of all."""
+        """Return phase and module of the operator that runs now, in a node of the backward pass or in none."""
         if self._optimizers and node is self._stepping_in:
             return "optimizer", self.running.path
         if node is not None:
@@ -143,7 +144,7 @@ class _Mode(TorchDispatchMode):
         return "forward", self.running.path
 
     def start_update(self, optimizer: Optimizer, arguments: tuple, options: dict) -> tuple[tuple, dict]:
-        """Note that an optimizer steps; give its arguments, with a closure that is not a part of the update."""
+        """Note that an optimizer steps; return its arguments, with the closure kept apart from the update."""
         if not self._optimizers:
             self._stepping_in = _current_node()
         self._optimizers += 1
@@ -175,16 +176,16 @@ class _Mode(TorchDispatchMode):
             self._kind = None
 
     def wake(self) -> None:
-        """See what runs again, after a step that is known."""
+        """Count again, after a step whose count is known."""
         self.__enter__()
         self.resting = False
 
     def _beside(self, closure: Callable) -> Callable:
-        """The closure of an optimizer, which runs forward and backward in the middle of the update."""
+        """Wrap an optimizer's closure, which runs forward and backward passes during the update."""
 
         def run(*arguments: Any, **named: Any) -> Any:
             before, self._optimizers = self._optimizers, 0
-            result = closure(*arguments, **named)  # where it raises, the update is over
+            result = closure(*arguments, **named)  # if the closure raises, the update is over
             self._optimizers = before
             return result
 
@@ -192,7 +193,7 @@ class _Mode(TorchDispatchMode):
 
 
 class _ThreadMode(_Mode):
-    """Sees what a thread runs that was started in the block; the thread may outlive the block."""
+    """Sees what a thread runs that was started inside the block; the thread may outlive the block."""
 
     over = False
 
@@ -204,7 +205,7 @@ class _ThreadMode(_Mode):
 
 
 def _refuse_to_train(func: HigherOrderOperator, args: tuple) -> None:
-    """Refuse an operator of control flow whose gradient PyTorch takes only when it is compiled."""
+    """Refuse an operator of control flow whose gradient only a compiled function computes."""
     if func.name() in _CONTROL_FLOW and any(isinstance(x, torch.Tensor) and x.requires_grad for x in tree_leaves(args)):
         raise RuntimeError(
             f"{func.name()} cannot be counted in training: PyTorch takes its gradient only in a compiled function, and "
@@ -213,12 +214,12 @@ def _refuse_to_train(func: HigherOrderOperator, args: tuple) -> None:
 
 
 def _is_traced() -> bool:
-    """Whether operators run only to be written down, for an export or a compiler."""
+    """Tell whether operators run only to be recorded, for an export or a compiler."""
     return torch.compiler.is_exporting() or any(map(torch._C._get_dispatch_mode, _TRACING))
 
 
 def _prepares_an_update() -> bool:
-    """Whether PyTorch prepares gradients for an optimizer now."""
+    """Tell whether PyTorch now prepares gradients for an optimizer."""
     frame: FrameType | None = sys._getframe()
     while frame and frame.f_code.co_filename not in _PREPARING:
         frame = frame.f_back
@@ -226,48 +227,22 @@ def _prepares_an_update() -> bool:
 
 
 class FlopCount(Views, Tally):
-    """FLOPs of everything that runs inside the ``with`` block.
+    """Counts the FLOPs of everything that runs inside the ``with`` block.
 
-    Forward, backward and recomputed contractions, each operator by its own
-    rule: 2 FLOPs per multiply-accumulate. Pointwise arithmetic is counted
-    apart, in `pointwise`.
+    Contractions are counted by phase, each operator by its own rule: 2 FLOPs
+    for each multiply-accumulate. Pointwise arithmetic is counted apart, in
+    `pointwise`. A warning at the end names operators without a rule.
+
+    It has the attributes of a :class:`~flopbook.counts.tally.Tally`:
+    `forward`, `backward`, `recomputed`, `optimizer`, `total`, `model_flops`,
+    `needed`, `pointwise`, `transcendental`, `integer`, `masked`,
+    `masked_unknown`, `remade`, `by_operator`, `calls` and `uncounted`.
 
     Attributes
     ----------
-    forward, backward, recomputed, optimizer : int
-        FLOPs of the contractions of each phase. All that is neither in the
-        backward pass nor in an optimizer is forward; recomputed is what a
-        checkpoint runs again. Most optimizers have no contraction.
-    total : int
-        FLOPs of the contractions of all phases: hardware FLOPs.
-    model_flops : int
-        FLOPs of forward and backward contractions, without `remade`.
-    needed : int
-        The total without `masked`.
-    pointwise, transcendental : dict of str to int
-        Pointwise FLOPs of each phase, and the part of them that is
-        exponentials, logarithms, roots and the like.
-    integer : dict of str to int
-        Operations on integers of each phase. They are not FLOPs.
-    masked : dict of str to int
-        FLOPs of each phase that attention spends on pairs of query and key
-        that its mask leaves out. They are part of the phase's FLOPs:
-        attention is counted dense.
-    masked_unknown : dict of str to int
-        Calls of every operator whose mask could not be known. Its pairs count
-        as needed.
-    remade : dict of str to int
-        FLOPs of each phase that fused kernels spend on making scores again,
-        which the forward pass had made. They are part of the phase's FLOPs.
-    by_operator : dict of str to Total
-        FLOPs and calls of every operator that contracts, most FLOPs first.
     by_module : dict of str to Node
         Parameters and FLOPs of every module with all that it holds, by its
         path, such as ``GPT.blocks.0``. The first, ``""``, is the whole step.
-    calls : dict of Call to int
-        How often each kind of call ran, with its phase, module and FLOPs.
-    uncounted : dict of str to int
-        Calls of every operator that no rule is known for. A warning names them.
 
     Notes
     -----
@@ -291,7 +266,7 @@ class FlopCount(Views, Tally):
 
     def __init__(self, *nothing: object, **unknown: object):
         if given := [*(type(thing).__name__ for thing in nothing), *unknown]:
-            raise TypeError(f"FlopCount({', '.join(given)}) takes nothing: write with FlopCount() as count:")
+            raise TypeError(f"FlopCount takes no argument, but was given {', '.join(given)}: write FlopCount()")
         self._counting = False
         self._reset()
 
@@ -305,7 +280,7 @@ class FlopCount(Views, Tally):
 
     def __enter__(self) -> Self:
         if self._counting:
-            raise RuntimeError("this FlopCount counts already: use another one inside its with block")
+            raise RuntimeError("this FlopCount counts already: make another one for the inner with block")
         if not self._fresh:
             self._reset()
         self._fresh = False
@@ -331,7 +306,7 @@ class FlopCount(Views, Tally):
             self._counting = False
             for thread in list(self._modes):
                 self._collect(thread)
-        if self._mode.resting:  # the step of a known kind raised
+        if self._mode.resting:  # a step whose count is known raised an error
             self._mode.wake()
         self._active.__exit__(kind, value, traceback)
         if self._uncounted and kind is None:
@@ -343,17 +318,17 @@ class FlopCount(Views, Tally):
 
     @property
     def by_module(self) -> dict[str, ModuleNode]:
-        """Parameters and FLOPs of every module with all that it holds; the first, ``""``, is the whole step."""
+        """Break the count down by module; the first path, ``""``, is the whole step."""
         return {node.path: node for _, node in self.breakdown.step.walk()}
 
     @property
     def breakdown(self) -> Breakdown:
-        """The count as plain data: its tree of modules and its operators."""
+        """Break the count down into plain data: a tree of modules and a list of operators."""
         kinds = {path: type(module).__name__ for path, module in self._places.modules.items()}
         return break_down(self, kinds, self._places.parameters())
 
     def _here(self) -> _Mode | None:
-        """The mode of this count in the thread that asks; hooks are called from every thread."""
+        """Return this count's mode in the current thread, since every thread calls the hooks."""
         found = self._modes.get(get_ident())
         return found or (self._mode if self._mode in _get_current_dispatch_mode_stack() else None)
 
@@ -363,7 +338,7 @@ class FlopCount(Views, Tally):
 
     @contextmanager
     def _in_thread(self, starter: RunningModules) -> Iterator[None]:
-        """Count what the thread runs that enters."""
+        """Count what the current thread runs, for a thread that was started in the block."""
         mode = _ThreadMode(RunningModules(self._places, starter), Tally())
         with self._lock:
             mode.over = not self._counting
@@ -376,7 +351,7 @@ class FlopCount(Views, Tally):
                 self._collect(get_ident())
 
     def _collect(self, thread: int) -> None:
-        """Add what was noted in a thread, once."""
+        """Add the calls of a thread, once."""
         mode = self._modes.pop(thread, None)
         if isinstance(mode, _ThreadMode) and not mode.over:
             mode.over = True

@@ -1,7 +1,7 @@
-"""Which module an operator belongs to, forward and backward.
+"""Find the module that an operator belongs to, forward and backward.
 
-Forward, hooks that hold for all modules say which one is running. Backward, no module runs: there the node of the
-autograd graph tells who made it. What runs again in the middle of the backward pass belongs to the module that runs.
+Forward, hooks of all modules say which module runs. Backward, no module runs: there the module is the one that made
+the node of the autograd graph. What runs again during the backward pass belongs to the module that runs.
 """
 
 import torch
@@ -17,21 +17,21 @@ _current_graph_task = torch._C._current_graph_task_id
 
 
 class Places:
-    """The modules that ran, by path: where a module was called from, and its name there.
+    """Names the modules that ran by paths: the module that called, and the attribute's name there.
 
-    A module that several others hold has a path in each that calls it. One that is called from outside of all
-    modules, or that no module around it holds, goes by its class.
+    A module that several others hold has a path in each that calls it. A module that was called outside of all
+    modules, or that no module around it holds, is named by its class.
     """
 
     def __init__(self) -> None:
         self.modules: dict[str, nn.Module] = {}
         self._known: dict[tuple[str, nn.Module], str] = {}
         self._first: dict[nn.Module, str] = {}  # where each module ran first
-        self._named: dict[nn.Module, str] = {}  # its name in the first model that holds it
-        self.has_marks = False  # in nodes that another thread made
+        self._named: dict[nn.Module, str] = {}  # path in the first model that holds the module
+        self.has_marks = False  # whether nodes of other threads are marked
 
     def path(self, around: str, called: nn.Module) -> str:
-        """Path of a module that is called while the one at the path `around` runs."""
+        """Return the path of a module that is called while the one at `around` runs."""
         path = self._known.get((around, called))
         if path is None:
             path = self._held(around, called) or self._root(around, called)
@@ -40,16 +40,16 @@ class Places:
         return path
 
     def again(self, around: str, called: nn.Module) -> str:
-        """Path of a module that runs again, backward through what the one at the path `around` made."""
+        """Return the path of a module that runs again, in a backward pass through the one at `around`."""
         return self._held(around, called) or self._first.get(called) or self.path(around, called)
 
     def parameters(self) -> dict[str, int]:
-        """Parameters of each module, by path; of all together, each counted once, for the empty one."""
+        """Count the parameters of each module by path; the empty path stands for all, each once."""
         counts = {path: _parameters(module) for path, module in self.modules.items()}
         return {"": _parameters(*self.modules.values()), **counts}
 
     def _held(self, around: str, called: nn.Module) -> str | None:
-        """Path of a module below the nearest one around it that holds it."""
+        """Return a module's path in the nearest module around that holds it, or None."""
         named = self._named.get(called)
         if named and around and named.startswith(f"{around}."):
             return named
@@ -61,7 +61,7 @@ class Places:
         return None
 
     def _add(self, holder: str, name: str) -> str:
-        """Add a module that another one holds, and those between the two."""
+        """Add a module that another one holds, with the modules between the two."""
         path = holder
         for part in name.split(".") if name else ():
             module = self.modules[path].get_submodule(part)
@@ -70,9 +70,9 @@ class Places:
         return path
 
     def _root(self, around: str, called: nn.Module) -> str:
-        """Add a module that none around it holds, and all that it holds itself."""
+        """Add a module that no module around holds, with all that it holds itself."""
         module = getattr(called, "_orig_mod", called)
-        if module is not called:  # a compiled module goes by the model that it wraps
+        if module is not called:  # a compiled module is named by the model that it wraps
             return self.path(around, module)
         path = plain = f"{around}.{type(module).__name__}" if around else type(module).__name__
         number = 1
@@ -86,28 +86,28 @@ class Places:
 
 
 class RunningModules:
-    """The modules that run now, in one thread.
+    """Follows the modules that run now, in one thread.
 
     Parameters
     ----------
     places : Places
         The modules that ran, in all threads.
     starter : RunningModules, optional
-        Those of the thread that started this one, in the middle of a module.
+        The running modules of the thread that started this one.
 
     Attributes
     ----------
     path : str
-        The innermost one, such as ``GPT.blocks.0.attention``; empty outside of all modules.
+        Path of the innermost module, such as ``GPT.blocks.0.attention``; empty outside of all modules.
     """
 
     def __init__(self, places: Places, starter: "RunningModules | None" = None):
         self.path: str = starter.path if starter else ""
         self._places = places
-        self._node: Node | None = None  # in which the innermost module was called
+        self._node: Node | None = None  # the node in which the innermost module was called
         self._outer: list[tuple[str, Node | None]] = []
         self._makers = Makers(self.path)
-        # until a module runs in this thread, what runs backward in it was made in the other one
+        # until a module runs in this thread, its backward pass goes through what the other thread made
         self._made_backward = starter._makers if starter else self._makers
         self._is_started = starter is not None
         self._graph_task = -1
@@ -123,7 +123,7 @@ class RunningModules:
         self._go(path, node)
 
     def stop(self, arguments: tuple, result: object) -> None:
-        """Note that the module that was called last returns, or fails."""
+        """Note that the innermost module returns or raises an error."""
         if self._outer:
             if self._is_started:
                 mark(self.path, arguments, result)
@@ -131,16 +131,16 @@ class RunningModules:
             self._go(*self._outer.pop())
 
     def place(self, node: Node) -> tuple[str, str]:
-        """Phase and module of the operator that runs now, in a node of the backward pass."""
+        """Return phase and module of the operator that runs now, in a node of the backward pass."""
         in_a_module = node is self._node
         phase = "recomputed" if recomputes(node, in_a_module) else "backward"
         path = self.path if in_a_module else self._made_by(node)
         if torch.is_grad_enabled():
-            self.hand_on(path)
+            self.give(path)
         return phase, path
 
-    def hand_on(self, path: str) -> None:
-        """Give the nodes that the operator of a backward pass makes to the module that the operator belongs to."""
+    def give(self, path: str) -> None:
+        """Give the nodes that an operator of a backward pass makes to the module at `path`."""
         task = _current_graph_task()
         self._makers.of_this_operator(path, first=task != self._graph_task)
         self._graph_task = task
@@ -156,6 +156,6 @@ class RunningModules:
 
 
 def _parameters(*modules: nn.Module) -> int:
-    """Parameters of all modules together; one that several share counts once, one without a shape not at all."""
+    """Count the parameters of all modules together: a shared one once, one without a shape not at all."""
     every = {parameter for module in modules for parameter in module.parameters()}
     return sum(parameter.numel() for parameter in every if not is_lazy(parameter))

@@ -1,4 +1,4 @@
-"""What a node of the autograd graph tells of the operator that runs in it: who made the node, what runs again."""
+"""Read off a node of the autograd graph who made the node, and whether it runs a forward pass again."""
 
 from bisect import bisect_right
 from typing import Generic, TypeVar
@@ -23,7 +23,7 @@ _MARK = "flopbook: made by"
 class Makers(Generic[Maker]):
     """Remember who made which nodes of the autograd graph, in one thread.
 
-    A thread numbers the nodes that it makes. So it is enough to note from which number on who makes them.
+    A thread numbers the nodes that it makes, so it is enough to note each maker with the first number of its nodes.
 
     Parameters
     ----------
@@ -37,21 +37,22 @@ class Makers(Generic[Maker]):
         self._seen = 0
 
     def from_here(self, maker: Maker) -> None:
-        """Say who makes the nodes from here on."""
+        """Note who makes the nodes from now on."""
         self._seen = _sequence_number()
         self._numbers.append(self._seen)
         self._makers.append(maker)
 
     def of(self, node: Node) -> Maker:
-        """Who made a node."""
+        """Return who made a node."""
         number = node._sequence_nr()
         return self._makers[0 if number >= _NO_NUMBER else bisect_right(self._numbers, number) - 1]
 
     def of_this_operator(self, maker: Maker, first: bool) -> None:
-        """Say who makes the node of the operator that runs now in a backward pass; PyTorch made the node before.
+        """Note who makes the node of the operator that runs now in a backward pass.
 
-        Called for every operator of a backward pass that can itself be differentiated. For the `first` one, the node
-        made last is its own; later, all nodes made since the call before.
+        PyTorch makes the node before it runs the operator. This is called for every operator of a backward pass that
+        can itself be differentiated. For the `first` operator only the last node is new; later, all nodes since the
+        previous call are.
         """
         number = _sequence_number()
         if self._makers[-1] != maker:
@@ -61,7 +62,10 @@ class Makers(Generic[Maker]):
 
 
 def mark(maker: str, arguments: object, result: object) -> None:
-    """Write who made them on the nodes between arguments and result, as numbers tell only within one thread."""
+    """Write the maker on the nodes between arguments and result, for use in other threads.
+
+    The numbers of nodes tell their maker only within one thread.
+    """
     seen = {id(node) for node in _nodes(arguments)}
     found = _nodes(result)
     while found:
@@ -72,7 +76,7 @@ def mark(maker: str, arguments: object, result: object) -> None:
 
 
 def marked(node: Node) -> str | None:
-    """Who is written on a node to have made it."""
+    """Return the maker that is written on a node, or None."""
     return node.metadata.get(_MARK)  # type: ignore[attr-defined]
 
 
@@ -82,14 +86,14 @@ def _nodes(values: object) -> list[Node]:
 
 
 def recomputes(node: Node, in_a_module: bool = False) -> bool:
-    """Whether an operator that runs in a node of the backward pass is one of the forward pass, run again."""
-    if in_a_module:  # a backward pass that was compiled is itself a module
+    """Tell whether the operator in a node of the backward pass runs a forward pass again."""
+    if in_a_module:  # a compiled backward pass is itself a module
         return type(node).__name__ != "CompiledFunctionBackward"
     hooks = _saved_tensors_hooks(False)
     if hooks is not None and hooks[0].__module__ == "torch.utils.checkpoint":
-        # a checkpoint runs forward under hooks; there a gradient is taken without gradients
+        # a checkpoint runs its block forward under hooks and with gradients; a backward pass under them has none
         return torch.is_grad_enabled() or hooks[0].__qualname__.startswith("_recomputation_hook")
     if type(node).__name__ == "CheckpointFunctionBackward":
         return True
-    # a backward pass has no gradients unless it is to be differentiated itself, for which it keeps its graph
+    # a backward pass runs without gradients, unless it is itself differentiated, and then it keeps its graph
     return torch.is_grad_enabled() and not _keeps_graph() and isinstance(node, BackwardCFunction)

@@ -1,8 +1,8 @@
-"""Steps of optimizers that repeat: counted operator by operator once, then known.
+"""Remember the count of an optimizer's step, and use it for equal steps.
 
-An update is hundreds of small operators, the same ones at every step. Of the
-optimizers named here it is known what decides which ones run; as long as none
-of that has changed, the count of the last step is the count of this one.
+An update runs hundreds of small operators, the same ones at every step. For the optimizers named here,
+:func:`kind_of_step` returns all that decides which operators run. While its result stays the same, the count of the
+last step is the count of this one.
 """
 
 from collections.abc import Hashable, Mapping
@@ -10,14 +10,14 @@ from weakref import WeakKeyDictionary
 
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-#: Optimizers whose operators are decided by what :func:`kind_of_step` looks at, and not by the step's number.
+#: Optimizers whose operators depend on what :func:`kind_of_step` returns, and not on the step's number.
 _STEADY = (SGD, Adam, AdamW)
 
 _last: WeakKeyDictionary[Optimizer, tuple[Hashable, dict[tuple, int]]] = WeakKeyDictionary()
 
 
 def kind_of_step(optimizer: Optimizer) -> Hashable | None:
-    """All that decides which operators an optimizer's next step runs, or None where that is not known."""
+    """Return all that decides which operators the next step runs; None if that is unknown."""
     if type(optimizer) not in _STEADY or optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
         return None
     kind: list[Hashable] = []
@@ -31,11 +31,11 @@ def kind_of_step(optimizer: Optimizer) -> Hashable | None:
 
 
 def recall(optimizer: Optimizer, kind: Hashable) -> Mapping[tuple, int] | None:
-    """Calls of the last step of this kind, if the last step was of this kind."""
+    """Return the calls of the optimizer's last step if that step was of this kind."""
     known, calls = _last.get(optimizer, (None, None))
     return calls if known == kind else None
 
 
 def remember(optimizer: Optimizer, kind: Hashable, calls: dict[tuple, int]) -> None:
-    """Keep the calls of a step, as long as the optimizer lives."""
+    """Keep the calls of a step while the optimizer exists."""
     _last[optimizer] = kind, calls

@@ -1,10 +1,10 @@
-"""Threads that are started while something is counted: what runs in them belongs to the count."""
+"""Count what runs in threads that are started while something is counted."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-#: Gives what to enter in a thread that the thread which asks is about to start; None where that is not its business.
+#: Is called in a thread that starts another one. Returns the context in which the new thread runs, or None.
 Follower = Callable[[], AbstractContextManager | None]
 
 _lock = threading.Lock()
@@ -14,7 +14,7 @@ _plain_start = threading.Thread.start
 
 @contextmanager
 def follow_threads(follower: Follower) -> Iterator[None]:
-    """Ask `follower`, in the thread that starts another one, what the other one enters while it runs."""
+    """Call `follower` in each thread that starts another one; run the new thread in its context."""
     with _lock:
         _followers.append(follower)
         threading.Thread.start = _start  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-"""Work that PyTorch's dispatcher never sees: no rule can count it, but where it is known to run it is said."""
+"""Name work that PyTorch's dispatcher never sees, which no rule can count."""
 
 import re
 import sys
@@ -10,10 +10,10 @@ from types import FrameType
 import torch
 from torch.autograd import function as autograd_function
 
-#: What is told the name of something that runs unseen.
+#: Is called with the name of something that runs unseen.
 Listener = Callable[[str], None]
 
-#: Nodes of a script that run several operators, or a library's own, without the dispatcher.
+#: Nodes of a script that run several operators, or a library's operator, without the dispatcher.
 _FUSED = re.compile(r"prim::(?!Constant)\w*(?:mkldnn|FusionGroup|TensorExprGroup)\w*", re.IGNORECASE)
 
 _lock = threading.Lock()
@@ -29,7 +29,7 @@ def fused_in(script: torch.jit.ScriptModule) -> list[str]:
 
 @contextmanager
 def watch_numpy(listener: Listener) -> Iterator[None]:
-    """Tell `listener` of each tensor that a function with a gradient of its own hands to another library."""
+    """Call `listener` for each tensor that an `autograd.Function` gives another library."""
     with _lock:
         _listeners.append(listener)
         for name in _plain:
@@ -54,7 +54,7 @@ def _watched(name: str) -> Callable:
 
 
 def _function_that_runs() -> str | None:
-    """Name of the innermost `torch.autograd.Function` that runs forward or backward."""
+    """Return the name of the innermost `torch.autograd.Function` that runs forward or backward."""
     frame: FrameType | None = sys._getframe()
     while frame and not (frame.f_code.co_name == "apply" and frame.f_code.co_filename == autograd_function.__file__):
         frame = frame.f_back

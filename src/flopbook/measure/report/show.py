@@ -1,4 +1,4 @@
-"""A report as text, as HTML that folds, and as JSON."""
+"""Show a report as text, as HTML that folds, and as JSON."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flopbook.counts import views
 from flopbook.counts.breakdown import Cost, Node
 from flopbook.counts.views import Column
+from flopbook.tables import Table
 from flopbook.units import si
 
 if TYPE_CHECKING:
@@ -15,45 +16,43 @@ if TYPE_CHECKING:
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
 SCHEMA = "flopbook.report/2"
 
-Rows = list[tuple[str, ...]]
-
 
 def text(report: "Report", depth: int | None = None) -> str:
-    """The report as text, with modules down to a depth."""
+    """Return the report as text, with modules down to a depth."""
     configured = configuration_rows(report)
     width = max(len(name) for name, _ in configured)
     tables = (
-        flops_rows(report),
-        views.operator_rows(report.counted),
-        views.module_rows(report.counted.step, columns(report), depth),
-        steps_rows(report),
-        *([shares_rows(report)] if report.shares else []),
-        memory_rows(report),
+        flops_table(report),
+        views.operator_table(report.counted),
+        views.module_table(report.counted.step, columns(report), depth),
+        *_time_and_memory(report),
     )
     parts = (
         title(report),
         "\n".join(f"{name.ljust(width)}  {value}" for name, value in configured),
-        *map(views.text_table, tables),
+        *(table.text for table in tables),
         "\n".join(notes(report)),
     )
     return "\n\n".join(parts)
 
 
 def html(report: "Report") -> str:
-    """The same for a notebook; operators and modules fold."""
+    """Return the report as HTML for a notebook, where operators and modules fold."""
     return views.html_block(
-        views.html_table([("configuration", "value"), *configuration_rows(report)], title(report)),
-        views.html_table(flops_rows(report), "FLOPs of one step"),
+        Table(("configuration", "value"), configuration_rows(report), title(report)).html,
+        flops_table(report).html,
         views.html_folded(report.counted, columns(report)),
-        views.html_table(steps_rows(report), "Time"),
-        *([views.html_table(shares_rows(report), "Where the time goes")] if report.shares else []),
-        views.html_table(memory_rows(report), "Memory"),
+        *(table.html for table in _time_and_memory(report)),
         *views.html_lines(notes(report)),
     )
 
 
+def _time_and_memory(report: "Report") -> list[Table]:
+    return [steps_table(report), *([shares_table(report)] if report.shares else []), memory_table(report)]
+
+
 def title(report: "Report") -> str:
-    """What was measured, in one line."""
+    """Say in one line what was measured."""
     what = "Training step" if "backward" in report.counted.phases else "Forward pass"
     return f"{what} of {report.configuration.model}, {_many(report.samples, 'sample')}"
 
@@ -62,8 +61,8 @@ def _many(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
-def configuration_rows(report: "Report") -> Rows:
-    """What was measured, and where."""
+def configuration_rows(report: "Report") -> list[tuple[str, str]]:
+    """List what was measured, and where, by name."""
     found = report.configuration
     trainable = "all" if report.trainable == report.parameters else f"{report.trainable:,}"
     return [
@@ -77,17 +76,14 @@ def configuration_rows(report: "Report") -> Rows:
     ]
 
 
-def flops_rows(report: "Report") -> Rows:
-    """FLOPs of each phase and of all, beside what the rule of thumb says."""
+def flops_table(report: "Report") -> Table:
+    """Make the table of FLOPs of each phase and of all, beside the rule of thumb."""
     step = report.counted.step
     costs = {phase: step.costs[phase] for phase in report.counted.phases} | {"total": step.cost}
     head = ("FLOPs", "contractions", "rule of thumb", "says", "errs", *views.kinds(report.counted))
     each = f"{report.flops_per_sample:,.1f}".removesuffix(".0")
-    return [
-        head,
-        *(_flops_row(report, phase, cost) for phase, cost in costs.items()),
-        ("a sample", each, *("" for _ in head[2:])),
-    ]
+    rows = [_flops_row(report, phase, cost) for phase, cost in costs.items()]
+    return Table(head, [*rows, ("a sample", each, *("" for _ in head[2:]))], "FLOPs of one step")
 
 
 def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
@@ -103,7 +99,7 @@ def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
 
 
 def columns(report: "Report") -> list[Column]:
-    """The columns of the module tree: those of a count, and how long the forward pass took."""
+    """Return the columns of the module tree: those of a count, and the forward pass's seconds."""
     found = views.columns(report.counted)
     if not report.latency:
         return found
@@ -122,36 +118,37 @@ def columns(report: "Report") -> list[Column]:
     return [*found, Column("latency", latency), Column("share", part), Column("rate", rate)]
 
 
-def steps_rows(report: "Report") -> Rows:
-    """FLOPs and seconds of one step, and of many."""
-    rows: Rows = [("steps", "FLOPs", "time", "FLOP/s")]
+def steps_table(report: "Report") -> Table:
+    """Make the table of FLOPs and seconds of one step, and of many."""
+    rows = []
     for steps in (1, report.project().steps):
         _, flops, seconds = report.project(steps)
         timed = (_time(seconds), si(flops / seconds, "FLOP/s")) if seconds else ("", "")
         rows.append((f"{steps:,}", f"{flops:,}", *timed))
-    return rows
+    return Table(("steps", "FLOPs", "time", "FLOP/s"), rows, "Time")
 
 
 def _time(seconds: float) -> str:
-    """Seconds as people say them: 26.3 ms, or 2:46:00."""
+    """Write seconds as people do: 26.3 ms, or 2:46:00."""
     return si(seconds, "s") if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
-def shares_rows(report: "Report") -> Rows:
-    """Time and FLOPs of each category of work, under the profiler."""
+def shares_table(report: "Report") -> Table:
+    """Make the table of time and FLOPs of each category of work, under the profiler."""
     found = report.shares.items()
-    rows = ((name, f"{share.time:.1%}", f"{share.flops:.1%}", f"{share.calls:,.0f}") for name, share in found)
-    return [("category", "time", "FLOPs", "calls"), *rows]
+    rows = [(name, f"{share.time:.1%}", f"{share.flops:.1%}", f"{share.calls:,.0f}") for name, share in found]
+    return Table(("category", "time", "FLOPs", "calls"), rows, "Where the time goes")
 
 
-def memory_rows(report: "Report") -> Rows:
-    """Bytes that a step holds."""
+def memory_table(report: "Report") -> Table:
+    """Make the table of the bytes that a step holds."""
     known = {name.replace("_", " "): size for name, size in report.memory._asdict().items() if size is not None}
-    return [("memory", "bytes", "rounded"), *((name, f"{size:,}", si(size, "B")) for name, size in known.items())]
+    rows = [(name, f"{size:,}", si(size, "B")) for name, size in known.items()]
+    return Table(("memory", "bytes", "rounded"), rows, "Memory")
 
 
 def notes(report: "Report") -> list[str]:
-    """What a reader has to know of these numbers."""
+    """List what a reader has to know of these numbers."""
     cost = report.counted.step.cost
     said = views.notes(report.counted)
     both = cost.contractions + cost.pointwise
@@ -173,7 +170,7 @@ def notes(report: "Report") -> list[str]:
 
 
 def as_dict(report: "Report") -> dict[str, Any]:
-    """A report as the plain dictionaries and lists of its JSON form."""
+    """Return a report as the dictionaries and lists of its JSON form."""
     return {
         "schema": SCHEMA,
         "configuration": asdict(report.configuration),

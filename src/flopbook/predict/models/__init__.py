@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from flopbook.lazy import hand_on
+from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.transformer import decoder, decoder_block, matrices, tables
 
-__getattr__, __dir__, __all__ = hand_on(__name__)
+__getattr__, __dir__, __all__ = export_lazily(__name__)
