@@ -197,4 +197,4 @@ def test_a_file_without_machine_code_is_refused(tmp_path):
     (tmp_path / "text").write_text("no program")
     with pytest.raises(ValueError) as refused:
         listed(tmp_path / "text", [0])
-    assert str(refused.value) == f"{str(tmp_path / 'text')!r} is no program or library for x86-64"
+    assert str(refused.value) == f"{str(tmp_path / 'text')!r} is not a program or library for x86-64"

@@ -1,4 +1,4 @@
-"""Matplotlib plots of results: each takes what another module gave and returns matplotlib Axes."""
+"""Plot results with Matplotlib; each function takes a result and returns Axes."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Pictures of what a step spends: time, FLOPs and bytes; each takes results and returns matplotlib Axes."""
+"""Plot what a step spends: seconds, FLOPs and bytes."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ Bars = dict[str, dict[str, float]]
 
 
 def plot_operator_times(spent: "TimeProfile", ax: Axes | None = None) -> Axes:
-    """Seconds of each operator, by phase.
+    """Plot the seconds of each operator, by phase.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def plot_operator_times(spent: "TimeProfile", ax: Axes | None = None) -> Axes:
 
 
 def plot_operator_flops(counted: Breakdown, ax: Axes | None = None) -> Axes:
-    """FLOPs of each operator, by phase: contractions, pointwise and fused."""
+    """Plot the FLOPs of each operator, by phase: contractions, pointwise and fused."""
     bars: Bars = {}
     for row in counted.operators:
         bars.setdefault(row.operator, {})[row.phase] = row.cost.flops
@@ -47,7 +47,7 @@ def plot_operator_flops(counted: Breakdown, ax: Axes | None = None) -> Axes:
 
 
 def _stacked(bars: Bars, x_label: str, ax: Axes | None) -> Axes:
-    """A bar for each name, in a colour for each phase; the longest first, small ones together."""
+    """Plot a bar for each name, coloured by phase, longest first; small ones become one bar."""
     names = sorted(bars, key=lambda name: -sum(bars[name].values()))
     shown = {name: bars[name] for name in names[:_MOST]}
     if rest := names[_MOST:]:
@@ -66,7 +66,7 @@ def _stacked(bars: Bars, x_label: str, ax: Axes | None) -> Axes:
 
 
 def plot_categories(found: Mapping[str, "Share"], ax: Axes | None = None) -> Axes:
-    """Time of each category, in percent of the step.
+    """Plot the time of each category, in percent of the step.
 
     Examples
     --------
@@ -78,7 +78,9 @@ def plot_categories(found: Mapping[str, "Share"], ax: Axes | None = None) -> Axe
 
 
 def plot_bottlenecks(found: Mapping[str, "Share"], ax: Axes | None = None) -> Axes:
-    """Time beside FLOPs of each category: where the first is longer, the step waits for something else than arithmetic.
+    """Plot time beside FLOPs of each category, in percent of the step.
+
+    Where the bar of time is longer, the step waits for something other than arithmetic.
 
     Examples
     --------
@@ -106,18 +108,18 @@ def _shares(series: Mapping[str, list[float]], names: Mapping[str, "Share"], x_l
 
 
 def plot_memory(held: "MemoryProfile", ax: Axes | None = None) -> Axes:
-    """Bytes over one step, operator by operator.
+    """Plot the bytes that one step holds, operator by operator.
 
     Examples
     --------
     >>> from flopbook.measure.memory import MemoryProfile
     >>> plot_memory(MemoryProfile((4096, 4100, 0), ("aten::add", "aten::sum"))).get_ylabel()
-    'bytes, against before the step'
+    'bytes more than before the step'
     """
     ax = axes(ax)
     ax.step(range(1, len(held.bytes) + 1), held.bytes, where="post", color=COLOURS[0])
     ax.fill_between(range(1, len(held.bytes) + 1), held.bytes, step="post", alpha=0.25, color=COLOURS[0])
     ax.set_xlabel("operators so far")
-    ax.set_ylabel("bytes, against before the step")
+    ax.set_ylabel("bytes more than before the step")
     ax.yaxis.set_major_formatter(EngFormatter())
     return tidy(ax)

@@ -11,7 +11,7 @@ from flopbook.checks import is_number, quoted
 #: One colour for each series, in this order: blue, orange, green, pink.
 COLOURS = ("#3f86cf", "#d9762b", "#2f9e77", "#c1629f")
 MARKS = ("o", "s", "^", "D")
-_WIDE = 100  # a range of values that calls for a logarithmic axis
+_WIDE = 100  # a range of values that needs a logarithmic axis
 _LINE, _GAP = 54, 7 * " "  # letters in a line of a legend, and the room of a mark between two names
 
 
@@ -42,7 +42,7 @@ def check_named(what: str, given: object) -> None:
 
 
 def tidy(ax: Axes) -> Axes:
-    """Take away what does not help, and put a legend where there are several series."""
+    """Remove needless lines, and add a legend where there are several series."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
     ax.set_axisbelow(True)
@@ -54,12 +54,12 @@ def tidy(ax: Axes) -> Axes:
 
 
 class Prefixed(LogFormatter):
-    """Writes SI prefixes on a logarithmic axis, between powers of ten too where these are few."""
+    """Writes SI prefixes on a logarithmic axis, also between powers of ten if these are few."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return EngFormatter()(x) if super().__call__(x, pos) else ""
 
 
 def spans(values: Sequence[float]) -> bool:
-    """Tell whether positive values span magnitudes."""
+    """Tell whether values are positive and span two or more orders of magnitude."""
     return min(values) > 0 and max(values) / min(values) >= _WIDE

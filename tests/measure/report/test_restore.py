@@ -284,7 +284,7 @@ def test_what_cannot_be_brought_back_is_said_and_all_the_rest_is_brought_back(ne
         net.last_shape = (7, 6)
         train()
 
-    said = r"^not brought back: Net.config \(TypeError: it is frozen\). All the rest is as it was before$"
+    said = r"^not restored: Net.config \(TypeError: it is frozen\). Everything else is as it was before$"
     with pytest.warns(UserWarning, match=said) as warned:
         Report.measure(step, model=net)
     assert warned[0].filename == __file__

@@ -1,8 +1,8 @@
-"""Floating-point instructions that a processor ran.
+"""Count the floating-point instructions that a processor ran.
 
-The witness *executed* knows no formula and no tensor's shape: callgrind, a
-tool of valgrind, runs a program on an emulated processor and writes down how
-often each machine instruction ran; the mnemonics say what they compute.
+The witness *executed* knows neither formulas nor tensor shapes. callgrind, a
+tool of valgrind, runs a program on an emulated processor and records how often
+each machine instruction ran; the mnemonic tells what an instruction computes.
 """
 
 import json
@@ -23,7 +23,7 @@ _NAME = re.compile(r"(?:void )?((?:\(anonymous namespace\)|[^<(])*)")
 
 @dataclass(frozen=True)
 class Executed:
-    """What one phase of a program ran.
+    """Holds the instructions that one phase of a program ran.
 
     Attributes
     ----------
@@ -33,7 +33,8 @@ class Executed:
     instructions : int
         How many instructions of all kinds ran.
     unread : int
-        How many of them stand in no file, so that nobody can say what they do.
+        Instructions run from generated code. callgrind gives no file for them,
+        so they cannot be decoded.
 
     Examples
     --------
@@ -48,7 +49,7 @@ class Executed:
 
     @classmethod
     def read(cls, places: Mapping[Place, int]) -> Self:
-        """Look up what stands where callgrind saw something run."""
+        """Look up the instructions at the places where callgrind saw one run."""
         by_file: dict[str, Counter[tuple[str, int]]] = {}
         for place, runs in places.items():
             by_file.setdefault(place.file, Counter())[place.function, place.address] += runs
@@ -63,18 +64,18 @@ class Executed:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_json` wrote."""
+        """Read what `to_json` wrote."""
         times = {(library, function, named): runs for library, function, named, runs in data["times"]}
         return cls(times, data["instructions"], data["unread"])
 
     def to_json(self) -> dict[str, Any]:
-        """The same as lists and numbers."""
+        """Return the counts as lists and numbers."""
         times = [[*what, runs] for what, runs in self.times.items()]
         return {"instructions": self.instructions, "unread": self.unread, "times": times}
 
     @property
     def unknown(self) -> dict[str, int]:
-        """How often each kind of instruction ran that no rule names; where there is any, FLOPs are an error."""
+        """Count each kind of instruction without a rule; `flops` raises an error where there is one."""
         totals: Counter[str] = Counter()
         for (_, _, named), runs in self.times.items():
             if operation(named) == "unknown":
@@ -83,16 +84,16 @@ class Executed:
 
     @property
     def flops(self) -> int:
-        """FLOPs of all instructions."""
+        """Add up the FLOPs of all instructions."""
         return sum(self.by_operation().values())
 
     @property
     def fused(self) -> int:
-        """FLOPs of the fused multiply-adds of matrix products, two for each."""
+        """Add up the FLOPs of the fused multiply-adds of matrix products, two for each."""
         return self.by_operation(within="gemm").get(FUSED, 0)
 
     def by_operation(self, within: str = "") -> dict[str, int]:
-        """FLOPs of each operation, most first, in functions that have `within` in their name."""
+        """Add up the FLOPs of each operation, most first, in functions whose name contains `within`."""
         totals: Counter[str] = Counter()
         for (_, function, named), runs in self.times.items():
             if within in function:
@@ -100,7 +101,7 @@ class Executed:
         return dict(totals.most_common())
 
     def by_function(self) -> dict[str, int]:
-        """FLOPs of each function, most first."""
+        """Add up the FLOPs of each function, most first."""
         totals: Counter[str] = Counter()
         for (library, function, named), runs in self.times.items():
             totals[f"{function} in {library}"] += flops(named) * runs
@@ -128,6 +129,6 @@ def recorded(path: str | PathLike) -> dict[str, dict[str, Executed]]:
 
 
 def _short(function: str) -> str:
-    """A C++ function's name without its result, its parameters and its templates'."""
+    """Return a C++ function's name without its result, its parameters and its template arguments."""
     found = _NAME.match(function)
     return found[1] if found else function

@@ -1,4 +1,4 @@
-"""callgrind: how often each instruction of a program ran."""
+"""Run a program under callgrind, and read how often each instruction ran."""
 
 import subprocess
 from collections import Counter
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-#: What callgrind calls the file of code that stands in none, such as code that a program wrote while it ran.
+#: callgrind's name for the file of generated code, which a program writes while it runs.
 NOWHERE = "???"
 
 _COMMAND = ["valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--dump-instr=yes"]
@@ -17,7 +17,7 @@ _TRIGGER = "desc: Trigger: Client Request: "
 
 @dataclass(frozen=True)
 class Place:
-    """Where an instruction stands: in a file of machine code, in a function, at an address."""
+    """Locates an instruction: a file of machine code, a function and an address."""
 
     file: str
     function: str
@@ -30,7 +30,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Cou
     Parameters
     ----------
     command : sequence of str
-        Of a program that asks callgrind for a dump at the end of each phase.
+        Starts a program that asks callgrind for a dump at the end of each phase.
     environment : mapping of str to str
         The program's environment variables.
 
@@ -52,25 +52,25 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Cou
 
 
 def read(dump: str) -> tuple[str, Counter[Place]]:
-    """Read one dump, in which nothing is compressed.
+    """Read one uncompressed dump.
 
     Parameters
     ----------
     dump : str
-        All of its text.
+        The dump's text.
 
     Returns
     -------
     phase : str
-        What the program said when it asked for the dump.
+        The phase that the program named when it asked for the dump.
     times : Counter of Place
-        How often each instruction ran. What a call costs is left out: it stands
-        where the called function is.
+        How often each instruction ran. The cost of a call is left out here: the
+        dump gives it again with the called function.
 
     Raises
     ------
     ValueError
-        If there are no addresses in it, or compressed ones.
+        If the dump has no addresses, or compressed ones.
 
     Examples
     --------

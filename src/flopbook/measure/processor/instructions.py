@@ -1,4 +1,4 @@
-"""What one machine instruction computes, read off its mnemonic: x86-64 up to AVX2."""
+"""Read off its mnemonic what a machine instruction computes: x86-64 up to AVX2."""
 
 import re
 
@@ -7,13 +7,13 @@ _VECTOR = re.compile(r"\b([xyz])mm")
 _WIDTHS = {"x": 128, "y": 256, "z": 512}
 _BITS = {"s": 32, "d": 64}
 
-#: Arithmetic on vector registers: what it does, then on one number or all that the register holds, of which size.
+#: Arithmetic on vector registers: its operation, then one number (s) or all of the register (p), then their precision.
 _ARITHMETIC = re.compile(
     r"v?(?:(?P<fused>fn?m(?:add|sub)(?:add|sub)?(?:132|213|231))"
     r"|(?P<name>add|sub|addsub|hadd|hsub|mul|div|sqrt|min|max|round|rcp|rsqrt))"
     r"(?P<form>[sp])(?P<precision>[sd])"
 )
-#: What moves, converts, compares or takes bits, and arithmetic of integers.
+#: Moves, conversions, comparisons, bitwise logic, and arithmetic on integers.
 _NONE = re.compile(
     r"v?(?:mov|lddqu|broadcast|blend|shuf|unpck|perm|insert|extract|gather|mask|zero"
     r"|cvt|cmp|comi|ucomi|and|or|xor|test|p(?!f)|mpsadbw|aes|sha|gf2p8)"
@@ -35,7 +35,7 @@ FUSED = "fused multiply-add"
 
 
 def operation(instruction: str) -> str | None:
-    """The floating-point operation that the instruction executes.
+    """Return the floating-point operation that an instruction executes.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def operation(instruction: str) -> str | None:
     str or None
         Such as ``fused multiply-add`` or ``divide``. None for moves,
         conversions, comparisons, bitwise logic and integers. ``unknown`` where
-        it touches a floating-point register and no rule names it, so that
-        nothing unknown passes for zero.
+        the instruction uses a floating-point register and no rule names it,
+        since zero FLOPs must never mean unknown.
 
     Examples
     --------
@@ -67,10 +67,10 @@ def operation(instruction: str) -> str | None:
 
 
 def flops(instruction: str) -> int:
-    """FLOPs that the instruction executes each time it runs.
+    """Return the FLOPs that an instruction executes each time it runs.
 
-    One for each lane of the register, whether the lane is used or not; a fused
-    multiply-add two.
+    An operation is one FLOP for each lane of the register, whether the lane is
+    used or not; a fused multiply-add is two.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def flops(instruction: str) -> int:
     Returns
     -------
     int
-        0 where it has no operation.
+        FLOPs; 0 for moves, conversions and the like.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def flops(instruction: str) -> int:
 
 
 def kind(instruction: str) -> str:
-    """The mnemonic and the registers that it works on: all that :func:`flops` asks for.
+    """Return the mnemonic and its kind of register, which decide the FLOPs.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def kind(instruction: str) -> str:
     Returns
     -------
     str
-        Under which instructions are added up.
+        The name under which equal instructions are added up.
 
     Examples
     --------
@@ -130,6 +130,6 @@ def kind(instruction: str) -> str:
 
 
 def _split(instruction: str) -> tuple[str, str]:
-    """Mnemonic, and the letter of the widest vector register."""
+    """Split an instruction into its mnemonic and the letter of its widest vector register."""
     mnemonic, _, operands = _PREFIXES.sub("", instruction).partition(" ")
     return mnemonic, max(_VECTOR.findall(operands), default="")

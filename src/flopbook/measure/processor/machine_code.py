@@ -1,4 +1,4 @@
-"""The instructions that stand at given addresses of a program or library."""
+"""Decode the instructions at given addresses of a program or library."""
 
 import re
 import struct
@@ -8,14 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-#: No instruction is longer than 15 bytes; the rest of a slot holds no-ops, so that what follows the window in which an
-#: instruction stands cannot run over into the next slot.
+#: An instruction has at most 15 bytes: so many are copied into a slot. The rest of the slot holds no-ops, so that an
+#: instruction that begins late in the window cannot take bytes of the next slot.
 _WINDOW, _SLOT, _NOP = 15, 32, b"\x90"
 _LISTED = re.compile(r"^ *([0-9a-f]+):\t(.*?) *$", re.MULTILINE)
 
 
 def listed(file: str | Path, addresses: Iterable[int]) -> dict[int, str]:
-    """Have ``objdump`` write the instruction at each address.
+    """Let ``objdump`` decode the instruction at each address.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def listed(file: str | Path, addresses: Iterable[int]) -> dict[int, str]:
     Raises
     ------
     ValueError
-        If the file is no such program, or holds no code at an address.
+        If the file is not such a program, or has no code at an address.
     """
     wanted = list(addresses)
     windows = _windows(Path(file), wanted)
@@ -46,7 +46,7 @@ def listed(file: str | Path, addresses: Iterable[int]) -> dict[int, str]:
 
 
 def _windows(file: Path, addresses: Iterable[int]) -> Iterator[bytes]:
-    """The bytes from each address on, as many as an instruction can have."""
+    """Yield the bytes from each address on, as many as an instruction can have."""
     with file.open("rb") as code:
         segments = list(_segments(code.read(64), code))
         for address in addresses:
@@ -58,9 +58,9 @@ def _windows(file: Path, addresses: Iterable[int]) -> Iterator[bytes]:
 
 
 def _segments(header: bytes, code: BinaryIO) -> Iterator[tuple[int, int, int]]:
-    """First and last address of each loaded part of the file, and where in the file it begins."""
+    """Yield first and last address of each loaded part of a file, and its offset there."""
     if header[:5] != b"\x7fELF\x02" or struct.unpack_from("<H", header, 18) != (62,):
-        raise ValueError(f"{code.name!r} is no program or library for x86-64")
+        raise ValueError(f"{code.name!r} is not a program or library for x86-64")
     (table,) = struct.unpack_from("<Q", header, 32)
     size, number = struct.unpack_from("<HH", header, 54)
     code.seek(table)

@@ -1,4 +1,4 @@
-"""Measure one training step in every respect: what it takes, where, how fast, and in how much memory."""
+"""Measure one training step: its FLOPs, seconds and bytes, by phase, operator and module."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from flopbook.measure.profiler import TimeProfile, profile_time
 from flopbook.measure.report.bottlenecks import Bottleneck, Share, bottlenecks, shares
 from flopbook.measure.report.chrome_trace import OrderedCount, trace_step
 from flopbook.measure.report.observe import Configuration, batch, check, configuration, observe
-from flopbook.measure.report.restore import as_it_was
+from flopbook.measure.report.restore import restoring
 from flopbook.measure.report.rule_of_thumb import Formula, formulas
 from flopbook.measure.report.show import as_dict, html, text
 from flopbook.measure.timing import Timing, time_modules, time_step
@@ -28,11 +28,11 @@ from flopbook.measure.timing import Timing, time_modules, time_step
 _SECONDS = 0.3  # to time the step
 _MOST = 50  # steps in which modules are timed
 _PROFILED = 10  # steps under the profiler
-_PATIENCE = 1.0  # seconds before a terminal is told what goes on
+_PATIENCE = 1.0  # seconds before the terminal shows the stage
 
 
 class Projection(NamedTuple):
-    """FLOPs of many steps like the one that was measured, and seconds where it was timed."""
+    """Holds the FLOPs of many steps like the measured one; seconds if that was timed."""
 
     steps: int
     flops: int
@@ -41,9 +41,9 @@ class Projection(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What one step of a model takes, made by :meth:`measure`.
+    """Shows what one step of a model takes, made by :meth:`measure`.
 
-    It shows itself as text and, in a notebook, as tables that fold. It holds
+    A report prints as text and, in a notebook, as tables that fold. It holds
     plain data only, neither the model nor its tensors.
 
     Attributes
@@ -51,9 +51,10 @@ class Report:
     configuration : Configuration
         Model, device, types, optimizers and PyTorch's version.
     parameters, trainable : int
-        The model's, each counted once.
+        Number of the model's parameters, each counted once; and of those that are
+        trained.
     samples : int
-        The batch.
+        Number of samples in the batch.
     counted : Breakdown
         FLOPs of each phase, operator and module.
     timing : Timing or None
@@ -114,13 +115,14 @@ class Report:
         Parameters
         ----------
         step : callable
-            Takes nothing; runs forward and, if there are, backward and
-            optimizer. It runs several times.
+            Takes no argument; runs the forward pass and, if there are, backward
+            pass and optimizer. It is called several times.
         model : Module
             The model that the step calls.
         samples : int, optional
-            The batch. Unless given, the leading axis of the first tensor that
-            the model is called with; for a language model give its tokens.
+            Number of samples in the batch. Unless given, the leading axis of the
+            first tensor that the model is called with; for a language model
+            give the number of tokens.
         restore : collection of object
             Objects that the step changes besides the model and its optimizers,
             such as a learning-rate scheduler, a gradient scaler or a second
@@ -129,13 +131,13 @@ class Report:
         Returns
         -------
         Report
-            Plain data.
+            What the step takes, as plain data.
 
         Raises
         ------
         TypeError
-            If `step` cannot be called or wants arguments, `model` is no
-            module or a scripted one, or something to restore holds nothing.
+            If `step` cannot be called or needs arguments, `model` is not a
+            module or is a scripted one, or something to restore holds nothing.
         ValueError
             If the step never calls the model, `samples` is not positive or
             cannot be seen, or the model has lazy parameters.
@@ -144,15 +146,16 @@ class Report:
 
         Notes
         -----
-        Brought back at the end, or after an error in the step: parameters,
-        buffers, gradients, modes and attributes of the model, optimizers with
-        their state, and the random numbers of Python, NumPy and PyTorch. Not
-        brought back is what nobody can see, such as how far a data iterator
-        went: let the step reuse one batch, or name the object in `restore`. On
-        an accelerator the statistic of its peak memory starts anew.
+        At the end, or after an error in the step, these are brought back:
+        parameters, buffers, gradients, modes and attributes of the model,
+        optimizers with their state, and the random numbers of Python, NumPy
+        and PyTorch. State outside of these is not, such as the position of a
+        data iterator: let the step reuse one batch, or name the object in
+        `restore`. On an accelerator the statistic of its peak memory starts
+        anew.
         """
         check(step, model, samples, restore)
-        with _Stages() as stage, as_it_was(model, restore) as state:
+        with _Stages() as stage, restoring(model, restore) as state:
             stage("counting")
             with observe(model) as seen, OrderedCount() as counted:
                 step()
@@ -169,7 +172,7 @@ class Report:
                 operators = {row.operator for row in counted.breakdown.operators}
                 spent = profile_time(step, operators, min(timing.calls, _PROFILED))
                 stage("tracing")
-                state.restore()  # so that it is the step that was counted
+                state.restore()  # so that the traced step is equal to the counted one
                 traced = json.dumps(trace_step(step, counted.order))
         sizes = {parameter: parameter.numel() for parameter in model.parameters()}
         return cls(
@@ -188,36 +191,36 @@ class Report:
 
     @property
     def forward(self) -> int:
-        """FLOPs of the forward pass's contractions."""
+        """Return the FLOPs of the forward pass's contractions."""
         return self.counted.step.costs["forward"].contractions
 
     @property
     def backward(self) -> int:
-        """FLOPs of the backward pass's contractions."""
+        """Return the FLOPs of the backward pass's contractions."""
         return self.counted.step.costs["backward"].contractions
 
     @property
     def total(self) -> int:
-        """FLOPs of all contractions."""
+        """Return the FLOPs of all contractions."""
         return self.counted.step.cost.contractions
 
     @property
     def flops_per_sample(self) -> float:
-        """FLOPs of all contractions, over the batch."""
+        """Divide the FLOPs of all contractions by the batch."""
         return self.total / self.samples
 
     @property
     def flop_per_s(self) -> float | None:
-        """FLOP/s of all contractions in the time of a step; None where that was not timed."""
+        """Divide the FLOPs of all contractions by a step's seconds; None if untimed."""
         return self.timing and self.timing.flop_per_s(self.total)
 
     @property
     def model_flops(self) -> int:
-        """FLOPs that the model needs: forward and backward, without what runs again or a fused kernel makes again."""
+        """Return the FLOPs of forward and backward pass, without whatever runs again."""
         return self.forward + self.backward - sum(self.counted.remade[phase] for phase in ("forward", "backward"))
 
     def mfu(self, peak_flop_per_s: float) -> float | None:
-        """Divide the model's FLOPs by a step's seconds and the peak; None where the step was not timed.
+        """Divide the model's FLOPs by a step's seconds and the peak; None if untimed.
 
         Parameters
         ----------
@@ -240,7 +243,7 @@ class Report:
         return self._utilization(self.model_flops, peak_flop_per_s)
 
     def hfu(self, peak_flop_per_s: float) -> float | None:
-        """Divide the FLOPs of all contractions that ran by a step's seconds and the peak, as `mfu` does the model's."""
+        """Divide the FLOPs of all contractions by a step's seconds and the peak; None if untimed."""
         return self._utilization(self.total, peak_flop_per_s)
 
     def _utilization(self, flops: int, peak: float) -> float | None:
@@ -250,22 +253,22 @@ class Report:
 
     @property
     def formulas(self) -> dict[str, Formula]:
-        """What 2, 4 and 6 x parameters x batch say of forward, backward and total, where they ran."""
+        """Compare 2, 4 and 6 x parameters x batch with the count of forward, backward and total."""
         counted = {"forward": self.forward, "backward": self.backward, "total": self.total}
         return formulas(self.parameters, self.samples, counted)
 
     @cached_property
     def shares(self) -> dict[str, Share]:
-        """Time and FLOPs of each category of work, as parts of the step; none where nothing was timed."""
+        """Return the part of time and FLOPs of each category of work; empty if untimed."""
         return shares(self.counted, self.spent) if self.spent else {}
 
     @property
     def bottlenecks(self) -> list[Bottleneck]:
-        """Where work is worth it, most time first."""
+        """List the categories that are worth working on, most time first."""
         return bottlenecks(self.shares) if self.shares else []
 
     def project(self, steps: int = 10_000) -> Projection:
-        """FLOPs and seconds of so many steps.
+        """Multiply FLOPs and seconds by a number of steps.
 
         Raises
         ------
@@ -283,15 +286,15 @@ class Report:
         return html(self)
 
     def table(self, depth: int | None = None) -> str:
-        """The report as text, with modules down to a depth."""
+        """Return the report as text, with modules down to a depth."""
         return text(self, depth)
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
-        """The report as JSON, in the form that the reference describes; also written to a file if one is named."""
+        """Return the report as JSON, in the form that the reference describes; write it to a file if one is named."""
         return dump(as_dict(self), path)
 
     def save_trace(self, path: str | os.PathLike) -> None:
-        """Write the step's trace, for ui.perfetto.dev or chrome://tracing; each operator's event says its FLOPs.
+        """Write the step's trace for ui.perfetto.dev or chrome://tracing, with FLOPs on its events.
 
         Raises
         ------
@@ -304,7 +307,7 @@ class Report:
 
 
 class _Stages:
-    """Says on a terminal's standard error what a long measurement does now, and takes it back at the end."""
+    """Shows on a terminal the stage of a long measurement, and clears the line at the end."""
 
     def __init__(self) -> None:
         self._started, self._said = monotonic(), False

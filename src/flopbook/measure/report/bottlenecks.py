@@ -1,4 +1,4 @@
-"""Where a step's time goes beside its FLOPs, and what follows from that."""
+"""Compare where a step's time goes with its FLOPs, and advise what to change."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,11 +6,11 @@ from typing import NamedTuple
 from flopbook.counts.breakdown import Breakdown
 from flopbook.measure.profiler import BETWEEN, TimeProfile
 
-#: Kinds of work, as they are shown: matrix products, convolutions and attention; pointwise operators; views, copies
-#: and lookups; the optimizer with its own code; and Python and autograd between operators.
+#: Kinds of work, in the order in which they are shown: matrix products, convolutions and attention; pointwise
+#: operators; views, copies and lookups; the optimizer with its own code; and Python and autograd between operators.
 CATEGORIES = ("contractions", "pointwise", "movement", "optimizer", BETWEEN)
 
-#: A category with less of the time than this is no bottleneck: without it the step would hardly be faster.
+#: A category with less of the time than this is not a bottleneck: without it the step would hardly be faster.
 _WORTHWHILE = 0.2
 
 _ADVICE = {
@@ -35,14 +35,15 @@ _ADVICE = {
 
 
 class Share(NamedTuple):
-    """What one category takes of a step.
+    """Holds what one category of work takes of a step.
 
     Attributes
     ----------
     time, flops : float
-        Parts of the whole. FLOPs are all: contractions, pointwise and fused.
+        Parts of the whole step. FLOPs of all kinds: contractions, pointwise
+        and fused.
     calls : float
-        Operators in a step.
+        Number of operators in a step.
     """
 
     time: float
@@ -51,14 +52,14 @@ class Share(NamedTuple):
 
 
 class Bottleneck(NamedTuple):
-    """A category worth working on.
+    """Describes a category of work that is worth working on.
 
     Attributes
     ----------
     category : str
         One of `CATEGORIES`.
     share : Share
-        What it takes.
+        What the category takes of a step.
     limit : float
         How many times as fast the step would be if the category took no time
         at all; no work on it can gain more (Amdahl's law).
@@ -79,7 +80,7 @@ class Bottleneck(NamedTuple):
 
 
 def shares(counted: Breakdown, spent: TimeProfile) -> dict[str, Share]:
-    """Time and FLOPs of each category, as parts of the step.
+    """Compute each category's part of the step's time and of its FLOPs.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def _part(name: str, amounts: Mapping[str, float]) -> float:
 
 
 def bottlenecks(found: Mapping[str, Share]) -> list[Bottleneck]:
-    """The categories worth working on, most time first; the most expensive at least.
+    """List the categories worth working on, most time first; the longest is always listed.
 
     Parameters
     ----------

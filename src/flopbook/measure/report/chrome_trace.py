@@ -1,4 +1,4 @@
-"""A trace for Perfetto or Chrome whose events say their FLOPs, module and phase."""
+"""Trace a step for Perfetto or Chrome, with FLOPs, module and phase on each event."""
 
 import json
 from collections import defaultdict
@@ -18,14 +18,14 @@ Event = dict[str, Any]
 
 
 class _Calls(defaultdict):
-    """A tally that also keeps the order of the calls."""
+    """Counts calls, and keeps their order too."""
 
     def __init__(self) -> None:
         super().__init__(int)
         self.order: list[tuple] = []
 
     def __missing__(self, key: tuple) -> int:
-        return 0  # without noting it, which would be a call too many
+        return 0  # a defaultdict would also store the key, as if there were one more call
 
     def __setitem__(self, key: tuple, calls: int) -> None:
         self.order.append(key)
@@ -33,14 +33,14 @@ class _Calls(defaultdict):
 
 
 class OrderedCount(FlopCount):
-    """A count that also keeps the order of the calls.
+    """Counts the calls of operators, and keeps their order too.
 
     Attributes
     ----------
     order : list of Call
-        One for each call.
+        Each call, in the order in which they ran.
     paths : dict of Module to str
-        Every module of those that ran; one that has several paths, by its first.
+        The path of every module that ran; of a module with several paths, the first.
     """
 
     def _reset(self) -> None:
@@ -58,20 +58,20 @@ class OrderedCount(FlopCount):
 
 
 def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, Any]:
-    """Profile one step, and write on each operator's event what was counted of it.
+    """Profile one step, and write the counted FLOPs on each operator's event.
 
     Parameters
     ----------
     step : callable
         Runs once. A compiled function runs uncompiled.
     order : sequence of Call
-        What was counted of the same step, in order.
+        The counted calls of the same step, in order.
 
     Returns
     -------
     dict
-        In the trace event format. ``otherData`` has the FLOPs of all
-        contractions, and how many of them an event was found for.
+        A trace in the trace event format. ``otherData`` has the FLOPs of all
+        contractions, and the FLOPs for which an event was found.
     """
     with eager_when_compiled(), torch_profiler(record_shapes=True) as profiler:
         step()
@@ -89,7 +89,7 @@ def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, A
 
 
 def _annotate(events: Iterable[Event], order: Sequence[Call]) -> int:
-    """Write on the events what was counted; FLOPs of the calls that an event was found for."""
+    """Write on the events what was counted; return the FLOPs for which an event was found."""
     found = _outermost(events, {call.operator for call in order})
     contracting = {call.operator for call in order if call.flops}
     calls = [call for call in order if call.operator in contracting]
@@ -103,7 +103,10 @@ def _annotate(events: Iterable[Event], order: Sequence[Call]) -> int:
 
 
 def _outermost(events: Iterable[Event], operators: Container[str]) -> list[Event]:
-    """Events of these operators in order, without those inside of one: what an operator calls was not counted."""
+    """Return the events of these operators in order, without events inside of another one.
+
+    An operator that another operator calls is not counted.
+    """
     found = []
     until: defaultdict[int, float] = defaultdict(float)
     for event in sorted(events, key=lambda event: (event["ts"], -event["dur"])):
@@ -114,7 +117,10 @@ def _outermost(events: Iterable[Event], operators: Container[str]) -> list[Event
 
 
 def _in_order(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[Event, Call]]:
-    """Each call with the next event of its name; an event too many is a call that a checkpoint broke off."""
+    """Pair each call with the next event of its name.
+
+    Extra events belong to calls that a checkpoint started and abandoned; they are skipped.
+    """
     pairs = []
     calls = iter(order)
     call = next(calls, None)
@@ -126,7 +132,10 @@ def _in_order(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[Even
 
 
 def _by_operator(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[Event, Call]]:
-    """The calls of each operator that has as many events; those of any other could be any of its events."""
+    """Pair the calls of each operator that has as many events as calls.
+
+    With more events than calls, nobody knows which event belongs to which call.
+    """
     expected, found = defaultdict(list), defaultdict(list)
     for call in order:
         expected[call.operator].append(call)

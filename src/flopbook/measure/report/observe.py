@@ -1,4 +1,4 @@
-"""What can be seen of a step while it runs: the model's first call, and the optimizers."""
+"""Observe a step while it runs: the model's first call, and the optimizers that step."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from flopbook import checks
 
 @dataclass
 class Seen:
-    """The tensors that the model was first called with, and the optimizers that stepped."""
+    """Holds the tensors of the model's first call, and the optimizers that stepped."""
 
     inputs: list[Tensor] | None = None
     optimizers: list[Optimizer] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Seen:
 
 @contextmanager
 def observe(model: nn.Module) -> Iterator[Seen]:
-    """See what the block does with a model.
+    """Observe how the block calls a model, and which optimizers step.
 
     Parameters
     ----------
@@ -62,14 +62,14 @@ def observe(model: nn.Module) -> Iterator[Seen]:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What was measured, and where.
+    """Describes what was measured, and where.
 
     Attributes
     ----------
     model, device : str
-        The model's class, and where its parameters are.
+        The model's class, and the devices of its parameters.
     dtypes : tuple of str
-        Of the parameters.
+        Number formats of the parameters.
     inputs : tuple of str
         Type and shape of each tensor that the model was first called with.
     optimizers : tuple of str
@@ -88,7 +88,7 @@ class Configuration:
 
 
 def configuration(model: nn.Module, seen: Seen) -> Configuration:
-    """Describe a model and what was seen of its step."""
+    """Describe a model and what was observed of its step."""
     tensors = list(model.parameters()) or seen.inputs or []
     devices = sorted({str(tensor.device) for tensor in tensors})
     return Configuration(
@@ -107,14 +107,14 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def _settings(optimizer: Optimizer) -> str:
-    """Class and settings, but for those that are off."""
+    """Write an optimizer's class and its settings, without those that are off."""
     group: dict[str, Any] = optimizer.param_groups[0]
     given = ", ".join(f"{name}={group[name]}" for name in optimizer.defaults if group[name])
     return f"{type(optimizer).__name__}({given})"
 
 
 def batch(model: nn.Module, seen: Seen, samples: int | None) -> int:
-    """Samples as given, else the leading axis of the first tensor that the model was called with."""
+    """Return the samples as given, else the leading axis of the model's first tensor."""
     name = type(getattr(model, "_orig_mod", model)).__name__
     if seen.inputs is None:
         raise ValueError(f"the step never called {name}: give the model that it calls, as in model(x)")
@@ -127,7 +127,7 @@ def batch(model: nn.Module, seen: Seen, samples: int | None) -> int:
 
 
 def _wanted(step: Callable) -> str:
-    """Arguments that a step cannot be called without; none of one that has no signature to ask."""
+    """Name the arguments that a step needs; none where Python does not know its signature."""
     try:
         parameters = signature(step.forward if isinstance(step, nn.Module) else step).parameters.values()
     except (TypeError, ValueError):
@@ -139,7 +139,7 @@ def _wanted(step: Callable) -> str:
 def _check_model(model: object) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model={model!r} is not a torch.nn.Module: give the model that the step calls")
-    if isinstance(model, torch.jit.ScriptModule):  # it takes no hooks, by which a step is observed
+    if isinstance(model, torch.jit.ScriptModule):  # a step is observed by hooks, which a scripted module refuses
         raise TypeError(f"{model.original_name} is TorchScript: give the model, and let the step call it, unscripted")
     if any(map(is_lazy, model.parameters())):
         raise ValueError(f"{type(model).__name__} has parameters without a size yet: call it once before")

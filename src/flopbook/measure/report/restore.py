@@ -1,4 +1,4 @@
-"""Run a step as often as needed, and leave everything as it was."""
+"""Restore what a step changes, so that a step can run many times."""
 
 import random
 import sys
@@ -18,16 +18,16 @@ from flopbook.measure.memory import unwrapped
 
 
 class State:
-    """Keeps what models, optimizers and other objects hold now, to bring it back later.
+    """Keeps what models, optimizers and other objects hold now, to restore it later.
 
-    Kept are tensors with their gradients, wherever attributes, dictionaries
-    and lists lead to one, and everything else by reference. The copies lie in
-    main memory, where they take nothing of the accelerator's.
+    Tensors and their gradients are copied, wherever attributes, dictionaries
+    and lists lead to one; everything else is kept by reference. The copies are
+    in main memory, so that they take none of the accelerator's.
 
     Attributes
     ----------
     lost : dict of str to Exception
-        What could not be brought back, and why.
+        What could not be restored, and why.
     """
 
     def __init__(self, *things: object):
@@ -40,28 +40,28 @@ class State:
             self.keep(thing)
 
     def keep(self, thing: object) -> None:
-        """Keep what an object holds now; a module's with those of all modules in it."""
+        """Keep what an object holds now; of a module, also what its submodules hold."""
         name = type(thing).__name__
         parts = dict(thing.named_modules(prefix=name)) if isinstance(thing, nn.Module) else {name: thing}
         self._restorers += [self._remember(vars(part), path) for path, part in parts.items()]
 
     def keep_optimizer(self, optimizer: Optimizer, *_: object) -> None:
-        """Keep an optimizer when it first steps, which is before it changes anything."""
+        """Keep an optimizer before its first step, when it has not changed anything."""
         if get_ident() == self._thread and id(vars(optimizer)) not in self._seen:
             self.keep(optimizer)
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Bring everything back that can be; `lost` says what cannot."""
+        """Restore everything; note in `lost` what cannot be restored."""
         for restore in self._restorers:
             restore()
         for set_state, state in self._random_numbers:
             set_state(state)
 
     def _remember(self, value: Any, name: str) -> Callable[[], Any]:
-        """A function that makes `value` what it is now, and returns it."""
+        """Return a function that restores `value` to what it is now, and returns it."""
         if id(value) not in self._seen:
-            self._seen[id(value)] = value, lambda: value  # also what ends a circle
+            self._seen[id(value)] = value, lambda: value  # an object that contains itself ends here
             self._seen[id(value)] = value, self._restorer(value, name)
         return self._seen[id(value)][1]
 
@@ -80,14 +80,14 @@ class State:
         else:
             return lambda: value
 
-        def restored_or_said() -> Any:
+        def restored_or_noted() -> Any:
             try:
                 restore()
-            except Exception as error:  # of whatever class: all the rest is brought back all the same
+            except Exception as error:  # of any class: everything else is restored even so
                 self.lost[name] = error
             return value
 
-        return restored_or_said
+        return restored_or_noted
 
     def _tensor(self, tensor: Tensor, name: str) -> Callable[[], object]:
         copies = [
@@ -109,29 +109,29 @@ class State:
 def _is_leaf(tensor: Tensor) -> bool:
     try:
         return tensor.is_leaf
-    except RuntimeError:  # a view of what was changed since, as FullyShardedDataParallel leaves them in modules
+    except RuntimeError:  # a view of a changed tensor, which FullyShardedDataParallel leaves in modules
         return False
 
 
 def _has_elements(tensor: Tensor) -> bool:
-    """Whether there is something to copy: not on the meta device, nor of a shard that is not gathered now."""
+    """Tell whether there is data to copy; there is none on the meta device, nor in a released shard."""
     return not tensor.is_meta and (tensor.layout != torch.strided or tensor.untyped_storage().nbytes() > 0)
 
 
 def _elements(tensor: Tensor) -> Tensor:
-    """The data alone, since for autograd nothing is written; without an expanded tensor's repetitions."""
+    """Return the data, hidden from autograd, with an expanded tensor's repetitions once."""
     if tensor.layout != torch.strided:
-        return tensor  # the data of a sparse tensor would be another one
+        return tensor  # .data of a sparse tensor is a different tensor
     return tensor.data[tuple(slice(None if stride else 1) for stride in tensor.stride())]
 
 
-# A container that still holds what it held is left alone: many classes of configurations refuse any change.
+# A container that still holds the same is not touched: many configuration classes refuse any change.
 
 
 def _refill_dict(value: dict, content: dict) -> None:
     if _same(value, content) and _same(value.values(), content.values()):
         return
-    value.update(content)  # first, so that nothing is lost where the class of the dictionary refuses
+    value.update(content)  # add before removing, so that nothing is lost where the dictionary's class refuses
     for key in [key for key in value if key not in content]:
         del value[key]
     if not _same(value, content):  # in another order
@@ -141,7 +141,7 @@ def _refill_dict(value: dict, content: dict) -> None:
 
 def _refill_sequence(value: list | deque, content: list) -> None:
     if not _same(value, content):
-        value.extend(content)  # first, as above
+        value.extend(content)  # add before removing, so that nothing is lost where the class refuses
         while len(value) > len(content):
             del value[0]
 
@@ -157,7 +157,7 @@ def _same(values: Iterable[Any], content: Iterable[Any]) -> bool:
 
 
 def _random_numbers() -> Iterator[tuple[Callable, Any]]:
-    """How to set each generator of random numbers, and the state that it has."""
+    """Yield how to set each generator of random numbers, with its state now."""
     yield random.setstate, random.getstate()
     yield np.random.set_state, np.random.get_state()
     yield torch.set_rng_state, torch.get_rng_state()
@@ -167,27 +167,27 @@ def _random_numbers() -> Iterator[tuple[Callable, Any]]:
 
 
 @contextmanager
-def as_it_was(model: nn.Module, others: Iterable[object]) -> Iterator[State]:
-    """Bring back, at the end or after an error, what the block changes.
+def restoring(model: nn.Module, others: Iterable[object]) -> Iterator[State]:
+    """Restore what the block changes, at its end or after an error.
 
     Parameters
     ----------
     model : Module
-        With its parameters, buffers, gradients, modes and other attributes.
-        Of a sharded model, each process keeps its own share.
+        Its parameters, buffers, gradients, modes and other attributes are
+        restored. Of a sharded model, each process restores its own shards.
     others : iterable of object
-        What else changes, such as a learning-rate scheduler.
+        Other objects that change, such as a learning-rate scheduler.
 
     Yields
     ------
     State
-        Its `restore` brings everything back in between. Every optimizer that
-        steps in the block is kept too, and so are random numbers.
+        Its `restore` restores everything in between. Every optimizer that
+        steps in the block is kept too, and so are the random numbers.
 
     Warns
     -----
     UserWarning
-        If something could not be brought back; all the rest was.
+        If something could not be restored; everything else was.
     """
     _shard(model)
     state = State(model, *others)
@@ -200,11 +200,11 @@ def as_it_was(model: nn.Module, others: Iterable[object]) -> Iterator[State]:
         state.restore()
         if state.lost:
             listed = ", ".join(f"{name} ({type(error).__name__}: {error})" for name, error in state.lost.items())
-            warnings.warn(f"not brought back: {listed}. All the rest is as it was before", stacklevel=4)
+            warnings.warn(f"not restored: {listed}. Everything else is as it was before", stacklevel=4)
 
 
 def _shard(model: nn.Module) -> None:
-    """Give back what fully_shard gathered for a step and kept: the shards are what is kept and brought back."""
+    """Release what fully_shard gathered for a step, since the shards are what is restored."""
     if fsdp := sys.modules.get("torch.distributed.fsdp"):
         for module in model.modules():
             if isinstance(module, fsdp.FSDPModule):

@@ -1,22 +1,21 @@
-"""The rule of thumb of 6 x parameters x batch, and by how much it errs."""
+"""Compare the rule of thumb of 6 x parameters x batch with a count."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: What parameters x batch is multiplied by.
+#: The factor of parameters x batch in each phase.
 FACTORS = {"forward": 2, "backward": 4}
 
 
 class Formula(NamedTuple):
-    """What the rule of thumb says: factor x parameters x batch.
+    """Holds what the rule of thumb says: factor x parameters x batch.
 
     Attributes
     ----------
     factor, flops : int
-        2 forward, 4 backward, 6 for both; and what comes out.
+        2 forward, 4 backward, 6 for both; and the product.
     error : float
-        How much of what was counted that is too much; negative where it is too
-        little.
+        The product minus the count, as a part of the count.
     """
 
     factor: int
@@ -25,7 +24,7 @@ class Formula(NamedTuple):
 
 
 def formulas(parameters: int, samples: int, counted: Mapping[str, int]) -> dict[str, Formula]:
-    """What the rule says of each phase that ran, and of all.
+    """Apply the rule of thumb to each phase that ran, and to all phases.
 
     Parameters
     ----------
