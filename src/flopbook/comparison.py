@@ -45,7 +45,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether all say the same integers, phase by phase, and nothing is left uncounted."""
+        """Tell whether all witnesses give the same integers in each phase, with nothing uncounted."""
         equal = all(len(set(flops.values())) == 1 for flops in self.totals.values())
         return equal and not self.uncounted
 

@@ -110,7 +110,7 @@ class Table:
 
     @property
     def text(self) -> str:
-        """The table in columns of characters."""
+        """Lay the table out in columns of characters."""
         lines = [self.head, *self.rows]
         columns = zip(*(map(_text, line) for line in lines if not isinstance(line, Group)), strict=True)
         widths = [max(map(len, column)) for column in columns]
@@ -126,7 +126,7 @@ class Table:
 
     @property
     def html(self) -> str:
-        """The table as HTML, with a caption, and a scope for each heading."""
+        """Write the table as HTML, with a caption and a scope for each heading."""
         kinds = [' class="number"' if number else "" for number in self._are_numbers()]
         head = "".join(
             f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, self.head, strict=True)

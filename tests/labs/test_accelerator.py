@@ -141,7 +141,7 @@ def test_a_replay_of_a_graph_needs_a_gpu():
 def test_a_device_without_counters_says_so(monkeypatch):
     assert executed.measure("cpu", Clock(60))["missing"].startswith("instructions are counted by Nsight Compute on an")
     monkeypatch.setenv("PATH", "")
-    assert executed.measure("cuda", Clock(60))["missing"].startswith("ncu is not there")
+    assert executed.measure("cuda", Clock(60))["missing"].startswith("ncu is not installed")
 
 
 def made_up():
@@ -158,7 +158,7 @@ def made_up():
         },
         "memory": {"plain": {}, "checkpointed": {}},
         "paths": {},
-        "executed": {"missing": "ncu is not there"},
+        "executed": {"missing": "ncu is not installed"},
         "training": {"model": "GPT", "steps": {"flash, eager": step, "cuDNN, eager": {"missing": "none"}}},
     }
     return {"device": {"name": "GPU"}, "recorded": "", "torch": "", "python": "", "parts": parts}

@@ -58,7 +58,7 @@ def test_a_setup_that_makes_no_sense_is_refused(wrong, said):
 def test_sizes_that_are_no_list():
     with pytest.raises(TypeError) as error:
         benchmark(1000)
-    assert str(error.value) == "samples=1000 is no list of sizes: write benchmark([1_000, 5_000])"
+    assert str(error.value) == "samples=1000 is not a list of sizes: write benchmark([1_000, 5_000])"
 
 
 @pytest.mark.parametrize("hidden", [(), (1,), (8, 3)])

@@ -149,7 +149,7 @@ def _sizes_of_matrices(products: Sequence["Product"], sizes: Mapping[str, int]) 
 
 
 def _turned(product: "Product") -> list[tuple[str, str, str]]:
-    """Name, rows and columns of both operands and the result, as a textbook multiplies them."""
+    """Return name, rows and columns of operands and result, as a textbook multiplies them."""
     rows, columns = product.output.axes
     (shared,) = set(product.axes) - {rows, columns}
     first, second = sorted((product.left, product.right), key=lambda tensor: rows not in tensor.axes)

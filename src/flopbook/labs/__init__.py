@@ -1,1 +1,1 @@
-"""What ``make benchmark`` and ``make profile`` run, and the labs show."""
+"""Run what ``make benchmark``, ``make profile``, ``make accelerator`` and the labs measure."""

@@ -13,7 +13,7 @@ SAMPLES = (1_000, 5_000, 10_000)
 
 
 def main() -> None:
-    """Measure, say how far it is, and keep the results."""
+    """Run the lab that the command names, print its progress, and write its results."""
     parser = argparse.ArgumentParser(prog="python -m flopbook.labs", description=__doc__.partition(":")[0])
     labs = parser.add_subparsers(dest="what", required=True)
     for name, run in (("benchmark", _benchmark), ("profile", _profile)):
@@ -57,10 +57,10 @@ def _profile(options: argparse.Namespace) -> None:
 
 
 def _chosen(hidden: tuple[int, ...], batch: int) -> str:
-    """The device to run on; says what runs."""
+    """Return the device to run on, and print what runs."""
     torch.set_num_threads(1)  # the network is too small to be shared among threads
-    device, word = choose_device()
-    _say(f"A network of {(5, *hidden, 1)} units, batch {batch}. {word}")
+    device, reason = choose_device()
+    _say(f"A network of {(5, *hidden, 1)} units, batch {batch}. {reason}")
     return device
 
 

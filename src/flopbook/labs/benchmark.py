@@ -18,7 +18,7 @@ SCHEMA = "flopbook.benchmark/1"
 
 
 class Fit(NamedTuple):
-    """How well a network fits one part of the data.
+    """Tells how well a network fits one part of the data.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Fit(NamedTuple):
         Mean squared error, in units of the target's variance in the training
         part.
     r2 : float
-        Share of the part's own variance that is explained.
+        Share of the part's own variance that the network explains.
     """
 
     mse: float
@@ -35,27 +35,27 @@ class Fit(NamedTuple):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Training on one data set.
+    """Describes the training on one data set.
 
     Attributes
     ----------
     samples : int
-        Of the whole data set: training, validation and test.
+        Samples of the whole data set: training, validation and test.
     epochs : int
-        That ran, or were begun.
+        Epochs that were begun.
     stopped : str
-        Why there were no more.
+        Why the training ended.
     seconds : float
-        Of the training, with its validation.
+        Duration of the training, with its validation.
     flops : int
-        Contractions of all training steps.
+        FLOPs of the contractions of all training steps.
     flop_per_s : float or None
-        In the steps alone.
+        FLOP/s while steps run, without validation.
     peak_bytes : int
-        The most that tensors take during a step: data, parameters, gradients,
+        Most bytes of all tensors during a step: data, parameters, gradients,
         optimizer state, activations.
     validation, test : Fit
-        With the parameters of the best epoch.
+        The fit of the best epoch's parameters.
     """
 
     samples: int
@@ -69,33 +69,33 @@ class Benchmark:
     test: Fit
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the results as JSON can hold them."""
         return {**asdict(self), "validation": self.validation._asdict(), "test": self.test._asdict()}
 
 
 def benchmark(
     samples: Iterable[int], setup: Setup | None = None, progress: Callable[[str], object] = lambda line: None
 ) -> list[Benchmark]:
-    """Train a network anew on each of several data sets.
+    """Train a new network on each of several data sets.
 
     Parameters
     ----------
     samples : iterable of int
         Sizes of the data sets.
     setup : Setup, optional
-        The network, and how it is trained.
+        The network's sizes, and how it is trained.
     progress : callable
-        Is told a line after each data set.
+        Called with a line of text after each data set.
 
     Returns
     -------
     list of Benchmark
-        One for each size.
+        The training on each data set.
 
     Raises
     ------
     TypeError
-        If the sizes are no list.
+        If the sizes are not a list.
     ValueError
         If a size is too small to split.
 
@@ -106,7 +106,7 @@ def benchmark(
     (2, 49920, 8868)
     """
     if not isinstance(samples, Iterable):
-        raise TypeError(f"samples={samples!r} is no list of sizes: write benchmark([1_000, 5_000])")
+        raise TypeError(f"samples={samples!r} is not a list of sizes: write benchmark([1_000, 5_000])")
     setup = setup or Setup()
     results = []
     for size in samples:
@@ -129,14 +129,14 @@ def _benchmark(samples: int, setup: Setup) -> Benchmark:
 
 
 def fit(model: torch.nn.Module, part: Split) -> Fit:
-    """Error and explained variance of a model on a part of the data."""
+    """Compute error and explained variance of a model on a part of the data."""
     with torch.no_grad():
         mse = (model(part.x) - part.y).square().mean()
         return Fit(mse.item(), (1 - mse / part.y.var(correction=0)).item())
 
 
 def summary(result: Benchmark) -> str:
-    """One line for people."""
+    """Write a result in one line for people."""
     return (
         f"{result.samples:>7,} samples: {result.seconds:.1f} s, {result.epochs} epochs ({result.stopped}), "
         f"validation R2 {result.validation.r2:.4f}, test R2 {result.test.r2:.4f}"
@@ -144,7 +144,7 @@ def summary(result: Benchmark) -> str:
 
 
 def to_json(results: Iterable[Benchmark], setup: Setup) -> str:
-    """All results with what led to them."""
+    """Write all results as JSON, with the setup and PyTorch's version."""
     content = {
         "schema": SCHEMA,
         "setup": asdict(setup),

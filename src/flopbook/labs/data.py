@@ -1,4 +1,4 @@
-"""A regression problem in five dimensions, made from a seed."""
+"""Make a regression problem in five dimensions from a seed."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,14 @@ _FEWEST = 10  # samples that can be split in three
 
 
 class Split(NamedTuple):
-    """Features [samples, 5] and targets [samples, 1]."""
+    """Holds features x [samples, 5] and targets y [samples, 1]."""
 
     x: Tensor
     y: Tensor
 
 
 class Parts(NamedTuple):
-    """A data set in three."""
+    """Holds the three parts of a data set."""
 
     train: Split
     validation: Split
@@ -24,26 +24,26 @@ class Parts(NamedTuple):
 
 
 def synthetic(samples: int, seed: int = 0, device: str = "cpu") -> Parts:
-    """Friedman's first problem with noise, split 60 : 20 : 20.
+    """Make Friedman's first problem with noise, split 60 : 20 : 20.
 
     The target is 10 sin(πx₁x₂) + 20(x₃ − ½)² + 10x₄ + 5x₅, with features
     uniform in [0, 1], and noise of 4% of its standard deviation. Features are
-    then scaled to mean 0 and variance 1 of their distribution, targets to those
-    of the training part.
+    then scaled so that their distribution has mean 0 and variance 1, targets so
+    that their training part has.
 
     Parameters
     ----------
     samples : int
-        10 or more.
+        Number of samples, 10 or more.
     seed : int
         Equal seeds give equal data.
     device : str
-        Where to put them.
+        The device to put them on.
 
     Raises
     ------
     ValueError
-        If the samples are no number, or too few to split.
+        If the number of samples is not a whole number, or too small to split.
 
     Notes
     -----

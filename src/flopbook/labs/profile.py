@@ -1,4 +1,4 @@
-"""Save a report with its trace and the pictures of it."""
+"""Save a report with its trace and its pictures."""
 
 import io
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from flopbook.measure.report import Report
 
 
 def save(report: Report, results: Results) -> list[str]:
-    """Keep a report's JSON, its trace and five pictures; say of each where it is.
+    """Write a report's JSON, its trace and five pictures, and say where each file is.
 
     The trace opens in Perfetto, and by its name in TensorBoard's profiler
     plugin. On the meta device there is neither a trace nor a picture of time.
@@ -19,9 +19,9 @@ def save(report: Report, results: Results) -> list[str]:
     Parameters
     ----------
     report : Report
-        Of a step on a device.
+        The report of a step.
     results : Results
-        The folder to keep them in.
+        The folder to write to.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A folder of results, and the history that grows in it."""
+"""Keep results in a folder, with a history that grows."""
 
 import json
 import os
@@ -13,14 +13,15 @@ _HISTORY = "history.jsonl"
 
 
 class Results:
-    """A folder to keep results in.
+    """Keeps results in a folder.
 
-    Where it cannot be written to, it says so, and the measurement goes on.
+    Where the folder cannot be written to, `keep` says so and raises no error,
+    so that a measurement goes on.
 
     Parameters
     ----------
     folder : str or path
-        Made where it does not exist.
+        The folder; made where it does not exist.
 
     Examples
     --------
@@ -47,7 +48,8 @@ class Results:
         Returns
         -------
         str
-            Where it is, or why it is nowhere, for people.
+            A sentence that says where the file is, or why it could not be
+            written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -62,20 +64,20 @@ class Results:
         Parameters
         ----------
         record : dict
-            Of what JSON can hold.
+            Values that JSON can hold.
 
         Returns
         -------
         list of dict
-            All records, oldest first; the new one is the last, even where it
-            could not be kept, and the only one where the history cannot be
-            read. Lines that are no record are left out.
+            All records, oldest first. The new record is the last, even where
+            the folder cannot be written to, and the only one where the history
+            cannot be read. Lines that are not a record are left out.
         """
         time = datetime.now(UTC).isoformat(timespec="seconds")
         new = json.dumps({"time": time, **record})
         try:
             lines = [*self._lines(), new]
-        except OSError:  # what cannot be read is not written over
+        except OSError:  # a history that cannot be read must not be replaced
             return [json.loads(new)]
         self.keep(_HISTORY, "\n".join(lines) + "\n")
         return [json.loads(line) for line in lines]

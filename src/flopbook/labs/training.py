@@ -1,4 +1,4 @@
-"""Train a small network, and stop when it gets no better."""
+"""Train a small network, and stop when it does not improve."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,31 +15,32 @@ from flopbook.measure.timing import now
 
 @dataclass(frozen=True)
 class Setup:
-    """A network, and how it is trained.
+    """Describes a network, and how it is trained.
 
     Attributes
     ----------
     hidden : tuple of int
-        Widths of the hidden layers; none makes a linear model.
+        Widths of the hidden layers; () is a linear model.
     batch : int
-        Samples of a step.
+        Samples of each step.
     learning_rate : float
-        Of AdamW.
+        Learning rate of AdamW.
     epochs : int
-        At most.
+        Most epochs to train.
     patience : int
-        How many epochs without a better validation error end the training.
+        How many epochs in a row without a better validation error end the
+        training.
     seconds : float
-        For the training on one data set, at most.
+        Most seconds of the training on one data set.
     device : str
         Such as ``cpu`` or ``cuda``.
     seed : int
-        Of data, parameters and the order of samples.
+        Seed of data, parameters and the order of samples.
 
     Raises
     ------
     ValueError
-        If the layers, the batch or how long to train are no whole numbers of 1 or more.
+        If a width, the batch, the epochs or the patience is not a whole number of 1 or more.
     """
 
     hidden: tuple[int, ...] = (64, 64, 64)
@@ -64,14 +65,14 @@ def _is_whole(value: object) -> bool:
 
 
 class Step:
-    """One training step, for any batch; without an argument on the same batch always.
+    """Runs one training step on a batch; without an argument, always on the same one.
 
     Attributes
     ----------
     model : Sequential
         Linear layers with SiLU between them.
     optimizer : AdamW
-        Of all its parameters.
+        The optimizer of all the model's parameters.
     """
 
     def __init__(self, model: nn.Sequential, optimizer: torch.optim.Optimizer, batch: Split):
@@ -85,7 +86,7 @@ class Step:
 
 
 def make_step(setup: Setup, part: Split) -> Step:
-    """A fresh network with its optimizer, and the first batch of a data set.
+    """Make a new network with its optimizer, and the first batch of a data set.
 
     Examples
     --------
@@ -105,7 +106,7 @@ def make_step(setup: Setup, part: Split) -> Step:
 
 
 class Trained(NamedTuple):
-    """A trained model, with how it came about."""
+    """Holds a trained model, and how its training went."""
 
     model: nn.Sequential
     epochs: int
@@ -115,7 +116,7 @@ class Trained(NamedTuple):
 
 
 def train(step: Step, parts: Parts, setup: Setup) -> Trained:
-    """Run epochs until the validation error gets no better; the best parameters are put back."""
+    """Run epochs until the validation error stops improving, and restore the best parameters."""
     started, meter = now(), FlopMeter()
     best, waited, epoch, stopped = float("inf"), 0, 0, f"all {setup.epochs} epochs"
     state = deepcopy(step.model.state_dict())
@@ -138,7 +139,7 @@ def train(step: Step, parts: Parts, setup: Setup) -> Trained:
 
 
 def _run_epoch(step: Step, part: Split, setup: Setup, meter: FlopMeter, until: float) -> bool:
-    """Every sample once, in a new order; whether there was time for all."""
+    """Train on each sample once, in a new order; return whether there was time for all."""
     order = torch.randperm(len(part.x)).to(part.x.device)
     for chosen in order.split(setup.batch):
         if now() > until:

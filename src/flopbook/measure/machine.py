@@ -28,7 +28,7 @@ _MOST = 50  # products of one width
 
 
 class Rate(NamedTuple):
-    """FLOP/s of square matrix products in one format, and operations/s where it is one of integers.
+    """Holds FLOP/s of square products in one format; operations/s if that is an integer one.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class Rate(NamedTuple):
 
     @property
     def peak(self) -> float | None:
-        """The highest; None where there are none."""
+        """Return the highest rate; None if nothing was measured."""
         return max(self.flop_per_s, default=None)
 
 
 class Chosen(NamedTuple):
-    """A device to measure on, and a word on why it is this one."""
+    """Holds the device to measure on, and a sentence that says why it was chosen."""
 
     device: str
     word: str
@@ -153,7 +153,7 @@ def _sweep(name: str, device: str, width: int, random: bool) -> Rate:
 
 
 def _seconds(call: Callable[[], object]) -> list[float]:
-    """Seconds of each of several calls; the fastest is what is reached when nothing else runs."""
+    """Time each of several calls; the fastest is the one that nothing else slowed down."""
     call()
     seconds: list[float] = []
     until = now() + _PATIENCE

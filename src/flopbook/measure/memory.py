@@ -21,7 +21,7 @@ _current_node = torch._C._current_autograd_node
 
 
 class Memory(NamedTuple):
-    """Bytes of each kind, made by :func:`weigh`.
+    """Holds the bytes of each kind, made by :func:`weigh`.
 
     Attributes
     ----------
@@ -110,24 +110,24 @@ class _Kept:
 
 
 class _Scale:
-    """Weighs what is kept for the backward pass; tensors that share a storage weigh once."""
+    """Weighs what is kept for the backward pass; a storage that tensors share weighs once."""
 
     def __init__(self, model: nn.Module):
-        # held, so that nothing new takes the address of one that the step replaces
+        # kept here, so that no new tensor gets the address of one that the step replaces
         held = (*model.parameters(), *model.buffers())
         self._known = {_storage(part): part for tensor in held for part in _parts(tensor)}
         self._kept: Counter[int] = Counter()
         self._now = self.most = self.after_forward = 0
 
     def pack(self, tensor: Tensor) -> _Kept:
-        """Keep a tensor in autograd's place."""
+        """Keep a tensor for autograd, and weigh it."""
         kept = _Kept(tensor)
         self._weigh(tensor, kept)
         return kept
 
     @contextmanager
     def beside_others(self) -> Iterator[None]:
-        """Weigh also what other hooks keep: only the innermost hooks are called, and a checkpoint has its own."""
+        """Weigh what other hooks keep, too: only the innermost hooks run, and a checkpoint has its own."""
         enter = saved_tensors_hooks.__enter__
 
         def entered(hooks: saved_tensors_hooks) -> None:
@@ -155,7 +155,7 @@ class _Scale:
     def _weigh(self, tensor: Tensor, holder: object) -> None:
         """Weigh a tensor as long as `holder` lives."""
         if isinstance(tensor if tensor._base is None else tensor._base, nn.Parameter):
-            return  # one that a shard was gathered into
+            return  # a tensor that a shard was gathered into
         for part in _parts(tensor):
             storage, size = _storage(part), part.untyped_storage().nbytes()
             if storage not in self._known:
@@ -201,7 +201,7 @@ def _tensors(thing: Any) -> list[Tensor]:
 
 
 def unwrapped(tensor: Tensor) -> list[Tensor]:
-    """List the tensors that one holds, as a sharded one holds its local part; itself where it is a plain one."""
+    """List the plain tensors inside a tensor, such as the local part of a sharded one."""
     if not is_traceable_wrapper_subclass(tensor):
         return [tensor]
     held = [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
@@ -209,7 +209,7 @@ def unwrapped(tensor: Tensor) -> list[Tensor]:
 
 
 def _parts(tensor: Tensor) -> list[Tensor]:
-    """The plain tensors that store one: itself, or what a sparse one or one that holds others is made of."""
+    """List the tensors that store a tensor's data: of a sparse one, its indices and values."""
     return [part for inner in unwrapped(tensor) for part in _stored(inner)]
 
 
@@ -228,15 +228,15 @@ def _storage(tensor: Tensor) -> int:
 
 
 class MemoryProfile(NamedTuple):
-    """Bytes that a step allocates and frees, made by :func:`watch_memory`.
+    """Holds the bytes that a step allocates and frees, made by :func:`watch_memory`.
 
     Attributes
     ----------
     bytes : tuple of int
-        After each operator, more or less than before the step; the last after
-        all of it.
+        Bytes after each operator, compared with before the step; the last
+        value is that at the step's end.
     operators : tuple of str
-        Their names, in the order in which they ran.
+        Names of the operators, in the order in which they ran.
     """
 
     bytes: tuple[int, ...]
@@ -244,7 +244,7 @@ class MemoryProfile(NamedTuple):
 
     @property
     def peak(self) -> int:
-        """The most that is held at one time, more than before the step."""
+        """Return the most bytes that are held at one time beyond those before the step."""
         return max(self.bytes)
 
 
@@ -309,7 +309,7 @@ class _Watch(TorchDispatchMode):
         self.held -= size
 
     def start(self) -> None:
-        """Begin anew, from what is held now."""
+        """Start again from the bytes that are held now."""
         self.held = 0
         self.bytes.clear()
         self.operators.clear()

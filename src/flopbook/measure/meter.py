@@ -1,4 +1,4 @@
-"""FLOPs and FLOP/s of a training loop as it goes, at the cost of a clock."""
+"""Meter the FLOPs and FLOP/s of a training loop while it runs."""
 
 import warnings
 from collections.abc import Hashable, Iterator, Mapping
@@ -25,7 +25,7 @@ _MANY = 20
 
 
 class _Known(NamedTuple):
-    """What is known of all steps whose inputs have the same shapes."""
+    """Holds the count of all steps whose inputs have the same shapes."""
 
     counted: FlopCount
     flops: int
@@ -33,7 +33,7 @@ class _Known(NamedTuple):
 
 
 class FlopMeter:
-    """Counts a step once for each shape of its inputs, and only times it thereafter.
+    """Counts a step once for each shape of its inputs, and only times later steps.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class FlopMeter:
 
     @contextmanager
     def __call__(self, *inputs: object) -> Iterator[None]:
-        """Meter the step in the block.
+        """Count or time the step in the block.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class FlopMeter:
         raise TypeError("a meter tells steps apart by their inputs: write with meter(x): ...")
 
     def __exit__(self, *exception):
-        """Let Python ask `__enter__`, which says what to write."""
+        """Exist, so that Python calls `__enter__`, whose error says what to write."""
 
     @property
     def flop_per_s(self) -> float | None:
@@ -169,7 +169,7 @@ def _is_peak(value: object) -> bool:
 
 @singledispatch
 def _shape(value: object) -> Hashable:
-    """Say what two inputs share that are metered alike, without keeping their data."""
+    """Return what decides whether two inputs are metered alike, without keeping their data."""
     if hasattr(value, "__array__"):  # of NumPy, which has a shape as well
         return getattr(value, "shape", ()), str(getattr(value, "dtype", ""))
     if isinstance(value, Hashable) and _is_told_by_its_value(value):
@@ -180,9 +180,9 @@ def _shape(value: object) -> Hashable:
 
 
 def _is_told_by_its_value(value: Hashable) -> bool:
-    """Whether two equal ones are one and the same to a step; other objects are equal to themselves alone."""
+    """Tell whether objects of this class are compared by value, and not by identity."""
     if is_dataclass(value) and not isinstance(value, type):
-        return False  # it may hold data, and compare that
+        return False  # a dataclass may hold data, and compare the data
     there_is_one_of_each = (type, NoneType, FunctionType, torch.dtype, torch.layout, torch.memory_format)
     return type(value).__hash__ is not object.__hash__ or isinstance(value, there_is_one_of_each)
 
@@ -206,7 +206,7 @@ def _(value: nn.Module) -> Hashable:
 @_shape.register
 def _(value: torch.Tensor) -> Hashable:
     kind = type(value), value.dtype, value.device, value.requires_grad, value.layout
-    if value.is_nested:  # its shape is a new one each time
+    if value.is_nested:  # the shape of a nested tensor is a new symbol each time
         sizes = value.offsets() if value.layout is torch.jagged else value._nested_tensor_size()  # type: ignore[attr-defined]
         return *kind, str(sizes.tolist()), value.values().shape[1:] if value.layout is torch.jagged else None
     if is_traceable_wrapper_subclass(value):

@@ -30,11 +30,11 @@ BETWEEN = "between operators"
 
 
 class Profile(Tally):
-    """FLOPs that the profiler reports, made by :func:`profile_flops`.
+    """Holds the FLOPs that the profiler reports, made by :func:`profile_flops`.
 
-    It has the views of a count. The profiler does not say which module an
-    operator belongs to, nor what it has no rule for, and it counts what a
-    checkpoint runs again as backward.
+    It has the attributes of a `Tally`. The profiler does not say which module
+    an operator belongs to, nor which operators it has no rule for, and it
+    counts as backward what a checkpoint runs again.
     """
 
     witness = "profiled"
@@ -68,7 +68,7 @@ def profile_flops(step: Callable[[], object]) -> Profile:
     {'aten::mm': Total(flops=131072, calls=2)}
     """
     checks.function(step, "profile_flops(lambda: ...)")
-    if torch.autograd._profiler_enabled():  # inside of another one a profiler sees nothing
+    if torch.autograd._profiler_enabled():  # a profiler inside of another one sees nothing
         raise RuntimeError("torch.profiler runs already: call profile_flops outside of its with block")
     with torch_profiler(record_shapes=True, with_flops=True) as profiler:
         step()
@@ -102,7 +102,7 @@ def phase_of(event: FunctionEvent) -> str:
 
 
 class OperatorTime(NamedTuple):
-    """Calls and seconds of one operator in one phase of one step; with all that it calls."""
+    """Holds calls and seconds of one operator in one phase, with all that it calls."""
 
     phase: str
     operator: str
@@ -112,7 +112,7 @@ class OperatorTime(NamedTuple):
 
 @dataclass(frozen=True)
 class TimeProfile:
-    """Seconds of a step, by operator, made by :func:`profile_time`.
+    """Holds the seconds of a step, by operator, made by :func:`profile_time`.
 
     Attributes
     ----------
@@ -172,7 +172,7 @@ def profile_time(step: Callable[[], object], operators: Collection[str], steps: 
     calls: Counter[tuple[str, str]] = Counter()
     spent: defaultdict[tuple[str, str], float] = defaultdict(float)
     events = profiler.events()
-    on_accelerator = any(event.device_type != DeviceType.CPU for event in events)  # one that is there may rest
+    on_accelerator = any(event.device_type != DeviceType.CPU for event in events)  # an accelerator may be idle
     for event in events:
         if place := _place(event, operators):
             calls[place] += 1
@@ -183,8 +183,8 @@ def profile_time(step: Callable[[], object], operators: Collection[str], steps: 
 
 
 def _place(event: FunctionEvent, operators: Collection[str]) -> tuple[str, str] | None:
-    """Phase and operator that an event's time belongs to; None if an operator around it has it already."""
-    if event.device_type != DeviceType.CPU:  # an accelerator's kernel; its time is its operator's too
+    """Find phase and operator of an event's time; None if an operator around it includes it."""
+    if event.device_type != DeviceType.CPU:  # an accelerator's kernel, whose time its operator includes
         return None
     around = event.cpu_parent
     while around:
@@ -196,7 +196,7 @@ def _place(event: FunctionEvent, operators: Collection[str]) -> tuple[str, str] 
 
 
 def _seconds(event: FunctionEvent, whole: bool, on_accelerator: bool) -> float:
-    """Seconds of an event with all that it calls, or of itself; of the kernels that it started, or on the processor."""
+    """Return an event's seconds, with or without the events inside, on the accelerator or the processor."""
     if on_accelerator:
         return (event.device_time_total if whole else event.self_device_time_total) / 1e6
     return (event.cpu_time_total if whole else event.self_cpu_time_total) / 1e6

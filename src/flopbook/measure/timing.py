@@ -1,4 +1,4 @@
-"""Time a step, and each module in it, honestly."""
+"""Time a step and each module in it, and wait for the accelerator before reading the clock."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ FEWEST = 5  # calls: with fewer there is no middle half
 
 
 class Timing(NamedTuple):
-    """Seconds of one call: the median of many, and the spread of the middle half.
+    """Holds the seconds of one call: the median of many, and the spread of the middle half.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Timing(NamedTuple):
     threads: int = 1
 
     def flop_per_s(self, flops: int) -> float:
-        """FLOP/s of a call that takes so many FLOPs."""
+        """Divide the FLOPs of a call by its seconds."""
         return flops / self.seconds
 
 
@@ -74,7 +74,7 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
     checks.function(step, "time_step(lambda: ...)")
     if not checks.is_number(at_least_seconds) or at_least_seconds < 0:
         raise ValueError(f"at_least_seconds={checks.quoted(at_least_seconds)} is not a time: write 0 or more")
-    step()  # what is set up at the first call is not the step
+    step()  # the first call also sets things up
     seconds: list[float] = []
     stop = now() if several_processes() else now() + at_least_seconds
     while len(seconds) < FEWEST or now() < stop:
@@ -86,7 +86,7 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
 
 
 def several_processes() -> bool:
-    """Whether other processes may wait for this one: then the number of its steps must not depend on a clock."""
+    """Tell whether other processes wait for this one, whose steps must then not depend on a clock."""
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
@@ -159,7 +159,7 @@ class _Clock:
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def _concerns(self, module: nn.Module) -> bool:
-        """Whether this is a forward pass of a module that is timed; a checkpoint runs it again in the backward."""
+        """Tell whether a timed module runs forward, and not again in a backward pass."""
         here = get_ident() == self._thread and torch._C._current_autograd_node() is None
         return here and module in self._paths
 

@@ -78,7 +78,7 @@ class TrainingMemory(NamedTuple):
 
     @property
     def total(self) -> Expr:
-        """Bytes of all kinds together."""
+        """Add up the bytes of all kinds."""
         return sympy.Add(*self)
 
 

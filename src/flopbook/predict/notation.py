@@ -86,7 +86,7 @@ class Tensor:
 
     @property
     def grad(self) -> "Tensor":
-        """The gradient of the loss with respect to this tensor: same axes."""
+        """Return the gradient of the loss with respect to this tensor: same axes."""
         return Tensor(f"{self.name}.grad", self.axes)
 
     def __repr__(self):

@@ -46,13 +46,13 @@ class Optimizer:
 
     @property
     def state(self) -> State:
-        """The moments are what the rule makes beside the parameter; a rule that knows the step counts it."""
+        """Return what the rule keeps: moments beside the parameter, and a step where it uses one."""
         counts = any(_step in expression.free_symbols for expression in self.rule.values())
         return State(len(self.rule) - 1, int(counts))
 
     @property
     def operations(self) -> int:
-        """FLOPs for each parameter."""
+        """Return the FLOPs for each parameter."""
         return operations(*self.rule.values())
 
 

@@ -36,17 +36,17 @@ class Product:
 
     @property
     def macs(self) -> sympy.Expr:
-        """Multiply-accumulates: the product of the sizes of all letters."""
+        """Return the multiply-accumulates: the product of the sizes of all letters."""
         return sympy.prod(axis(name) for name in self.axes)
 
     @property
     def flops(self) -> sympy.Expr:
-        """FLOPs: two for each multiply-accumulate."""
+        """Return the FLOPs: two for each multiply-accumulate."""
         return 2 * self.macs
 
     @property
     def gradients(self) -> tuple["Product", "Product"]:
-        """The products that give ``right.grad`` and ``left.grad``.
+        """Return the products that give ``right.grad`` and ``left.grad``.
 
         Each runs over the same letters as the product itself, so each costs
         the same.

@@ -14,7 +14,7 @@ __all__ = ["TrainingStep", "flops", "training_step"]
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """Forward and backward pass of one step, made by :func:`training_step`.
+    """Holds forward and backward pass of one step, made by :func:`training_step`.
 
     Attributes
     ----------
@@ -31,17 +31,17 @@ class TrainingStep:
 
     @property
     def flops(self) -> sympy.Expr:
-        """FLOPs of both passes."""
+        """Add up the FLOPs of both passes."""
         return flops(self.forward) + flops(self.backward)
 
     @property
     def trained(self) -> tuple[Tensor, ...]:
-        """The inputs that are trained: neither data nor frozen."""
+        """Return the inputs that are trained: neither data nor frozen."""
         return tuple(tensor for name, tensor in _inputs(self.forward).items() if name not in self.data | self.frozen)
 
     @property
     def untrained(self) -> tuple[Tensor, ...]:
-        """The weights that are frozen."""
+        """Return the weights that are frozen."""
         return tuple(tensor for name, tensor in _inputs(self.forward).items() if name in self.frozen)
 
     def __repr__(self):

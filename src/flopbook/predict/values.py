@@ -127,7 +127,7 @@ def _bits(expression: Expr, sizes: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _exponent(expression: Expr, sizes: Mapping[str, int]) -> int:
-    """Return the exponent of a power, rounded away from zero; for a long one, any beyond all bounds."""
+    """Return a power's exponent, rounded away from zero; a huge one stands for a long one."""
     if max(_bits(expression, sizes)) > _MOST_BITS_OF_EXPONENT:
         return MOST_BITS + 1
     value = value_at(expression, sizes)

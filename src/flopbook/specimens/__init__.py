@@ -67,27 +67,27 @@ class Specimen:
 
     @cached_property
     def derivation(self) -> Derivation:
-        """The products of a training step."""
+        """Return the products of a training step."""
         return self.derive()
 
     @cached_property
     def letters(self) -> dict[str, int]:
-        """The size of every letter of the derivation."""
+        """Return the size of every letter of the derivation."""
         return self.derivation.sizes(self.sizes)
 
     @cached_property
     def forward(self) -> int:
-        """FLOPs of the forward pass."""
+        """Evaluate the FLOPs of the forward pass."""
         return self.derivation.flops("forward", self.sizes)
 
     @cached_property
     def backward(self) -> int:
-        """FLOPs of the backward pass, without what a checkpoint runs again."""
+        """Evaluate the FLOPs of the backward pass, without what a checkpoint runs again."""
         return self.derivation.flops("backward", self.sizes)
 
     @cached_property
     def recomputed(self) -> int:
-        """FLOPs of what a checkpoint runs again."""
+        """Evaluate the FLOPs of what a checkpoint runs again."""
         return self.derivation.flops("recomputed", self.sizes)
 
     def __repr__(self) -> str:

@@ -152,7 +152,7 @@ def large_sizes(letters: Collection[str]) -> list[dict[str, int]]:
 
 
 def _plain(text: str) -> tuple[str, int]:
-    """Return the bare formula, in the signs of a keyboard, and its unit's power of ten."""
+    """Return the bare formula in signs of a keyboard, and its unit's power of ten."""
     bare = _NAMED.sub("", text.translate(_SIGNS), count=1).strip(" ").removesuffix(".")
     raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), bare)
     unit = _UNIT.search(raised)
@@ -161,7 +161,7 @@ def _plain(text: str) -> tuple[str, int]:
 
 
 def _decimals(text: str, power: int) -> int | None:
-    """Count the decimal places of a number with a point, an exponent, % or a unit (GFLOPs)."""
+    """Count the decimal places of a number with an exponent, % or a unit (GFLOPs)."""
     number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)", text.replace(" ", ""))
     if not number or not (number[1] or number[2] or number[3] or power):
         return None
@@ -227,7 +227,7 @@ def _factor(text: str, known: Collection[str]) -> Expr:
 
 
 def _build(node: ast.AST, atoms: dict[str, Expr]) -> tuple[Expr, int]:
-    """Work out the expression of a tree, and a bound on the bits of its values.
+    """Work out a tree's expression, and a bound on the bits of its values.
 
     So a tower of powers ends here.
     """

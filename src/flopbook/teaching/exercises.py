@@ -51,7 +51,7 @@ class Verdict:
         return f"<p><strong>{opening}.</strong>{escape(message).replace(chr(10), '<br>')}</p>"
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        """On the site the reader answers in a form."""
+        """Show the exercise as a form, which the site's reader fills in."""
         return {FORM: self.form} if self.form else {}
 
 

@@ -1,7 +1,8 @@
 """Record what a device runs, part by part: ``python -m flopbook.labs accelerator FOLDER``.
 
-Needs Python, torch, SymPy, pytest and a checkout, and neither a site nor a network. Each part is written as soon as it
-is done, so that an interruption loses only the rest. A part that cannot run has its reason in the place of its result.
+This needs Python, torch, SymPy, pytest and a checkout, but neither the site nor a network connection. Each part is
+written as soon as it is done, so that an interruption loses only the rest. A part that cannot run has its reason in
+place of its result.
 """
 
 import json
@@ -23,13 +24,13 @@ from flopbook.measure.machine import choose_device
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
 SCHEMA = "flopbook.accelerator/1"
 NAME = "accelerator.json"
-_SECONDS = 210  # for all parts; what does not fit is left out, and said
+_SECONDS = 210  # for all parts; the record names the parts that it leaves out
 
 Part = Callable[[str, Clock], Mapping[str, Any]]
 
 
 def parts() -> dict[str, Part]:
-    """List the parts in the order in which they run; each takes a device and a clock, and gives plain data."""
+    """List the parts by name, in the order in which they run."""
     from flopbook.labs.accelerator import agreement, executed, memory, paths, roofs, training  # noqa: PLC0415
 
     return {
@@ -49,11 +50,11 @@ def record(folder: str | Path, wanted: str = "auto", say: Callable[[str], object
     Parameters
     ----------
     folder : str or path
-        Made where it does not exist; the record is ``accelerator.json`` in it.
+        The folder of the record, ``accelerator.json``; made where it does not exist.
     wanted : str
         The device, such as ``cpu`` or ``cuda``; ``auto`` for an accelerator where there is one.
     say : callable
-        Is told a line after each part.
+        Called with a line of text after each part.
 
     Returns
     -------
@@ -65,12 +66,12 @@ def record(folder: str | Path, wanted: str = "auto", say: Callable[[str], object
     OSError
         If the folder cannot be written to; nothing is measured then.
     """
-    device, word = choose_device(wanted)
+    device, why = choose_device(wanted)
     path, clock = Path(folder) / NAME, Clock(_SECONDS)
     path.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {**circumstances(device), "parts": {}}
     write_whole(path, json.dumps(found, indent=1))
-    say(f"{word} The record is {str(path)!r}.")
+    say(f"{why} The record is {str(path)!r}.")
     for name, part in parts().items():
         started = monotonic()
         found["parts"][name] = _result(part, device, clock) | {"took_seconds": round(monotonic() - started, 1)}
@@ -80,17 +81,17 @@ def record(folder: str | Path, wanted: str = "auto", say: Callable[[str], object
 
 
 def _result(part: Part, device: str, clock: Clock) -> dict[str, Any]:
-    """What a part gives, or why it gives nothing: one part must not cost the others."""
+    """Return a part's result, or why it has none: a failed part must not stop the others."""
     if clock.left <= 0:
         return {"missing": f"the {_SECONDS} s for all parts were over"}
     try:
         return dict(part(device, clock))
-    except Exception as error:  # whatever a driver or a kernel says is the reason
+    except Exception as error:  # drivers and kernels raise errors of any class
         return {"missing": reason(error)}
 
 
 def reason(error: Exception) -> str:
-    """Say an error in one line.
+    """Write an error in one line.
 
     >>> reason(RuntimeError("no kernel\\nstack"))
     'RuntimeError: no kernel'
@@ -99,7 +100,7 @@ def reason(error: Exception) -> str:
 
 
 def circumstances(device: str) -> dict[str, Any]:
-    """Say when, where and with what something is recorded."""
+    """Describe when, where and with which versions the record is made."""
     return {
         "schema": SCHEMA,
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -114,7 +115,7 @@ def circumstances(device: str) -> dict[str, Any]:
 
 
 def _properties(device: str) -> dict[str, Any]:
-    """Name, memory, driver and libraries of an NVIDIA or AMD GPU; of others the name alone."""
+    """Describe an NVIDIA or AMD GPU with its driver; of other devices return the name alone."""
     if device != "cuda":
         return {"name": platform.processor() or platform.machine() if device == "cpu" else device}
     found = torch.cuda.get_device_properties(0)
@@ -130,7 +131,7 @@ def _properties(device: str) -> dict[str, Any]:
 
 
 def _driver() -> str:
-    """The driver's version, as its own tool says it; unknown where there is none."""
+    """Ask nvidia-smi for the driver's version."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.splitlines()[0]

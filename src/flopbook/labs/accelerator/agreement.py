@@ -1,4 +1,4 @@
-"""Run the agreement tests on the device, and have the profiler count the network that the book began with."""
+"""Run the agreement tests on the device, and profile a network whose FLOPs are published."""
 
 import json
 import os
@@ -25,7 +25,7 @@ _MOST = 60  # seconds for the tests
 
 
 def profile_the_source(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Count one training step by torch.profiler on the device, and by the book's own counter."""
+    """Count one training step by torch.profiler on the device, and by `FlopCount`."""
     layers = [part for pair in pairwise(_WIDTHS) for part in (nn.Linear(*pair), nn.ReLU())][:-1]
     model = nn.Sequential(*layers).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
@@ -45,13 +45,13 @@ def profile_the_source(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def test(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Run those agreement tests that take a device; stop them when the time is over.
+    """Run the agreement tests that take a device, and stop them when the time is over.
 
     Returns
     -------
     dict
         How many `passed`; the names of the `failed`; how many were `skipped`, by reason; and files that could not be
-        read, such as those that want a library which is not there.
+        read, such as files that import a library which is not installed.
     """
     tests = ROOT / "tests" / "agreement"
     if not tests.is_dir():
@@ -75,7 +75,7 @@ def test(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def _summary(noted: list[dict[str, str]]) -> dict[str, Any]:
-    """Count outcomes; name the failed and the unread, and give the skipped by their reasons.
+    """Count the outcomes of tests; name failed tests and unread files, and say why tests were skipped.
 
     >>> _summary([{"test": "a", "outcome": "passed", "why": ""}, {"test": "b", "outcome": "skipped", "why": "no GPU"}])
     {'passed': 1, 'failed': [], 'skipped': {'no GPU': 1}, 'unread': {}}

@@ -1,10 +1,10 @@
-"""Know how many seconds are left for all parts."""
+"""Tell how many seconds are left for all parts."""
 
 from time import monotonic
 
 
 class Clock:
-    """Counts down from so many seconds.
+    """Counts down from a number of seconds.
 
     Examples
     --------
@@ -17,5 +17,5 @@ class Clock:
 
     @property
     def left(self) -> float:
-        """Seconds that are left; negative when they are over."""
+        """Return the seconds that are left; negative when the time is over."""
         return self._end - monotonic()

@@ -1,7 +1,7 @@
-"""Have a GPU's own counters say how many tensor-core operations a product and attention execute.
+"""Count the tensor-core operations of a product and of attention by a GPU's own counters.
 
-Nsight Compute reads them kernel by kernel. It may do so only where the driver lets users read counters; where it is
-not there, or may not, that is the result.
+Nsight Compute reads the counters kernel by kernel. Where it is not installed, or the driver does not let users read
+counters, the result says so.
 """
 
 import csv
@@ -16,19 +16,19 @@ from typing import Any
 from flopbook.labs.accelerator.clock import Clock
 
 _PREFIX = "sm__ops_path_tensor"
-_RANGE = re.compile(r"flopbook:([\w, ]+)")  # marks a program's kernels among all that a process runs
+_RANGE = re.compile(r"flopbook:([\w, ]+)")  # the name of the range that a program's kernels run in
 _MOST = 90  # seconds for all programs
 
-#: Programs that run under the tool: B, T and the rest are the sizes that predictions are made with.
+#: Sizes of the programs that run under the tool, and of the predictions.
 SIZES = dict(B=2, H=4, T=1024, E=64, D=512, K=1024)
 
 
 def measure(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Run products and attention under Nsight Compute; the formulas' FLOPs stand beside what it saw."""
+    """Run products and attention under Nsight Compute, and predict their FLOPs by formula."""
     if device != "cuda":
         return {"missing": f"instructions are counted by Nsight Compute on an NVIDIA GPU, and this device is {device}"}
     if not shutil.which("ncu"):
-        return {"missing": "ncu is not there: it comes with CUDA's toolkit, as Nsight Compute"}
+        return {"missing": "ncu is not installed: it comes with CUDA's toolkit, as Nsight Compute"}
     names = _metrics()
     if not names:
         return {"missing": f"ncu knows no metric {_PREFIX}_* of this device"}
@@ -42,7 +42,7 @@ def measure(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def predicted() -> dict[str, int]:
-    """Predict FLOPs by formula: 2BDK of a product, two products forward of attention and five backward."""
+    """Predict FLOPs: 2BTDK of a product; of attention two products forward and five backward."""
     B, H, T, E, D, K = SIZES.values()
     pair = 2 * B * H * T * T * E
     return {
@@ -53,7 +53,7 @@ def predicted() -> dict[str, int]:
 
 
 def _metrics() -> list[str]:
-    """Names of the device's counters of tensor-core operations, added up over the whole device."""
+    """List the device's counters of tensor-core operations, summed over the whole device."""
     asked = subprocess.run(["ncu", "--query-metrics"], capture_output=True, text=True, timeout=60, check=False)
     words = (line.split(maxsplit=1)[0] for line in asked.stdout.splitlines() if line.startswith(_PREFIX))
     return [f"{name}.sum" for name in words]
@@ -65,12 +65,12 @@ def read(listing: str) -> dict[str, dict[str, float]]:
     Parameters
     ----------
     listing : str
-        What ``ncu --csv --page raw`` prints: a line of headings, one of units, one for each kernel.
+        The output of ``ncu --csv --page raw``: a line of headings, one of units, one for each kernel.
 
     Returns
     -------
     dict of str to dict of str to float
-        Operations by program, which its range names, and by metric; zeros are left out.
+        Operations by program, which the range names, and by metric; zeros are left out.
 
     Examples
     --------
@@ -92,6 +92,6 @@ def read(listing: str) -> dict[str, dict[str, float]]:
 
 
 def _program(row: Mapping[str, str]) -> str:
-    """Name the range that a kernel ran in, wherever in its line the tool says it."""
+    """Find the name of a kernel's range, in whichever column the tool writes it."""
     marks = (_RANGE.search(cell or "") for cell in row.values())
     return next((mark[1].strip() for mark in marks if mark), "")

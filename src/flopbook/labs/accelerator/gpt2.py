@@ -1,4 +1,4 @@
-"""A transformer of GPT-2 small's sizes, as `flopbook.predict.models.decoder` derives it, and its training step."""
+"""Build GPT-2 small as `flopbook.predict.models.decoder` derives it, and its training step."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -16,7 +16,7 @@ SMALL = dict(L=12, D=768, H=12, E=64, F=3072, V=50257, T=1024)
 
 
 class Attention(nn.Module):
-    """Causal attention in one kernel, whichever PyTorch is told to take."""
+    """Runs causal attention in one kernel, the one that PyTorch chooses or is told to use."""
 
     def __init__(self, D: int, H: int, E: int):
         super().__init__()
@@ -30,7 +30,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a feed-forward block, each behind a norm and added to its input."""
+    """Runs attention, then a feed-forward block, each after a norm and with a residual."""
 
     def __init__(self, D: int, H: int, E: int, F: int):
         super().__init__()
@@ -44,7 +44,7 @@ class Block(nn.Module):
 
 
 class GPT2(nn.Module):
-    """Blocks between an embedding and an output layer, which share their table; gives the loss.
+    """Runs blocks between embedding and output layer, which share their table; returns the loss.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class GPT2(nn.Module):
 
 
 class Step(NamedTuple):
-    """A training step of :class:`GPT2`, in whole and in part; `run` takes the model, or what it was compiled to."""
+    """Holds a model with its optimizer, its forward pass, and its whole training step `run`."""
 
     model: GPT2
     optimizer: torch.optim.Optimizer
@@ -81,7 +81,7 @@ class Step(NamedTuple):
 def make_step(
     sizes: Mapping[str, int], B: int, device: str, compiled: bool = False, checkpointed: bool = False
 ) -> Step:
-    """Make a training step on B sequences: forward, backward and AdamW, in bfloat16 where the device is a GPU."""
+    """Make a training step on B sequences with AdamW, in bfloat16 unless on a processor."""
     torch.manual_seed(0)
     model = GPT2(sizes, checkpointed).to(device)
     called = torch.compile(model) if compiled else model
@@ -101,7 +101,7 @@ def make_step(
 
 
 def predicted(sizes: Mapping[str, int], B: int) -> dict[str, int]:
-    """Evaluate the formulas of a decoder: parameters, FLOPs forward and backward, and numbers that are kept.
+    """Evaluate a decoder's formulas: parameters, FLOPs forward and backward, activations.
 
     Examples
     --------

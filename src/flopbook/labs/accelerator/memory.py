@@ -1,4 +1,4 @@
-"""Weigh a training step: predicted by formula, weighed tensor by tensor, and by the device's allocator."""
+"""Weigh a training step by formula, tensor by tensor, and by the device's allocator."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from flopbook.labs.accelerator.clock import Clock
 from flopbook.labs.accelerator.gpt2 import SMALL, make_step, predicted
 from flopbook.measure.memory import held_bytes, weigh
 
-_ROUNDED_TO = 512  # bytes: PyTorch's allocator gives a tensor a multiple of so many
+_ROUNDED_TO = 512  # bytes: PyTorch's allocator rounds a tensor up to a multiple of this
 
 
 def measure(device: str, clock: Clock) -> Mapping[str, Any]:
@@ -60,7 +60,7 @@ def _weighed(sizes: Mapping[str, int], B: int, device: str, checkpointed: bool) 
 
 
 def _allocated(device: str) -> dict[str, int] | None:
-    """What tensors asked the device's allocator for, and what it gave them; None where it does not tell."""
+    """Read the bytes that tensors requested, and those the allocator gave; None on other devices."""
     if device != "cuda":
         return None
     torch.cuda.synchronize()
@@ -73,7 +73,7 @@ def _difference(after: dict[str, int] | None, before: dict[str, int] | None) -> 
 
 
 def _rounded(tensors: Iterable[Tensor]) -> int:
-    """Bytes of tensors, each rounded up to what the allocator gives it.
+    """Add up the bytes of tensors, each rounded up as the allocator does.
 
     >>> _rounded([torch.zeros(3), torch.zeros(129)])
     1536

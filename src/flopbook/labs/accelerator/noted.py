@@ -1,4 +1,4 @@
-"""A plugin of pytest that notes each test when it ends, so that a run that is stopped leaves what it found."""
+"""Note each test when it ends, as a plugin of pytest; a stopped run leaves its notes."""
 
 import json
 import os
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Note what a test came to: at its call, or before it where it was skipped or its fixtures failed."""
+    """Note a test's outcome: at its call, or at its setup if that skipped or failed."""
     if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
         _note(report, report.outcome)
 
 
 def pytest_collectreport(report: Any) -> None:
-    """Note a file whose tests cannot be read, or that is skipped as a whole."""
+    """Note a file whose tests cannot be read, or which is skipped as a whole."""
     if report.outcome != "passed":
         _note(report, "unread")
 

@@ -1,4 +1,4 @@
-"""Count, on the device, what has kernels of its own there: what the counter sees of each, and what it does not."""
+"""Count on the device what has kernels of its own there, and name what stays uncounted."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,14 +15,14 @@ from flopbook.measure.counting.count import FlopCount
 from flopbook.measure.machine import product
 
 B, H, T, E, D = 2, 4, 64, 64, 256
-_LEFT = 60  # seconds for the parts that follow
+_LEFT = 60  # seconds that are kept for the parts that follow
 
 Run = Callable[[], object]
 
 
 def count(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Count each path once, after one run to set it up; a path that cannot run here says so."""
-    with warnings.catch_warnings():  # of prototypes and of what is not compiled
+    """Count each path once, after one run to set it up; say why one cannot run."""
+    with warnings.catch_warnings():  # PyTorch warns of prototypes, and of what is not compiled
         warnings.simplefilter("ignore")
         return {
             name: _counted(make, device) if clock.left > _LEFT else {"missing": "the time for it was over"}
@@ -36,7 +36,7 @@ def _counted(make: Callable[[str], Run], device: str) -> dict[str, Any]:
         run()
         with FlopCount() as counted:
             run()
-    except Exception as error:  # a kernel that a device lacks is told in as many ways as there are kernels
+    except Exception as error:  # each kernel reports in its own way that a device lacks it
         return {"missing": str(error).strip().partition("\n")[0][:300] or type(error).__name__}
     phases = {phase: getattr(counted, phase) for phase in ("forward", "backward", "recomputed", "optimizer")}
     operators = {name: row._asdict() for name, row in counted.by_operator.items()}
@@ -97,7 +97,7 @@ def _heads(device: str) -> list[Tensor]:
 
 
 def _tokens(device: str) -> list[Tensor]:
-    """Queries, keys and values of two sequences, one after the other."""
+    """Make queries, keys and values of two sequences, one after the other."""
     return [torch.randn(2 * T, H, E, device=device, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
 
 
@@ -138,7 +138,7 @@ def _replay(device: str) -> Run:
     return graph.replay
 
 
-#: What a path is, and how to make it: what is returned runs it once.
+#: The paths by name: each function sets a path up on a device, and returns a function that runs it once.
 PATHS: dict[str, Callable[[str], Run]] = {
     "LSTM": _recurrent(nn.LSTM),
     "GRU": _recurrent(nn.GRU),

@@ -12,7 +12,7 @@ from flopbook.labs.accelerator.executed import SIZES
 
 @contextmanager
 def _range(name: str) -> Iterator[None]:
-    """Name what runs in the block, in whatever thread: a backward pass has one of its own."""
+    """Name what runs in the block, in any thread: a backward pass has a thread of its own."""
     torch.cuda.synchronize()
     mark = nvtx.range_start(f"flopbook:{name}")
     yield
@@ -21,7 +21,7 @@ def _range(name: str) -> Iterator[None]:
 
 
 def main() -> None:
-    """Run each program once, and the product once before, to set up."""
+    """Run each program once, after one product that sets the device up."""
     B, H, T, E, D, K = SIZES.values()
 
     def random(*sizes: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Measure the roofs of a device: FLOP/s of products, bytes/s of its memory, and what a launch costs."""
+"""Measure the roofs of a device: FLOP/s of products, bytes/s, and seconds of a launch."""
 
 from collections.abc import Callable, Mapping
 from math import inf
@@ -16,7 +16,7 @@ _OPERANDS = ("random", "zero")  # products of zeros take less power, so a device
 
 
 def measure(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Measure products in every format, bandwidth in and out of the cache, and launches; the ridge follows."""
+    """Measure products in each format, bandwidth and launches, and compute the ridge."""
     products = {
         name: {operands: measure_products(name, device, operands=operands)._asdict() for operands in _OPERANDS}
         for name in FORMATS
@@ -34,7 +34,7 @@ def measure(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def _data_sheet(device: str) -> dict[str, Any]:
-    """Dense peaks of the device that PyTorch names, where its data sheet is known; the longest name that fits."""
+    """Return the data sheet whose name fits PyTorch's name of the device, if one is known."""
     if device != "cuda":
         return {"missing": f"no data sheet is known for {device}"}
     name = torch.cuda.get_device_name()
@@ -53,13 +53,13 @@ def _data_sheet(device: str) -> dict[str, Any]:
 
 
 def _sizes(device: str) -> dict[str, int]:
-    """Bytes of a tensor that no cache holds, and of one that does."""
+    """Return the bytes of a tensor too large for the cache, and of one that fits."""
     cache = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 2**25) if device == "cuda" else 2**20
     return {"out of cache": max(2**28, 8 * cache), "in cache": cache // 4}
 
 
 def _bandwidths(device: str, size: int) -> dict[str, float]:
-    """Bytes/s of a copy, of a sum, which reads, and of an addition; each tensor read or written once."""
+    """Measure bytes/s of a copy, a sum and an addition, which read or write each tensor once."""
     left = torch.ones(size // 4, device=device)
     right, out = torch.ones_like(left), torch.empty_like(left)
     moves: dict[str, tuple[int, Callable[[], object]]] = {
@@ -71,7 +71,7 @@ def _bandwidths(device: str, size: int) -> dict[str, float]:
 
 
 def _many(call: Callable[[], object], device: str) -> float:
-    """Seconds of one call among several that are queued together: the fastest queue of five."""
+    """Time one of several calls that are queued together, in the fastest of five queues."""
     call()
     calls, fastest = 1 if device == "cpu" else 20, inf
     for _ in range(5):
@@ -83,7 +83,7 @@ def _many(call: Callable[[], object], device: str) -> float:
 
 
 def _launch(device: str) -> dict[str, float]:
-    """Seconds of an operator on one number: queued after others, and waited for."""
+    """Time an operator on one number: queued after others, and waited for."""
     x = torch.zeros((), device=device)
 
     def queue() -> None:

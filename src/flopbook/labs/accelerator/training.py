@@ -19,7 +19,7 @@ KERNELS = {
     "cuDNN": SDPBackend.CUDNN_ATTENTION,
     "math": SDPBackend.MATH,
 }
-_SECONDS = {"eager": 15, "compiled": 75}  # that are left at least when a step is begun
+_SECONDS = {"eager": 15, "compiled": 75}  # a step is begun only if so many are left
 
 
 def measure(device: str, clock: Clock) -> Mapping[str, Any]:
@@ -54,7 +54,7 @@ def measure(device: str, clock: Clock) -> Mapping[str, Any]:
 def _or_reason(
     clock: Clock, how: str, measured: Callable[..., Mapping[str, Any]], *arguments: object
 ) -> dict[str, Any]:
-    """What is measured, or why it is not: a device lacks some of the kernels, and says so in its own words."""
+    """Return a measurement, or the device's reason why it cannot run, such as a missing kernel."""
     if clock.left < _SECONDS[how]:
         return {"missing": f"less than {_SECONDS[how]} s were left"}
     try:
@@ -66,7 +66,7 @@ def _or_reason(
 
 
 def _measured(step: Step, peak: float | None) -> dict[str, Any]:
-    """FLOPs of a step, its seconds, and what share of the peak the model needs and the hardware runs."""
+    """Count and time a step, and compute its MFU and HFU."""
     with FlopCount() as counted:
         step.run()
     timing = time_step(step.run, at_least_seconds=0.5)
@@ -85,7 +85,7 @@ def _measured(step: Step, peak: float | None) -> dict[str, Any]:
 
 
 def _halves(step: Step) -> dict[str, float]:
-    """Seconds of the forward pass alone, and of both."""
+    """Time the forward pass alone and with its backward pass; return the seconds of each."""
 
     def both() -> None:
         step.model.zero_grad()

@@ -1,4 +1,4 @@
-"""The rules by which operators are counted, in one table.
+"""Count operators by their rules, which stand in one table.
 
 Importing the table fills it: products, convolutions, attention and recurrent
 layers contract; pointwise arithmetic is counted apart; movement is zero.

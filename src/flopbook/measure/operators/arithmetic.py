@@ -1,4 +1,4 @@
-"""What rules share: numbers in tensors, operations in words, and values that a device holds."""
+"""Share what rules need: numbers in tensors, operations in words, values on a device."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ _COMPLEX = {dtype for dtype in _DTYPES if dtype.is_complex}
 
 
 def elements(value) -> int:
-    """Count the floating-point numbers of a tensor or of a list of tensors; a complex number is two."""
+    """Count the floating-point numbers of a tensor or a list; a complex number is two."""
     if isinstance(value, Tensor):
         if value.dtype in _REAL:
             return stored(value)
@@ -37,7 +37,7 @@ def complex_elements(value) -> int:
 
 
 def stored(tensor: Tensor) -> int:
-    """Count the elements that a tensor stores: all, or those of a sparse layout; of a block, each."""
+    """Count the elements that a tensor stores, which are fewer than all in a sparse layout."""
     if tensor.layout is torch.strided:
         return tensor.numel()
     if tensor.layout is torch.sparse_coo:
@@ -46,7 +46,7 @@ def stored(tensor: Tensor) -> int:
 
 
 def multiply_accumulate(tensor: Tensor) -> int:
-    """FLOPs of one multiply-accumulate: 2, and 8 where the numbers are complex."""
+    """Return the FLOPs of one multiply-accumulate: 2, and 8 of complex numbers."""
     return 8 if tensor.dtype in _COMPLEX else 2
 
 
@@ -68,7 +68,7 @@ FUNCTIONS = {"exponential", "logarithm", "root", "sine", "sigmoid", "tanh"}
 
 
 def each_element(steps: str, *names: str) -> None:
-    """Register operators that do these steps, divided by commas, for each element of their first argument."""
+    """Register operators that do these comma-separated steps for each element of their first argument."""
     _register(steps, "element", lambda out, first, *_, **__: elements(first), names)
 
 
@@ -108,10 +108,10 @@ def unseen(rule: Callable) -> Callable:
 
 
 def has_data(tensor: Tensor) -> bool:
-    """Whether a tensor's values are there: not on the meta device, and not in a tensor that only plays one."""
+    """Tell whether a tensor has values, as a meta tensor or a traced one has not."""
     return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type != "meta"
 
 
 def known(value: Tensor) -> int | Tensor:
-    """Read an integer that lies in memory; leave it on a device, which would have to wait, until somebody asks."""
+    """Read an integer in main memory; leave one on a device unread, so that nothing waits."""
     return int(value) if value.device.type == "cpu" else value

@@ -1,4 +1,4 @@
-"""Fused attention: two products forward, five or seven backward, counted dense; and the pairs that its mask leaves out.
+"""Count fused attention dense, and the pairs that its mask leaves out.
 
 The backward kernels keep no scores: they compute them again from queries and
 keys, hence five products and not the four of the unfused graph. FlexAttention
@@ -39,7 +39,7 @@ FLEX, FLEX_BACKWARD = "higher_order::flex_attention", "higher_order::flex_attent
 
 
 class _Sizes(NamedTuple):
-    """Sizes of one call; where sequences differ in length, the lengths of queries and keys are tensors."""
+    """Holds the sizes of one call; lengths are tensors where sequences differ in length."""
 
     rows: int  # heads of all samples; of sequences that lie behind each other, heads
     queries: int | Tensor
@@ -74,7 +74,7 @@ def _first(given: Mapping[str, Any], *names: str) -> Any:
 
 
 def _sizes(operator: str, given: Mapping[str, Any]) -> _Sizes | None:
-    """Read the sizes of a call; None where sequences differ in length and the lengths have no data."""
+    """Read the sizes of a call; None where lengths differ and have no data."""
     query, key, value = given["query"], given["key"], given["value"]
     widths = query.shape[-1], value.shape[-1]
     if operator.startswith("_scaled_dot_product"):
@@ -114,7 +114,7 @@ def _masked_pairs(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> Num
 
 
 def _window(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> tuple[Any, Any]:
-    """Read the least and the greatest distance of a key after its query; None where there is no limit.
+    """Read how far a key may be from its query, before and after; None is no limit.
 
     The first query and the first key lie at the same place; in kernels that
     take packed sequences, the last query and the last key.
@@ -137,7 +137,7 @@ def _window(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> tuple[Any
 
 
 def _up_to(queries, keys, distance):
-    """Count the pairs whose key lies at most so far after its query; of ints or of tensors.
+    """Count the pairs whose key is at most `far` after its query; of ints or of tensors.
 
     A query t sees t + distance + 1 keys, at least 0 and at most all: two sums
     of that kind, of which each is a difference of triangles.
@@ -153,7 +153,7 @@ def _up_to(queries, keys, distance):
 
 
 def _hidden(mask: Tensor, pairs: int | Tensor) -> Number:
-    """Count the pairs that a mask leaves out: False, minus infinity, or the least number there is."""
+    """Count the pairs that a mask leaves out: False, minus infinity or the lowest number."""
     if not has_data(mask):
         return None
     mask = mask[tuple(slice(1 if step == 0 else None) for step in mask.stride())]  # what is repeated, once
@@ -286,7 +286,7 @@ _AT_ONCE = 2**22
 
 
 def _hidden_by_blocks(block_mask: tuple, buffers: tuple, query: Tensor, key: Tensor) -> Number:
-    """Count the pairs that a block mask leaves out: in partial blocks where its function says so, and in no block."""
+    """Count the pairs that a block mask leaves out, those in partial blocks by its function."""
     from torch.nn.attention.flex_attention import create_mask, noop_mask  # noqa: PLC0415  (who has a mask has these)
 
     partial, places, full, full_places = block_mask[2:6]
@@ -316,7 +316,7 @@ def _hidden_by_blocks(block_mask: tuple, buffers: tuple, query: Tensor, key: Ten
 
 
 def _listed(number: Tensor, places: Tensor, blocks: int) -> Tensor:
-    """Which blocks of keys each block of queries lists: the first so many of its places."""
+    """Mark the blocks of keys that each block of queries lists."""
     counts = torch.arange(places.shape[-1], device=places.device) < number[..., None]
     listed = torch.zeros(*number.shape, blocks + 1, dtype=torch.bool, device=places.device)
     return listed.scatter(-1, torch.where(counts, places, blocks).to(torch.int64), True)[..., :blocks]
@@ -328,7 +328,7 @@ def softmax_of_masked_scores(out, scores, *_, **__):
 
 
 def _tokens(sequences) -> tuple[int, int, int]:
-    """Sequences, the length of the longest, and tokens in all; nested ones differ in length."""
+    """Return the number of sequences, the longest length, and the number of tokens."""
     if not sequences.is_nested:
         B, T = sequences.shape[:2]
         return B, T, B * T

@@ -1,4 +1,4 @@
-"""Convolutions in any number of dimensions, grouped or transposed, their biases and their gradients."""
+"""Count convolutions in any number of dimensions, with their biases and gradients."""
 
 import math
 
@@ -10,7 +10,7 @@ from flopbook.measure.operators.names import contraction, pointwise
 
 
 def _taps(image: Tensor, weight: Tensor, result: Tensor, transposed: bool) -> int:
-    """Each element of the result sums over the weight's taps, those on padding included.
+    """Count the FLOPs of all taps: each element of the result sums over the weight's, padding included.
 
     Transposed, each element of the input is spread over them instead.
     """
@@ -19,7 +19,7 @@ def _taps(image: Tensor, weight: Tensor, result: Tensor, transposed: bool) -> in
 
 
 def _real_part(tensor: Tensor) -> bool:
-    """Whether a tensor is a view of the real part of a complex one.
+    """Tell whether a tensor is a view of the real part of a complex one.
 
     PyTorch runs a complex convolution as three real ones: of the real parts,
     of the imaginary parts, and of the sums of both. The formula has four, so

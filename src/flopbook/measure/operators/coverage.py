@@ -1,4 +1,4 @@
-"""Show at a glance which operators the book has rules for, and what each rule counts."""
+"""Show which operators the book has rules for, and what each rule counts."""
 
 import torch
 
@@ -23,7 +23,7 @@ _LATE = {"higher_order", "torch_nn", "torch_attn"}
 
 
 def coverage(*kinds: str) -> Table:
-    """Table every operator that has a rule: its name, the kind of its rule, and what the rule counts.
+    """Table every operator that has a rule, with the rule's kind and what it counts.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def _rows(kind: str) -> list[tuple]:
 
 
 def _name(operator: str) -> Styled:
-    """Set an operator's name as code, which may break at its underscores: some names are as long as a line."""
+    """Set an operator's name as code that may break at its underscores."""
     return Styled(operator, code(operator).html.replace("_", "_<wbr>"))
 
 
 def is_here(name: str) -> bool:
-    """Whether the installed PyTorch has an operator; it makes some only when they are first needed."""
+    """Tell whether the installed PyTorch has an operator; it makes some only at first use."""
     namespace, _, operator = name.partition("::")
     known = getattr(torch.ops, namespace)
     return namespace in _LATE or hasattr(known, operator) or hasattr(known, f"{operator}_")

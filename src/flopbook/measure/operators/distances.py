@@ -1,4 +1,4 @@
-"""Distances between points: pairs of rows."""
+"""Count distances between points, which are pairs of rows."""
 
 from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.operators.names import contraction, pointwise

@@ -1,4 +1,4 @@
-"""How an operator finds its rule: in the tables, else by the tags that PyTorch gives it."""
+"""Find an operator's rule in the tables, else by the tags that PyTorch gives it."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ TABLES = CONTRACTIONS, POINTWISE, TRANSCENDENTAL, INTEGER, MASKED, REMADE
 
 
 def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
-    """Rule of an operator, or None where nothing is known of it."""
+    """Find the rule of an operator, or None."""
     rule = _look_up(operator)
     if rule:
         FOUND[operator] = rule
@@ -55,7 +55,7 @@ def _look_up(operator: OpOverload | HigherOrderOperator) -> Rule | None:
 
 
 def _as_the_plain_one(name: str, overload: str) -> Rule | None:
-    """Rule of an operator in place, if the one that it is the variant of has a rule."""
+    """Find the rule of an in-place operator by that of its plain variant."""
     namespace, plain = name[:-1].split("::")
     if namespace != "aten" or name[-1] != "_" or not hasattr(torch.ops.aten, plain):
         return None
@@ -64,14 +64,14 @@ def _as_the_plain_one(name: str, overload: str) -> Rule | None:
 
 
 def of_the_book(rule: Callable | None) -> bool:
-    """Whether a rule stands in this package; a reader's own rule is obeyed whatever the operator returns."""
+    """Tell whether a rule is the book's; a reader's rule holds whatever the operator returns."""
     return (getattr(rule, "__module__", None) or "").startswith(__package__)
 
 
 def explain(
     error: Exception, rule: Rule, operator: OpOverload | HigherOrderOperator, result, arguments: tuple, named: dict
 ) -> None:
-    """Say of an error inside a rule whose rule it is; of one that cannot take its arguments, which those are.
+    """Note on an error the rule it comes from, and the arguments that the rule cannot take.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def explain(
 
 
 def made_of_others(types: Iterable[type], args: tuple, kwargs: dict | None) -> bool:
-    """Whether an operator's arguments have a tensor that runs operators on tensors that it holds.
+    """Tell whether an argument is a tensor that runs operators on tensors it holds.
 
     A tensor that processes share is taken as a whole: its shards are not all here, and to know how they
     lie it runs operators for their shapes alone.

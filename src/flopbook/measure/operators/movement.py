@@ -1,4 +1,4 @@
-"""Operators that only move data, or make it: zero FLOPs by rule."""
+"""List the operators that only move or make data: zero FLOPs by rule."""
 
 import torch
 from torch._ops import OpOverload
@@ -54,7 +54,7 @@ _MARKS = {torch.Tag.inplace_view, torch.Tag.view_copy}
 
 
 def moves(operator: OpOverload) -> bool:
-    """Whether an operator only moves or makes data."""
+    """Tell whether an operator only moves or makes data."""
     return (
         operator.is_view
         or operator.namespace in _NAMESPACES

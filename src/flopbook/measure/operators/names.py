@@ -1,4 +1,4 @@
-"""Rules of the book's own, registered by the names of operators.
+"""Register the book's own rules by the names of operators.
 
 A name without a namespace is ATen's, and stands for the operator's variants
 too: in place, such as ``exp_``, and over lists of tensors, such as
@@ -33,7 +33,7 @@ def qualified(name: str) -> str:
 
 
 def bare(name: str) -> str:
-    """Return the name of the operator that an operator is a variant of, or its own.
+    """Return the name of the plain operator of which an operator is a variant.
 
     >>> bare("aten::_foreach_exp_"), bare("aten::exp"), bare("mylib::step_")
     ('aten::exp', 'aten::exp', 'mylib::step_')

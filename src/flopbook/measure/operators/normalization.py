@@ -1,4 +1,4 @@
-"""Norms of layers, groups, batches and weights: pointwise arithmetic."""
+"""Count norms of layers, groups, batches and weights: pointwise arithmetic."""
 
 from flopbook.measure.operators.arithmetic import each_element, elements
 from flopbook.measure.operators.names import pointwise

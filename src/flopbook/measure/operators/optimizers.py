@@ -1,4 +1,4 @@
-"""Fused optimizers, counted as the same update done parameter by parameter."""
+"""Count fused optimizers as the same update, done parameter by parameter."""
 
 from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.operators.names import pointwise, transcendental

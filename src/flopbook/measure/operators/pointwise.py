@@ -1,4 +1,4 @@
-"""Pointwise arithmetic, counted apart from contractions.
+"""Count pointwise arithmetic, apart from contractions.
 
 The convention: an operator does one operation for each element of its result
 (a reduction, for each element it reduces), whether that is an addition or an

@@ -1,4 +1,4 @@
-"""Pooling and interpolation: pointwise arithmetic over a window."""
+"""Count pooling and interpolation: pointwise arithmetic over a window."""
 
 import math
 
@@ -58,7 +58,7 @@ each_element(
 
 
 def _weighed(grid, mode: int) -> int:
-    """Count the neighbors that a point is made of: in mode 0 two each way, in mode 2 four."""
+    """Count the neighbors that a point is made of: two along each axis in mode 0, four in mode 2."""
     return (2, 1, 4)[mode] ** grid.shape[-1]
 
 

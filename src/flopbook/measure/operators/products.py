@@ -1,4 +1,4 @@
-"""Matrix products of every shape: 2 FLOPs for each combination of their letters; and the bias that they add."""
+"""Count matrix products: 2 FLOPs for each combination of their letters, and the bias apart."""
 
 import math
 from functools import reduce
@@ -58,7 +58,7 @@ def add_bias(out, *_, **__):
 
 
 def _nested_product(out: Tensor, left: Tensor) -> int:
-    """Each matrix of a nested tensor has sizes of its own."""
+    """Add up the products of a nested tensor's matrices, each with sizes of its own."""
     sizes = zip(out._nested_tensor_size().tolist(), left._nested_tensor_size().tolist(), strict=True)
     return sum(multiply_accumulate(out) * math.prod(result) * operand[-1] for result, operand in sizes)
 
@@ -73,7 +73,7 @@ def _sparse_product(left: Tensor, right: Tensor) -> int | Tensor | None:
 
 @unseen
 def _product_of_sparse(left: Tensor, right: Tensor) -> int | Tensor | None:
-    """Each element that the left one stores in a column meets those that the right one stores in that row."""
+    """Count the pairs of stored elements: those in a column at the left, in that row at the right."""
     if not (has_data(left) and has_data(right)):
         return None
     pairs = (_stored_along(left, 1) * _stored_along(right, 0)).sum()
@@ -81,7 +81,7 @@ def _product_of_sparse(left: Tensor, right: Tensor) -> int | Tensor | None:
 
 
 def _stored_along(matrix: Tensor, axis: int) -> Tensor:
-    """Stored elements for each index of an axis."""
+    """Count the stored elements at each index of an axis."""
     places = matrix.to_sparse_coo()._indices()[axis]
     return torch.zeros(matrix.shape[axis], dtype=torch.int64, device=matrix.device).index_add_(
         0, places, torch.ones_like(places)
@@ -156,7 +156,7 @@ def _grouped(out, left, right, offs):
 
 @unseen
 def _rows(ends: Tensor | None, whole: int, each: int) -> int | Tensor:
-    """FLOPs of all rows up to the end of the last group; of all there are where the ends have no data."""
+    """Count the FLOPs of all rows of groups; of all rows where the groups' ends have no data."""
     if ends is None or not has_data(ends):
         return each * whole
     return known(each * ends[-1].to(torch.int64))

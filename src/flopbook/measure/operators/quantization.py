@@ -1,4 +1,4 @@
-"""Quantized layers, which multiply integers; and fake quantization, which rounds floating-point numbers.
+"""Count quantized layers, which multiply integers, and fake quantization, which rounds.
 
 Two operations on integers are one multiply-accumulate, as of floating-point
 numbers; they are not FLOPs and have a column of their own. A layer that is
@@ -66,7 +66,7 @@ def convolution(out, image, *packed, **__):
 
 
 def _layers(out, data, gates: int, layers: int, bidirectional: bool) -> int:
-    """Operations of a recurrent net whose every step multiplies data and state by the weights of all gates."""
+    """Count a recurrent net, whose steps multiply data and state by the weights of all gates."""
     result = out[0]
     tokens, directions = result.numel() // result.shape[-1], 2 if bidirectional else 1
     H = result.shape[-1] // directions
@@ -75,7 +75,7 @@ def _layers(out, data, gates: int, layers: int, bidirectional: bool) -> int:
 
 
 def _read(arguments) -> tuple[int, bool]:
-    """Layers, and whether they run in both directions: what follows the packed weights."""
+    """Read the number of layers, and whether they run in both directions."""
     place = next(n for n, thing in enumerate(arguments) if isinstance(thing, bool))
     return arguments[place + 1], arguments[place + 4]
 

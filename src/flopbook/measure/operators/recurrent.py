@@ -1,4 +1,4 @@
-"""Fused recurrent layers, counted as the unfused graph would run them.
+"""Count fused recurrent layers as the unfused graph would run them.
 
 A step multiplies its input and the state before it by the weights of all
 gates. Backward, each weight and each state gets its gradient, but no product
@@ -18,7 +18,7 @@ _GRU_CELL, _GRU_ACTIVATIONS = 16, 3
 
 
 def _needed(position: int) -> bool:
-    """Whether the backward pass that runs now needs the gradient of the input at this position of its node."""
+    """Tell whether the backward pass needs the gradient of its node's input at a position."""
     node = torch._C._current_autograd_node()
     if node is None:
         return True
@@ -96,14 +96,14 @@ def gru_cell_activations_backward(out, grad, *_, **__):
 
 
 def _parts(weights, per_layer: int, projected: bool):
-    """Weights of every layer and direction: on data, on the state, and of the projection."""
+    """Yield the number of weights of each layer and direction: on data, on state, projection."""
     for start in range(0, len(weights), per_layer):
         layer = weights[start : start + per_layer]
         yield layer[0].numel(), layer[1].numel(), layer[-1].numel() if projected else 0
 
 
 def _tokens(data, batch_first: bool, batch_sizes) -> tuple[int, int]:
-    """Steps x batch, and the batch at the first step; a packed sequence lists its own."""
+    """Return steps x batch, and the batch at the first step; a packed sequence lists batches."""
     if batch_sizes:
         return sum(batch_sizes), batch_sizes[0]
     return data.shape[0] * data.shape[1], data.shape[0 if batch_first else 1]

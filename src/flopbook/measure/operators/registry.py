@@ -1,4 +1,4 @@
-"""The table of rules, and how to add one."""
+"""Keep the table of rules, and let rules be added."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -31,7 +31,7 @@ REMADE: Table = {}
 
 
 class Rule(NamedTuple):
-    """What one call of an operator costs: one function for each table; None where an operator has nothing of a kind."""
+    """Holds an operator's functions, one for each kind of cost, or None."""
 
     operator: str
     contraction: Callable | None = None

@@ -1,4 +1,4 @@
-"""Sums over rows that an index picks: scatter, embedding bags."""
+"""Count sums over rows that an index picks: scatter, embedding bags."""
 
 from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.operators.names import pointwise

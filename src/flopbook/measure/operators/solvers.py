@@ -1,4 +1,4 @@
-"""Factorizations and solvers of linear algebra, by their closed forms.
+"""Count factorizations and solvers of linear algebra by their closed forms.
 
 The forms are those of LAPACK Working Note 41 (Blackford and Dongarra,
 "Installation Guide for LAPACK", appendix C), by which LAPACK's own timings,
@@ -18,7 +18,7 @@ from flopbook.measure.operators.names import contraction
 
 
 class _Work(NamedTuple):
-    """Multiplications and additions; in sixths, as the closed forms have denominators of 2, 3 and 6."""
+    """Holds multiplications and additions in sixths: closed forms divide by 2, 3 and 6."""
 
     multiplications: int
     additions: int
@@ -27,7 +27,7 @@ class _Work(NamedTuple):
         return _Work(self.multiplications + other.multiplications, self.additions + other.additions)
 
     def flops(self, matrix: Tensor) -> int:
-        """FLOPs for every matrix of a batch."""
+        """Return the FLOPs of all matrices of a batch."""
         multiplication, addition = (6, 2) if matrix.is_complex() else (1, 1)
         sixths = multiplication * self.multiplications + addition * self.additions
         return math.prod(matrix.shape[:-2]) * sixths // 6
@@ -85,7 +85,7 @@ def _triangle(n: int, columns: int) -> _Work:
 
 
 def _columns(right: Tensor, n: int, left: bool = True) -> int:
-    """How many right-hand sides there are: columns, or rows where the matrix stands behind them, or one vector."""
+    """Count the right-hand sides: columns, rows if the matrix is on the right, or one vector."""
     return right.shape[-1 if left else -2] if right.dim() > 1 else 1
 
 

@@ -1,4 +1,4 @@
-"""Fourier transforms, by the convention of those who time them.
+"""Count Fourier transforms by the convention of those who time them.
 
 How many FLOPs a transform takes depends on the algorithm that the library
 picks. By convention it is taken to be that of radix 2 for every size:
@@ -16,7 +16,7 @@ from flopbook.measure.operators.names import contraction
 
 
 def _flops(whole: Tensor, axes, each: float) -> int:
-    """FLOPs of all transforms that a tensor holds; `each` is what N log2 N is multiplied by."""
+    """Count the FLOPs of all transforms in a tensor; `each` is the factor of N log2 N."""
     N = math.prod(whole.shape[axis] for axis in axes)
     return round(each * N * math.log2(N)) * (whole.numel() // N) if N else 0
 

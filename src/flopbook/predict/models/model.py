@@ -52,6 +52,6 @@ class Model:
 
 
 def model_of(step: TrainingStep, parameters: list[Tensor], activations: list[Tensor]) -> Model:
-    """Make the model of a step, its trained tensors, and what it keeps for the backward pass."""
+    """Make a model of a step, its trained tensors and its activations."""
     tensors = sympy.Integer(len(parameters))
     return Model(elements(*parameters), tensors, flops(step.forward), flops(step.backward), elements(*activations))

@@ -14,7 +14,7 @@ __all__ = ["linear_stack", "mlp"]
 
 
 def linear_stack(*widths: str) -> Model:
-    """Predict linear layers with biases, ReLU between them, and a mean of squares as the loss.
+    """Predict linear layers with biases, ReLU between, and mean squares as the loss.
 
     Parameters
     ----------

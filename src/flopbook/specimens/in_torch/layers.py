@@ -10,7 +10,7 @@ Built = tuple[nn.Module, tuple[torch.Tensor, ...]]
 
 
 class Apply(nn.Module):
-    """Modules, and a function that says how they run."""
+    """Runs modules as a function says."""
 
     def __init__(self, function, **modules: nn.Module):
         super().__init__()
@@ -23,7 +23,7 @@ class Apply(nn.Module):
 
 
 class Vectors(nn.Module):
-    """A linear layer on a vector, a matrix times a vector, and a dot product."""
+    """Runs a linear layer on a vector, a matrix times a vector, and a dot product."""
 
     def __init__(self, D, H, K):
         super().__init__()
@@ -36,7 +36,7 @@ class Vectors(nn.Module):
 
 
 class Einsum(nn.Module):
-    """Heads made and joined by einsum."""
+    """Splits into heads and joins them by einsum."""
 
     def __init__(self, D, H, E, K):
         super().__init__()
@@ -49,7 +49,7 @@ class Einsum(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention by scaled_dot_product_attention: G heads of keys and values, R times as many of queries."""
+    """Runs scaled_dot_product_attention: G heads of keys and values, R times as many of queries."""
 
     cos: torch.Tensor
     sin: torch.Tensor
@@ -78,13 +78,13 @@ class Attention(nn.Module):
         return self.join(o.transpose(1, 2).flatten(2))
 
     def rotate(self, x):
-        """Rotary position embedding."""
+        """Apply the rotary position embedding."""
         left, right = x.chunk(2, dim=-1)
         return x * self.cos + torch.cat((-right, left), dim=-1) * self.sin
 
 
 class Residual(nn.Module):
-    """Norm, module, and around both an addition."""
+    """Runs a norm and a module, and adds the input to their result."""
 
     def __init__(self, norm: nn.Module, module: nn.Module):
         super().__init__()
@@ -95,7 +95,7 @@ class Residual(nn.Module):
 
 
 class GPT(nn.Module):
-    """Two causal blocks; the token embedding is the output layer too."""
+    """Runs two causal blocks; the token embedding is the output layer too."""
 
     def __init__(self, V, T, D, H, E, F):
         super().__init__()
@@ -113,7 +113,7 @@ class GPT(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """Feed-forward with a gate."""
+    """Runs a feed-forward block with a gate."""
 
     def __init__(self, D, F):
         super().__init__()
@@ -125,7 +125,7 @@ class SwiGLU(nn.Module):
 
 
 class Mixture(nn.Module):
-    """Every token goes to its best experts, and their answers are weighted."""
+    """Sends every token to its best experts, and weights their results."""
 
     def __init__(self, D, F, X, top):
         super().__init__()
@@ -143,7 +143,7 @@ class Mixture(nn.Module):
 
 
 class Adapted(nn.Module):
-    """A frozen linear layer with a low-rank adapter."""
+    """Adds a low-rank adapter to a frozen linear layer."""
 
     def __init__(self, D, R, K):
         super().__init__()

@@ -11,7 +11,7 @@ R = axis("R")
 
 
 def self_attention(scores: Product, values: Product, number: str = "") -> tuple[Product, ...]:
-    """Derive self-attention: one product P wide, the attention, and one J wide that joins the heads."""
+    """Derive self-attention: a product P wide, the attention, and one J wide behind it."""
     return (
         matmul(f"x{number}[B,T,D] @ wp{number}[D,P] -> qkv{number}[B,T,P]"),
         scores,
@@ -21,7 +21,7 @@ def self_attention(scores: Product, values: Product, number: str = "") -> tuple[
 
 
 def heads(number: str = "") -> tuple[Product, Product]:
-    """Derive H heads, dense: scores of T queries and S keys, and values by their weights."""
+    """Derive H dense heads: scores of T queries and S keys, and weighted values."""
     return (
         matmul(f"q{number}[B,H,T,E] @ k{number}[B,H,S,E] -> s{number}[B,H,T,S]"),
         matmul(f"a{number}[B,H,T,S] @ v{number}[B,H,S,E] -> o{number}[B,H,T,E]"),
@@ -45,7 +45,7 @@ def feed_forward(number: str = "") -> tuple[Product, Product]:
 
 
 def widths(of_queries: Expr, of_keys: Expr) -> dict[str, Expr]:
-    """Sizes of self-attention: as many keys as queries, and the widths of all heads together."""
+    """Return sizes of self-attention: keys as many as queries, and widths of all heads."""
     return {"S": T, "P": of_queries + 2 * of_keys, "J": of_queries}
 
 
@@ -66,7 +66,7 @@ def grouped_attention() -> Derivation:
 
 
 def multi_head_attention() -> Derivation:
-    """It returns the weights too, so nothing is fused."""
+    """Derive multi-head attention that returns its weights, so that nothing is fused."""
     return Derivation(training_step(*self_attention(*heads()), data="x"), letters=OF_MODEL)
 
 

@@ -13,7 +13,7 @@ R, U, X, Y, Z = map(axis, "RUXYZ")
 
 
 def _places(size: Expr, kernel: Expr, stride: int = 1, padding: int = 0, dilation: int = 1) -> Expr:
-    """Count how often a kernel fits, when it moves by the stride over the padded size."""
+    """Count the places of a kernel that moves by the stride over the padded size."""
     return floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
 
 
@@ -40,7 +40,7 @@ def grouped() -> Derivation:
 
 
 def depthwise_separable() -> Derivation:
-    """Each channel by itself, then a matrix product at each place."""
+    """Derive a convolution of each channel by itself, then a matrix product at each place."""
     depthwise = conv("x[B,C,X,Y] * w1[C,R,S] -> h[B,C,P,Q]")
     pointwise = matmul("h[B,C,P,Q] @ w2[K,C] -> y[B,K,P,Q]")
     letters = {"P": _places(X, R), "Q": _places(Y, S)}
@@ -48,14 +48,14 @@ def depthwise_separable() -> Derivation:
 
 
 def transposed() -> Derivation:
-    """A convolution with stride 2 from y to x, run the other way round: the letters are the same."""
+    """Derive a convolution with stride 2 from y to x, run backwards with the same letters."""
     straight = conv("y[B,K,P,Q] * w[C,K,R,S] -> x[B,C,X,Y]")
     turned = replace(straight, left=straight.output, output=straight.left)
     return Derivation(training_step(turned, data="x"), letters={"P": 2 * (X - 1) + R, "Q": 2 * (Y - 1) + S})
 
 
 def cnn() -> Derivation:
-    """Square kernels over padded images; the pooling between them halves each side."""
+    """Derive square kernels over padded images, with pooling between that halves each side."""
     first = conv("x[B,C,X,Y] * w1[D,C,R,S] -> y1[B,D,P,Q]")
     second = conv("h1[B,D,X2,Y2] * w2[H,D,R,S] -> y2[B,H,P2,Q2]")
     last = matmul("h2[B,H] @ w3[H,K] -> y[B,K]")

@@ -38,7 +38,7 @@ class Derivation:
 
     @property
     def phases(self) -> dict[str, tuple[Product, ...]]:
-        """The products of each phase, fused attention's own among the backward ones."""
+        """Return the products of each phase; those of fused attention are among the backward ones."""
         backward = *self.step.backward, *self.fused
         return {"forward": self.step.forward, "backward": backward, "recomputed": self.recomputed}
 

@@ -8,7 +8,7 @@ from flopbook.specimens.on_paper.derivation import Derivation
 
 
 def gpt() -> Derivation:
-    """Two blocks, then the token embedding once more as the output layer."""
+    """Derive two blocks, then the token embedding once more as the output layer."""
     products: list[Product] = []
     for number in "12":
         products += self_attention(*heads(number), number)
@@ -19,7 +19,7 @@ def gpt() -> Derivation:
 
 
 def llama() -> Derivation:
-    """The input's norm has a weight, so the projections pass a gradient back to it."""
+    """Derive a block after a norm with a weight, to which projections pass a gradient back."""
     scores, values = shared_heads()
     gate = matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]")
     up = matmul("n[B,T,D] @ wu[D,F] -> u[B,T,F]")
@@ -29,7 +29,7 @@ def llama() -> Derivation:
 
 
 def mixture() -> Derivation:
-    """B tokens choose two of X experts each, which makes M pairs of a token and an expert."""
+    """Derive X experts, of which each of B tokens chooses two: M pairs."""
     router = matmul("x[B,D] @ wr[D,X] -> r[B,X]")
     up = matmul("xm[M,D] @ w1[D,F] -> h[M,F]")
     down = matmul("hm[M,F] @ w2[F,D] -> y[M,D]")

@@ -19,7 +19,7 @@ def linear_on_four_axes() -> Derivation:
 
 
 def vectors() -> Derivation:
-    """A linear layer takes a vector for a batch of one, so its weight's gradient is a product like any other.
+    """Derive products with vectors; a linear layer takes one as a batch of one.
 
     The other gradients but one sum over nothing: they scale a vector, or multiply each element of
     one with each of another. Such products are pointwise.

@@ -7,7 +7,7 @@ from flopbook.specimens.on_paper.derivation import Derivation
 
 
 def _layer(x: str, name: str) -> tuple[Product, ...]:
-    """All gates G from the input, then from the state: first from the one at rest, then U times from the last."""
+    """Derive all gates G from the input, and from the state: once at rest, then U times."""
     return (
         matmul(f"{x} @ wx{name}[{x[-2]},G] -> gx{name}[T,B,G]"),
         matmul(f"rest{name}[B,H] @ wh{name}[H,G] -> g0{name}[B,G]"),
@@ -16,7 +16,7 @@ def _layer(x: str, name: str) -> tuple[Product, ...]:
 
 
 def _one_layer(gates: int) -> Derivation:
-    """One layer; each gate is H wide."""
+    """Derive one layer whose gates are H wide."""
     step = training_step(*_layer("x[T,B,D]", "1"), data=("x", "rest1"))
     return Derivation(step, letters={"G": gates * H, "U": T - 1})
 
@@ -30,7 +30,7 @@ def gru() -> Derivation:
 
 
 def lstm() -> Derivation:
-    """Two layers in both directions; the second sees both states of the first, W = 2 H."""
+    """Derive two layers in both directions; the second takes both states, W = 2 H."""
     layers = [("x[T,B,D]", "1a"), ("x[T,B,D]", "1b"), ("h1[T,B,W]", "2a"), ("h1[T,B,W]", "2b")]
     products = [product for x, name in layers for product in _layer(x, name)]
     step = training_step(*products, data=["x", *(f"rest{name}" for _, name in layers)])

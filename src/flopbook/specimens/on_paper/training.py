@@ -27,17 +27,17 @@ def _blocks() -> list[Product]:
 
 
 def checkpointed() -> Derivation:
-    """Nothing needs the last result of a block again, so its last product is left out."""
+    """Derive blocks that run again, without the last product, whose result nothing needs."""
     products = _blocks()
     return Derivation(training_step(*products, data="x"), recomputed=(products[3], products[1]))
 
 
 def checkpointed_reentrant() -> Derivation:
-    """A block runs again as a whole."""
+    """Derive blocks that run again as a whole."""
     products = _blocks()
     return Derivation(training_step(*products, data="x"), recomputed=(*products[3:5], *products[1:3]))
 
 
 def autocast() -> Derivation:
-    """The format changes no product."""
+    """Derive the same products, since the format changes none."""
     return mlp()
