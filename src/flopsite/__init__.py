@@ -1,11 +1,11 @@
 """Extend Sphinx with what the site needs, one folder for each feature.
 
-Of flopbook it imports the predicting side alone; a page's cells run in a kernel of their own.
+Of flopbook, flopsite imports the predicting side alone; a page's cells run in a kernel of their own.
 """
 
 import sys
 
-# jsonschema, which nbformat brings along, would spend a second on a grammar of addresses, which no notebook holds.
+# jsonschema, which nbformat imports, would take a second for a grammar of addresses, and no notebook holds addresses.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 from myst_nb.core.render import load_mime_renders  # noqa: E402
@@ -22,7 +22,7 @@ from flopsite.math import boxes, katex  # noqa: E402
 from flopsite.takeaway import downloads, notebooks, wheel  # noqa: E402
 from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, missing_page  # noqa: E402
 
-#: In the order of registration: who answers one event of Sphinx after another comes later.
+#: In the order of registration, in which Sphinx calls the functions that listen to one event.
 PARTS = (
     book,
     static,
@@ -54,7 +54,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register every part with Sphinx."""
     for part in PARTS:
         part.setup(app)
-    # An entry point, by which myst-nb finds renderers, would hold for every other book in the environment too.
+    # Not by an entry point of the package, which would also change every other book of the environment.
     load_mime_renders().extend([forms.ExerciseRenderer, inline_svg.FigureRenderer, boxes.FormulaRenderer])
-    # Pages with torch compete for the cores anyway, and progress is told in order.
+    # Pages with torch use all cores already, and progress is printed in order.
     return {"parallel_read_safe": False, "parallel_write_safe": True}

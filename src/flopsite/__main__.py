@@ -1,4 +1,4 @@
-"""Build the site for `make html`, and end with what the reader needs to know."""
+"""Build the site for `make html`, and print at the end what to do next."""
 
 import sys
 import time
@@ -13,9 +13,9 @@ from flopsite.book import Book
 
 
 def main() -> int:
-    """Build `_build/html` from the current folder; the exit status is 0 only for a build without a warning."""
+    """Build `_build/html` from the current folder; return 0 only if there was no warning."""
     root, build = Path.cwd(), Path("_build").resolve()
-    # Warnings are not repeated for pages that Sphinx remembers: after a failure or an interrupt it must forget.
+    # Sphinx repeats no warning of a page that it remembers, so after a failure or an interrupt its memory is dropped.
     complete = build / "complete"
     if not complete.exists():
         (build / "doctrees" / "environment.pickle").unlink(missing_ok=True)
@@ -34,7 +34,7 @@ def main() -> int:
         print(f"\nThe site was not built. {error}", file=sys.stderr)
         return 2
     if app.statuscode:
-        print("\nThe site was not built: each warning above has to go.", file=sys.stderr)
+        print("\nThe site was not built: mend what each warning above names.", file=sys.stderr)
         for failure in Book.of(app.env).failures:
             print(f"\n{failure}", file=sys.stderr)
         return app.statuscode

@@ -1,4 +1,4 @@
-"""Keep what pages tell the build and each other, in a Sphinx domain of the book."""
+"""Keep what pages tell each other and the build, in a Sphinx domain."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failure:
-    """A code cell that stopped its page."""
+    """Describes a code cell that stopped its page."""
 
     path: str
     line: int
@@ -39,7 +39,7 @@ class Failure:
 
 
 class FilledLater(nodes.General, nodes.Element):
-    """A place on a page that is filled when every page has been read."""
+    """Marks a place that is filled once every page has been read."""
 
 
 class FilledLaterDirective(SphinxDirective):
@@ -51,7 +51,7 @@ class FilledLaterDirective(SphinxDirective):
 
 
 class Book(Domain):
-    """The course, and what pages tell; kept from one build to the next."""
+    """Keeps the course, and what pages tell, from one build to the next."""
 
     name = "book"
     label = "Book"
@@ -66,15 +66,15 @@ class Book(Domain):
         "filled_later": set(),
         "pdf": False,
     }
-    data_version = len(initial_data)  # what an older build kept lacks what was added since
+    data_version = len(initial_data)  # a new field makes the data of an older build invalid
 
     def setup(self) -> None:
         super().setup()
-        self.pages: dict[str, Page] = {}  # those with code that this build reads
+        self.pages: dict[str, Page] = {}  # pages with code that this build reads
         self.failures: list[Failure] = []
         self.read_something = False
         self.course: Course
-        self.has_moved = False  # the course, since the last build
+        self.has_moved = False  # whether the course has changed since the last build
 
     @classmethod
     def of(cls, env: BuildEnvironment) -> "Book":
@@ -104,7 +104,7 @@ def _rewrite_pages_filled_later(app: Sphinx, env: BuildEnvironment) -> Iterable[
 
 
 def setup(app: Sphinx) -> None:
-    """Register the domain, and write pages with places to fill later again whenever any page was read."""
+    """Register the domain; write pages with places to fill later again whenever a page was read."""
     app.add_domain(Book)
     app.add_node(FilledLater)
     app.connect("env-before-read-docs", _note_reading)

@@ -13,5 +13,5 @@ def _copy(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Copy before Sphinx asks for the checksums of these files."""
+    """Copy the files before Sphinx computes their checksums."""
     app.connect("builder-inited", _copy)

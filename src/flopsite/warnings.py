@@ -9,7 +9,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Kind(StrEnum):
-    """What is wrong; Sphinx's `suppress_warnings` knows each as `flopsite.KIND`."""
+    """Names the kinds of warnings; Sphinx's `suppress_warnings` calls each `flopsite.KIND`."""
 
     ALT = "alt"  # a figure without a text alternative
     CALCULATOR = "calculator"  # a `{calculator}` that cannot be read
@@ -22,5 +22,5 @@ class Kind(StrEnum):
 
 
 def warn(kind: Kind, message: str, location: Any = None) -> None:
-    """Warn about a place in a page: a node, or the page's name and a line."""
+    """Warn about a place: a node, or a page's name and a line."""
     _LOG.warning("%s", message, type="flopsite", subtype=kind, location=location)

@@ -148,7 +148,7 @@ def test_stop_says_which_cells_it_cancels(page, cell):
 
 def test_a_question_to_the_reader_is_refused_in_words(cell):
     output = run(cell, "size = input('How many? ')", "Stopped by an error").inner_text().strip()
-    assert "RuntimeError: input('How many? ') cannot ask in the page: write the answer into the cell" in output
+    assert "RuntimeError: input('How many? ') cannot read in the page: write the answer into the cell" in output
     assert 'File "this cell", line 1' in output
 
 

@@ -1,1 +1,1 @@
-"""Calculators: the reader sets the sizes of a boxed formula and sees its value."""
+"""Let the reader set the sizes of a boxed formula, and show its value."""

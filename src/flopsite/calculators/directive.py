@@ -9,9 +9,9 @@
     ```
 
 Several names make several rows. A line in the body gives a size its meaning, its range and its start; `1 to 100 only`
-keeps what is typed to the range, and `1 to 128, a divisor of H` asks for one. What is left out comes from the book: the
-meaning from the page's letters, the start from the box. The JavaScript is printed from the very expression that the box
-shows, and lies in one file for each page.
+refuses numbers outside of the range, and `1 to 128, a divisor of H` refuses other numbers than divisors. What is left
+out comes from the book: the meaning from the page's letters, the start from the box. The JavaScript is printed from the
+expression that the box shows, into one file for each page.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ _FIELDS = [f"calculators/{name}.js" for name in ("sizes", "fields", "drawing")]
 
 
 class CalculatorDirective(SphinxDirective):
-    """Read a `{calculator}`; a fault in it fails the build and names its line."""
+    """Reads a `{calculator}`; a fault in one fails the build, which names the line."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -63,7 +63,7 @@ class CalculatorDirective(SphinxDirective):
         return panel(calculator)
 
     def _boxes(self) -> dict[str, dict[str, Any]]:
-        """Return the boxes that the argument names; a box has to stand above, since the page is read from its top."""
+        """Return the boxes that the argument names, which stand above the calculator."""
         data = Book.of(self.env).data
         here = {
             name: box
@@ -79,7 +79,7 @@ class CalculatorDirective(SphinxDirective):
 
 
 def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Write what a page's calculators compute, before Sphinx asks for the file's checksum."""
+    """Write the script of a page's calculators, before Sphinx computes its checksum."""
     scripts = Book.of(app.env).data["calculators"].get(docname)
     if not scripts:
         return

@@ -1,4 +1,4 @@
-"""Write a calculator as HTML, with the results of its first sizes, which need no JavaScript."""
+"""Write a calculator as HTML, with the results of its first sizes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +19,10 @@ _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
 
 @dataclass(frozen=True)
 class Size:
-    """A size that the reader sets.
+    """Describes a size that the reader sets.
 
-    The slider goes from `low` to `high`, and with `only` no other number is taken. What has to divide another size, as
-    heads that are shared have to, names it in `divides`.
+    The slider goes from `low` to `high`; with `only`, other numbers are refused. `divides` names another size that
+    this one has to divide, as groups of heads divide the heads.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Row:
-    """A result; a boxed formula is also shown with the numbers put in."""
+    """Describes one result; a boxed formula is also shown with its numbers."""
 
     title: str
     unit: str
@@ -50,21 +50,21 @@ class Row:
     boxed: bool = False
 
     def value(self, sizes: Mapping[str, int]) -> Fraction:
-        """Compute the exact value; unlike `flopbook.predict.values.evaluate` it takes a size of 0."""
+        """Compute the exact value, also at a size of 0, which `evaluate` refuses."""
         number = self.expression.xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})
         return Fraction(int(number.p), int(number.q))
 
 
 @dataclass(frozen=True)
 class Calculator:
-    """The rows, sizes and choices of a calculator.
+    """Holds the rows, sizes and choices of a calculator.
 
     Attributes
     ----------
     choices : mapping
         For each label its options, and for each option the sizes that it sets.
     curve : str
-        The size that is drawn along the axis of a curve; none if empty.
+        The size along the axis of the curve; without a curve if empty.
     bars : bool
         Whether rows of one unit are compared by bars.
     """
@@ -79,7 +79,7 @@ class Calculator:
 
     @property
     def start(self) -> dict[str, int]:
-        """Return the first sizes: the first option of each choice, and the sizes that are set beside them."""
+        """Return the first sizes: those of each choice's first option, and those with fields."""
         chosen = {
             name: size for options in self.choices.values() for name, size in next(iter(options.values())).items()
         }
@@ -183,7 +183,7 @@ def _breakable(number: str) -> str:
 
 
 def short(value: Fraction, unit: str) -> str:
-    """Write three digits with a prefix, or as `flopbook.units.plain` does where the unit takes no prefix.
+    """Write three digits with a prefix, or without one as `flopbook.units.plain` does.
 
     Less than an hour is given in seconds.
 
@@ -202,7 +202,7 @@ def short(value: Fraction, unit: str) -> str:
 
 
 def long(value: Fraction) -> str:
-    """Write every digit, or a fraction where the value is not a whole number; nothing where the fraction is long.
+    """Write every digit of a whole number, or a short fraction; nothing if it is long.
 
     >>> long(Fraction(196_608)), long(Fraction(4, 3))
     ('196,608', '4/3')

@@ -1,4 +1,4 @@
-"""Print SymPy expressions as JavaScript that is exact: whole numbers of any length, and quotients of two of them."""
+"""Print SymPy expressions as exact JavaScript: quotients of whole numbers of any length."""
 
 from functools import reduce
 
@@ -14,13 +14,13 @@ _KNOWN = (Add, Mul, Pow, Rational, Symbol, Max, Min, floor, ceiling, Piecewise, 
 
 
 class UnprintableError(ValueError):
-    """An expression that has no exact value, or cannot be printed; the message quotes the part."""
+    """Refuses an expression without an exact value, and quotes the part at fault."""
 
 
 def javascript(expression: Expr, letters: list[str]) -> str:
     """Print an arrow function of `letters` that returns numerator and denominator as BigInts.
 
-    What it calls beside operators, `max`, `min`, `floor` and `ceiling`, is in `static/exact.js`.
+    The functions that it calls, `max`, `min`, `floor` and `ceiling`, are in `static/exact.js`.
 
     >>> B, D = sympy.symbols("B D", positive=True, integer=True)
     >>> javascript(B * D**2 / 3, ["B", "D"])
@@ -34,7 +34,7 @@ def javascript(expression: Expr, letters: list[str]) -> str:
 
 
 def _fraction(expression: Expr) -> tuple[Expr, Expr]:
-    """Split into numerator and denominator, neither of which divides except inside `floor` and `ceiling`."""
+    """Split into numerator and denominator, without divisions outside `floor` and `ceiling`."""
     for part in sympy.preorder_traversal(expression):
         if not isinstance(part, _KNOWN) or (isinstance(part, Pow) and not isinstance(part.exp, Integer)):
             raise UnprintableError(f"{part} has no exact value in general: write sums, products and quotients")
@@ -43,7 +43,7 @@ def _fraction(expression: Expr) -> tuple[Expr, Expr]:
 
 
 def _clear(part: Expr) -> Expr:
-    """Turn a choice among quotients into one quotient, whose numerator is a choice among whole numbers."""
+    """Turn a choice among quotients into a quotient of a choice among whole numbers."""
     if isinstance(part, Piecewise) and part.args[-1].cond is not sympy.true:
         raise UnprintableError(f"{part} has cases without a value: end it with (..., True)")
     pairs = part.args if isinstance(part, Piecewise) else [(value, None) for value in part.args]

@@ -24,7 +24,7 @@ Choices = dict[str, Mapping[str, Mapping[str, int]]]
 
 
 class CalculatorError(ValueError):
-    """A `{calculator}` that cannot be read; `line` counts the lines of its body from 0, if the fault is there."""
+    """Refuses a `{calculator}`; `line` counts the lines of its body from 0, if the fault is there."""
 
     def __init__(self, message: str, line: int | None = None):
         super().__init__(message)
@@ -37,7 +37,7 @@ def read(
     lines: Sequence[str],
     meanings: Mapping[str, str],
 ) -> Calculator:
-    """Read the calculator of some boxed formulas; `options` and `lines` are those of the directive."""
+    """Read a calculator from its boxed formulas, and the directive's options and lines."""
     rows = [row for box in boxes.values() for row in _rows(box, options.get("unit", "FLOPs"))]
     choices: Choices = {label: dict(known) for box in boxes.values() for label, known in box.get("choices", [])}
     letters = _letters(rows)
@@ -78,7 +78,7 @@ def script(calculator: Calculator) -> str:
 
 
 def _rows(box: Mapping[str, Any], unit: str) -> Iterator[Row]:
-    """Return the one formula of a box, or the formulas of a plan with their units."""
+    """Yield the formula of a box, or the formulas of a plan with their units."""
     if "rows" not in box:
         yield Row(box["title"], unit, sympy.sympify(box["expression"]), boxed=True)
     for title, its_unit, expression, _ in box.get("rows", []):

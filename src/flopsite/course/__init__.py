@@ -1,1 +1,1 @@
-"""The course: its map, the line under each title, folded parts, the state of the build."""
+"""Show the course: its map, the line under each title, folded parts, the build status."""

@@ -1,4 +1,4 @@
-"""Lists of pages on the first page: the map of the course, with what each lecture derives, and the reference."""
+"""List pages on the first page: the course, with what each lecture derives, and the reference."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def _note_promise(app: Sphinx, page: nodes.document) -> None:
 
 
 class FillMap(SphinxPostTransform):
-    """Replaces the `{course-map}` and `{reference-list}` directives by parts and their pages."""
+    """Replaces the `{course-map}` and `{reference-list}` directives by lists of pages."""
 
     default_priority = 5
 

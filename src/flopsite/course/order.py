@@ -1,4 +1,4 @@
-"""Tell Sphinx what `course.yml` says: the order of the pages, their numbers and neighbours, words for the search."""
+"""Tell Sphinx the order of the pages, their numbers, neighbours and keywords from `course.yml`."""
 
 from collections.abc import Iterable
 from html import escape
@@ -31,7 +31,10 @@ def _read_course(app: Sphinx) -> None:
 def _reread_what_moved(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Iterable[str]:
-    """The first page holds the order, and each page its own words: both are read again when their lines change."""
+    """Return the pages to read again when `course.yml` changes.
+
+    The first page holds the order, and each page its own title, minutes and keywords.
+    """
     book = Book.of(env)
     before, book.data["course"] = book.data["course"], book.course
     book.has_moved = before not in (None, book.course)
@@ -41,12 +44,12 @@ def _reread_what_moved(
 
 
 def _rewrite_all(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
-    """Every page shows the order, in its sidebar."""
+    """Return all pages when the course has changed, since every sidebar shows it."""
     return sorted(env.found_docs) if Book.of(env).has_moved else []
 
 
 def _take_part(app: Sphinx, page: nodes.document) -> None:
-    """Give the first page the order of all pages, and any other page its words for the search."""
+    """Give the first page the order of all pages, and any other page its keywords."""
     course, docname = Book.of(app.env).course, app.env.docname
     section = next(page.findall(nodes.section), None)
     if section is None:
@@ -77,7 +80,8 @@ def _toctree(parent: str, pages: list[Page], numbered: int) -> addnodes.toctree:
 
 def _check_page(page: nodes.document, section: nodes.section, stated: Page) -> None:
     if (title := section[0].astext()) != stated.title:
-        warn(Kind.COURSE, f"the title is {title!r} here and {stated.title!r} in {FILE}: write one of them", section[0])
+        said = f"the title is {title!r} here and {stated.title!r} in {FILE}: write the same in both"
+        warn(Kind.COURSE, said, section[0])
     minutes = reading_minutes(page)
     if stated.minutes and abs(minutes / stated.minutes - 1) > _TOLERANCE:
         said = f"it takes {minutes} minutes to read, and {FILE} says {stated.minutes}: write minutes: {minutes}"
@@ -93,7 +97,7 @@ def _name_neighbours(app: Sphinx, docname: str, template: str, context: dict[str
 
 
 def setup(app: Sphinx) -> None:
-    """Register the readers; the page takes its place before Sphinx collects titles and tables of contents."""
+    """Register the functions; `_take_part` runs before Sphinx collects titles and contents."""
     app.connect("builder-inited", _read_course)
     app.connect("env-get-outdated", _reread_what_moved)
     app.connect("doctree-read", _take_part, priority=400)

@@ -1,4 +1,4 @@
-"""The outline of the book, as `course.yml` states it: parts, pages, their numbers, and what each page needs."""
+"""Read the outline of the book from `course.yml`: parts, pages, numbers and needs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ import yaml
 FILE = "course.yml"
 #: The key that names a page in `course.yml`, and the folder of its file.
 FOLDERS = {"lecture": "lectures", "lab": "notebooks", "page": "reference", "record": "reference/records"}
-_DATA = "reference/data"  # a page that shows a record is in the book only where the record lies here
+_DATA = "reference/data"  # the page of a record is in the book only if the record is in this folder
 _REQUIRED = {
     "lecture": {"title", "minutes", "needs"},
     "lab": {"title", "needs"},
@@ -30,26 +30,26 @@ class CourseError(ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    """One line of `course.yml`."""
+    """Describes one page, as a line of `course.yml` states it."""
 
     kind: str
     docname: str
     title: str
     short: str
-    number: int | None = None  # of a lecture, from 1 on through the book
+    number: int | None = None  # of a lecture, from 1 to the end of the book
     minutes: int | None = None
     needs: tuple[str, ...] = ()  # docnames of lectures
     keywords: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
-        """The title, behind the number of a lecture."""
+        """Return the title, with a lecture's number before it."""
         return f"{self.number} {self.title}" if self.number else self.title
 
 
 @dataclass(frozen=True)
 class Part:
-    """A group of pages; a part of the course has a Roman number, a group of the reference has none."""
+    """Holds a group of pages; a part of the course has a Roman number, the reference none."""
 
     title: str
     numeral: str | None
@@ -57,34 +57,34 @@ class Part:
 
     @property
     def heading(self) -> str:
-        """The title, behind the part's number."""
+        """Return the title, with the part's number before it."""
         return f"{self.numeral} {self.title}" if self.numeral else self.title
 
     @property
     def docnames(self) -> list[str]:
-        """The names of the part's pages, as Sphinx knows them."""
+        """Return the docnames of the part's pages."""
         return [page.docname for page in self.pages]
 
 
 @dataclass(frozen=True)
 class Course:
-    """All parts, and the groups of the reference, in order."""
+    """Holds all parts, and the groups of the reference, in order."""
 
     parts: tuple[Part, ...]
     reference: tuple[Part, ...]
 
     @cached_property
     def pages(self) -> dict[str, Page]:
-        """Every page under its docname, in the order of the book."""
+        """Return every page under its docname, in the order of the book."""
         return {page.docname: page for part in (*self.parts, *self.reference) for page in part.pages}
 
     @cached_property
     def lectures(self) -> list[Page]:
-        """The numbered pages."""
+        """Return the numbered pages."""
         return [page for page in self.pages.values() if page.number]
 
     def neighbours(self, docname: str) -> tuple[Page | None, Page | None]:
-        """Return the pages before and after one; None at either end, and for a page outside the course."""
+        """Return the pages before and after one; None where there is none."""
         order = [None, *self.pages.values(), None]
         if docname not in self.pages:
             return None, None
@@ -93,18 +93,18 @@ class Course:
 
 
 def read_course(root: Path) -> Course:
-    """Read the outline of a book from its `course.yml`, and check it against the files that are there.
+    """Read the outline of a book from its `course.yml`, and check it.
 
     Raises
     ------
     CourseError
-        If a line cannot be read, a page is named twice, has no file or stands in no part, or if a need is
-        unknown, comes later or closes a circle.
+        If a line cannot be read, a page is named twice, has no file or is in no part, or if a need is unknown,
+        comes later or closes a circle.
     """
     try:
         stated = yaml.safe_load((root / FILE).read_text("utf-8"))
     except FileNotFoundError:
-        raise CourseError("the file is not there: it lists the pages of the book, in order") from None
+        raise CourseError("the file is missing: it lists the pages of the book, in order") from None
     except yaml.YAMLError as error:
         raise CourseError(f"this is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(stated, dict) or set(stated) - {"parts", "reference"} or not stated.get("parts"):
@@ -126,13 +126,13 @@ def _part(stated: Any, numeral: str | None, numbers: Iterator[int]) -> Part:
 
 
 def _without_waiting(part: Part, root: Path) -> Part:
-    """The part without pages whose record is not there yet."""
+    """Return a part without the pages whose record is missing."""
     pages = (page for page in part.pages if page.kind != "record" or is_recorded(root, page.docname))
     return replace(part, pages=tuple(pages))
 
 
 def is_recorded(root: Path, docname: str) -> bool:
-    """Return whether the record that a page shows is there."""
+    """Tell whether the record that a page shows exists."""
     return (root / _DATA / f"{Path(docname).name}.json").is_file()
 
 
@@ -167,7 +167,7 @@ def _brief(stated: Any) -> str:
 
 
 def _check_files(named: list[str], root: Path) -> None:
-    """Check that each page is named once and has a file, and that each file has its page."""
+    """Check that each page is named once and has a file, and each file a page."""
     for docname in named:
         if named.count(docname) > 1:
             raise CourseError(f"{docname} stands in it twice")

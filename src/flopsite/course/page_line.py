@@ -1,4 +1,4 @@
-"""Under a page's title: its place in the course, what it needs, the time to read it, its letters, what to take away."""
+"""Put a line under a page's title: its part, needs, minutes, letters and downloads."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from flopsite.math.letters import letters_in, meanings
 
 
 def _orient(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Tell the page's template; pages that the build makes have no source and no place."""
+    """Give the page's template its values; pages that the build makes have no source."""
     if doctree is None:
         return
     course, meaning = Book.of(app.env).course, meanings(app.env, docname)
@@ -25,5 +25,5 @@ def _orient(app: Sphinx, docname: str, template: str, context: dict[str, Any], d
 
 
 def setup(app: Sphinx) -> None:
-    """Register what tells the template."""
+    """Register the function that fills the template."""
     app.connect("html-page-context", _orient)

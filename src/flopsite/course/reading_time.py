@@ -1,16 +1,16 @@
-"""How long a page takes to read."""
+"""Estimate how long a page takes to read."""
 
 import re
 
 from docutils import nodes
 
 _WORDS_PER_MINUTE = 200
-_SECONDS_PER_FORMULA = 5  # to read; what it takes to understand one is the reader's own affair
+_SECONDS_PER_FORMULA = 5  # to read a formula, and not to understand it
 _SECONDS_PER_CODE_LINE = 3
 
 
 def reading_minutes(page: nodes.document) -> int:
-    """Minutes to read a page's words, formulas and code once, at a steady pace."""
+    """Estimate the minutes to read a page's words, formulas and code once."""
     formulas, lines, text = 0, 0, []
     for node in page.findall(lambda node: isinstance(node, nodes.Text | nodes.math | nodes.math_block)):
         if isinstance(node, nodes.math | nodes.math_block):

@@ -1,4 +1,4 @@
-"""The sidebar: every page under its part, and the sections of the page that is shown."""
+"""Fill the sidebar: every page under its part, and the shown page's sections."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,13 +10,13 @@ from flopsite.book import Book
 
 
 def _fill(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Tell the sidebar's template; pages that the build makes, such as the search, have no sections."""
+    """Give the sidebar's template its values; pages such as the search have no sections."""
     context["course"] = Book.of(app.env).course
     context["sections"] = list(_sections(app, docname)) if doctree else []
 
 
 def _sections(app: Sphinx, docname: str) -> Iterator[tuple[str, str]]:
-    """The anchor and the title of each section below a page's title."""
+    """Yield the anchor and the title of each section below a page's title."""
     for page in app.env.tocs[docname].children:
         for sections in page.findall(nodes.bullet_list, descend=True):
             for section in sections.children:
@@ -27,5 +27,5 @@ def _sections(app: Sphinx, docname: str) -> Iterator[tuple[str, str]]:
 
 
 def setup(app: Sphinx) -> None:
-    """Register what tells the template."""
+    """Register the function that fills the template."""
     app.connect("html-page-context", _fill)

@@ -1,4 +1,4 @@
-"""What this very build ran on, how long its pages took, and which versions of torch the tests passed with."""
+"""Show what the build ran on, its pages' seconds, and the versions of torch that passed."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def _installation() -> nodes.table:
 
 
 def _tested(environment: dict[str, Any]) -> list[str]:
-    """Cells of one environment that tests ran in."""
+    """Return the cells of one environment that tests ran in."""
     versions = environment["versions"]
     outcomes = (len(environment["failed"]), ", ".join(environment["lacks"]) or "none")
     counts = (f"{environment[outcome]:,}" for outcome in ("passed", "skipped"))
@@ -75,6 +75,6 @@ def _tested(environment: dict[str, Any]) -> list[str]:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive and what fills it."""
+    """Register the directive, and the transform that replaces it."""
     app.add_directive(STATUS, FilledLaterDirective)
     app.add_post_transform(FillStatus)

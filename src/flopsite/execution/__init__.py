@@ -1,1 +1,1 @@
-"""Read pages: execute their cells, or take the results that were kept."""
+"""Read pages: execute their cells, or take kept results."""

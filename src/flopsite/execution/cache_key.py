@@ -1,4 +1,4 @@
-"""Tell what a page's results depend on: its code, the modules it imports, its data and the installation."""
+"""Compute what a page's results depend on: code, imported modules, data and installation."""
 
 import ast
 import hashlib
@@ -17,7 +17,7 @@ from flopbook.lazy import exports_of, is_for_type_checkers
 _SETTINGS = [
     "src/flopsite/execution/kernel.py",
     "src/flopsite/execution/matplotlibrc",
-]  # what the kernel is started with
+]  # the settings that a kernel starts with
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
@@ -26,7 +26,7 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def page_inputs(notebook: NotebookNode, root: Path) -> list[Path]:
-    """Return the files, beside the page's own, whose change calls for a new execution."""
+    """Return the files, other than the page, whose change needs a new execution."""
     source = "\n".join(TransformerManager().transform_cell(cell.source) for cell in code_cells(notebook))
     modules = imported_files(source, "", root / "src")
     data = notebook.metadata.get("flopbook", {}).get("data", [])
@@ -46,7 +46,7 @@ def page_key(notebook: NotebookNode, inputs: Iterable[Path]) -> str:
 
 
 def installation() -> str:
-    """Name the versions that results may depend on."""
+    """Write down the versions that results may depend on."""
     return f"Python {platform.python_version()}, torch {version('torch')}, {platform.system()} {platform.machine()}"
 
 
@@ -62,14 +62,14 @@ def imported_files(source: str, package: str, src: Path) -> set[Path]:
     return found
 
 
-@cache  # files are asked about for every page and cell, and do not change during a build
+@cache  # called for every page and cell; files do not change during a build
 def _imported_by(path: Path, package: str, src: Path) -> tuple[tuple[Path, str], ...]:
     modules = imported_modules(path.read_text("utf-8"), package)
     return tuple({file for module in modules for file in _files_of(module, src)})
 
 
 def imported_modules(source: str, package: str) -> Iterator[str]:
-    """Yield the full names of what code in `package` imports when it runs; `a.b` of `from a import b`."""
+    """Yield the full names that code in `package` imports: `a.b` of `from a import b`."""
     for node in _imports(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -83,7 +83,7 @@ def imported_modules(source: str, package: str) -> Iterator[str]:
 def _imports(source: str) -> list[ast.Import | ast.ImportFrom]:
     """Find the import statements that may run, at any depth."""
     found: list[ast.Import | ast.ImportFrom] = []
-    with suppress(SyntaxError):  # the cell will say so when it runs
+    with suppress(SyntaxError):  # the cell raises the error when it runs
         waiting: list[ast.AST] = [ast.parse(source)]
         while waiting:
             node = waiting.pop()
@@ -105,7 +105,7 @@ def _files_of(module: str, src: Path) -> tuple[tuple[Path, str], ...]:
 
 
 def _run_by(module: str, src: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the files that run when a module or a name is imported, each with the package of its relative imports.
+    """Yield the files that run when a module is imported, each with its package.
 
     A package exports names lazily: such a name stands for its own module, the package alone for all those modules.
     """

@@ -1,4 +1,4 @@
-"""Run a page's cells in a fresh kernel and say which cell stopped it."""
+"""Run a page's cells in a new kernel, and report the cell that stopped it."""
 
 import logging
 import os
@@ -16,12 +16,12 @@ from flopsite.book import Failure
 from flopsite.execution.cache_key import code_cells
 from flopsite.execution.kernel import SETTINGS, Kernels
 
-CELL_TIMEOUT = 600  # seconds: what hangs ends, and a slow machine is waited for
+CELL_TIMEOUT = 600  # seconds: enough for a slow machine, and a cell that hangs ends
 _LOG = logging.getLogger(__name__)
-_LOG.setLevel(logging.WARNING)  # nbclient announces each execution; the build's own progress does so already
+_LOG.setLevel(logging.WARNING)  # nbclient logs each execution, which the build's progress shows already
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _KERNEL_ARGUMENTS = [
-    "--IPKernelApp.log_level=40",  # errors: a kernel on this machine need not say how it is reached
+    "--IPKernelApp.log_level=40",  # errors alone: without the line that says how to connect to the kernel
     "--HistoryManager.enabled=False",
     "--InlineBackend.figure_formats={'svg'}",
     "--InlineBackend.print_figure_kwargs={'bbox_inches': 'tight', 'metadata': {'Date': None}}",
@@ -29,7 +29,7 @@ _KERNEL_ARGUMENTS = [
 
 
 def execute(notebook: NotebookNode, root: Path, page: Path, kernels: Kernels) -> Failure | None:
-    """Fill in the outputs of a page; return the cell that failed or wrote to stderr, if there is one."""
+    """Fill in a page's outputs; return the cell that failed or wrote to stderr."""
     reached = 0
 
     def note_start(cell: NotebookNode, cell_index: int) -> None:
@@ -47,7 +47,7 @@ def execute(notebook: NotebookNode, root: Path, page: Path, kernels: Kernels) ->
 def run(
     notebook: NotebookNode, folder: Path, kernels: Kernels, environment: Mapping[str, str], **options: Any
 ) -> NotebookNode:
-    """Run a notebook in a folder, without the reader's own start-up files; errors of nbclient are raised."""
+    """Run a notebook in a folder, without the start-up files of the user's IPython."""
     client = NotebookClient(
         notebook,
         km=kernels.manager(),
@@ -64,8 +64,8 @@ def run(
 
 
 def _reason(error: Exception) -> str:
-    """Return the last lines of the traceback, without colours; the exception is the last one."""
-    _, _, traceback = _ANSI.sub("", str(error)).rpartition("-" * 60)  # the cell itself stands before the rule
+    """Return the last lines of a traceback, which end with the exception, without colours."""
+    _, _, traceback = _ANSI.sub("", str(error)).rpartition("-" * 60)  # the cell's code comes before the rule
     lines = [line for line in traceback.splitlines() if line.strip()]
     return "\n".join(lines[-12:]) or type(error).__name__
 

@@ -1,7 +1,7 @@
 """Import what pages import, and fork a kernel for each request.
 
-`kernel.py` starts this file as a script, and sends a request for each kernel through a socket: as JSON what the kernel
-starts with, and beside it a socket of the kernel's own, which closes when the kernel ends.
+`kernel.py` starts this file as a script, and sends a request for each kernel through a socket: folder, environment and
+arguments as JSON, together with a socket for the kernel alone, which closes when the kernel ends.
 """
 
 import gc
@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import Any
 
-#: What takes most of a page's time to import; none of it starts a thread that a fork would lose.
+#: Modules that take most of a page's time to import. None starts a thread, which a fork would lose.
 PRELOADED = [
     "IPython.core.completer",
     "ipykernel.kernelapp",
@@ -31,8 +31,8 @@ _LONGEST_REQUEST = 1 << 20  # bytes
 
 def serve(channel: socket.socket) -> tuple[dict[str, Any], int]:
     """Fork for each request and return in the child; exit when the build has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the build, which then ends the kernels
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a kernel that has ended
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the build handles Ctrl-C, and then ends the kernels
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that a kernel that has ended leaves no zombie process
     while True:
         request, files, *_ = socket.recv_fds(channel, _LONGEST_REQUEST, 1)
         if not request:
@@ -44,7 +44,7 @@ def serve(channel: socket.socket) -> tuple[dict[str, Any], int]:
 
 
 def become_kernel(request: dict[str, Any], own: int) -> None:
-    """Start the kernel in its own process group, folder and environment, as `python -m ipykernel_launcher` does."""
+    """Start the kernel in its process group, folder and environment, as ipykernel_launcher does."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -55,7 +55,7 @@ def become_kernel(request: dict[str, Any], own: int) -> None:
     sys.path[:0] = [os.path.abspath(name) for name in os.environ.get("PYTHONPATH", "").split(os.pathsep) if name]
     # ipykernel ends a kernel whose parent is gone.
     sys.argv = ["ipykernel_launcher", *request["arguments"], f"--IPKernelApp.parent_handle={os.getppid()}"]
-    sys.modules["numpy"].random.seed()  # else all pages would draw the same numbers
+    sys.modules["numpy"].random.seed()  # without a new seed all pages would draw the same numbers
     runpy.run_module("ipykernel_launcher", run_name="__main__")
 
 
@@ -63,5 +63,5 @@ if __name__ == "__main__":
     del sys.path[0]  # this folder
     for module in PRELOADED:
         importlib.import_module(module)
-    gc.freeze()  # a child that collects garbage leaves these pages of memory shared
+    gc.freeze()  # so that garbage collection in a child leaves this memory shared
     become_kernel(*serve(socket.socket(fileno=int(sys.argv[1]))))

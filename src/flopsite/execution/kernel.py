@@ -1,6 +1,7 @@
-"""Start kernels: forked from a process that has imported what pages import, or plainly where a fork is not safe.
+"""Start kernels by forks of a process that has imported torch and SymPy, or plainly.
 
-Either way each kernel is a process of its own, in the page's folder, with an empty profile of IPython.
+Kernels start plainly where a fork is not safe. In both ways each kernel is a process of its own, in the page's folder,
+with an empty profile of IPython.
 """
 
 import json
@@ -20,13 +21,13 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-#: On macOS, the system's own libraries may break in a process that was forked after they were used.
+#: On macOS, system libraries may break in a process that was forked after they were used.
 FORK_IS_SAFE = sys.platform == "linux"
-#: What every kernel's process inherits.
+#: Environment variables of every kernel.
 SETTINGS = {
     "KINETO_LOG_LEVEL": "99",  # the profiler's USDT lines would land in the page
-    "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),  # figures that come out the same every time
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # what ipykernel sets, before Matplotlib is imported
+    "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),  # so that a figure's bytes are the same every time
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel sets it, but earlier
     "PYTHONHASHSEED": "0",
 }
 _KERNEL = "python3"
@@ -34,7 +35,7 @@ _SERVER = Path(__file__).with_name("fork_server.py")
 
 
 class Kernels:
-    """Hand out managers of kernels, and end all kernels at the end of the `with` block."""
+    """Makes managers of kernels, and ends all kernels at the end of the `with` block."""
 
     def __init__(self, fork: bool = FORK_IS_SAFE):
         self._fork = fork
@@ -46,7 +47,7 @@ class Kernels:
             with theirs:
                 command = [sys.executable, str(_SERVER), str(theirs.fileno())]
                 environment = {**os.environ, **SETTINGS}
-                environment.pop("PYTHONPATH", None)  # each kernel brings its own
+                environment.pop("PYTHONPATH", None)  # each kernel's request has its own
                 self._server = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])
         return self
 
@@ -67,12 +68,12 @@ class Kernels:
                 process.kill()
                 process.wait()
         if self._fork:
-            self._channel.close()  # which ends the server
+            self._channel.close()  # ends the server
             self._server.wait()
 
 
 class _ForkProvisioner(LocalProvisioner):
-    """Ask the server for a kernel, where jupyter_client would start a new Python."""
+    """Asks the server for a kernel, instead of starting a new Python."""
 
     channel: socket.socket
 
@@ -85,7 +86,7 @@ class _ForkProvisioner(LocalProvisioner):
 
 
 class _Forked:
-    """A forked kernel, with what jupyter_client uses of Popen."""
+    """Represents a forked kernel by the part of Popen that jupyter_client uses."""
 
     stdin = stdout = stderr = None
     _has_ended = False

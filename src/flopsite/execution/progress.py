@@ -1,10 +1,10 @@
-"""Say how far the build is."""
+"""Print the build's progress."""
 
 import sys
 
 
 class Progress:
-    """Print one line for each finished page; on a terminal, also a last line with the pages that run."""
+    """Prints a line for each finished page, and on a terminal the pages that run."""
 
     def __init__(self, total: int):
         self.total = total
@@ -12,12 +12,12 @@ class Progress:
         self.running: list[str] = []
 
     def start(self, docname: str) -> None:
-        """Show that a page begins."""
+        """Show that a page starts."""
         self.running.append(docname)
         self._show_running()
 
     def finish(self, docname: str, result: str) -> None:
-        """Say how a page went."""
+        """Print how a page ended."""
         self.finished += 1
         if docname in self.running:
             self.running.remove(docname)

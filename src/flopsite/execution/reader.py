@@ -1,4 +1,4 @@
-"""Read pages: execute their cells, or take the kept results when nothing they depend on has changed."""
+"""Execute the cells of pages, or take kept results if nothing they depend on changed."""
 
 import os
 import time
@@ -23,12 +23,12 @@ from flopsite.execution.kernel import Kernels
 from flopsite.execution.progress import Progress
 from flopsite.warnings import Kind, warn
 
-_BYTES_PER_KERNEL = 2 << 30  # of memory: a page that trains a network takes about one
+_BYTES_PER_KERNEL = 2 << 30  # 2 GiB: a page that trains a network takes about half of it
 
 
 @dataclass
 class Page:
-    """A page with code, and its results once it was executed."""
+    """Holds a page with code, and its results once it was executed."""
 
     docname: str
     notebook: NotebookNode
@@ -40,11 +40,11 @@ class Page:
 
     @property
     def is_timed(self) -> bool:
-        """Tell whether the page measures seconds, so that nothing else should run beside it."""
+        """Tell whether the page measures seconds, so that it must run alone."""
         return bool(self.notebook.metadata.get("flopbook", {}).get("timed"))
 
     def take_kept(self) -> bool:
-        """Fill in the kept results, if they belong to this very page."""
+        """Fill in the kept results if their key is this page's."""
         kept = nbformat.read(self.store, 4) if self.store.is_file() else None
         if not kept or kept.metadata.flopsite.key != self.key:
             return False
@@ -54,7 +54,7 @@ class Page:
         return True
 
     def execute(self, root: Path, kernels: Kernels) -> None:
-        """Run the cells; results are kept if all of them ran and none wrote to stderr."""
+        """Run the cells, and keep the results if none failed or wrote to stderr."""
         began = time.monotonic()
         self.failure = execute(self.notebook, root, Path(f"{self.docname}.md"), kernels)
         self.seconds = time.monotonic() - began
@@ -62,7 +62,7 @@ class Page:
             self._keep()
 
     def _keep(self) -> None:
-        """Write the results in one move: an interrupted build leaves all of a page or nothing."""
+        """Write the results as a whole, so that an interrupted build leaves no half page."""
         kept = nbformat.from_dict({**self.notebook, "metadata": {**self.notebook.metadata}})
         kept.metadata["flopsite"] = {"key": self.key, "seconds": self.seconds}
         self.store.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def _read(app: Sphinx, docname: str, content: list[str]) -> None:
         book.data["seconds"][docname] = page.seconds
         for file in page.inputs:
             app.env.note_dependency(file)
-        notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
+        notebook.metadata["language_info"] = {"name": "python"}  # for the colours of code
     content[0] = nbformat.writes(notebook)
 
 
@@ -159,7 +159,7 @@ def _stores(app: Sphinx) -> Path:
 
 
 def _sweep(app: Sphinx, exception: Exception | None) -> None:
-    """Remove what pages that are no longer in the book have left behind."""
+    """Remove the files of pages that are no longer in the book."""
     site = Path(app.outdir)
     written = {
         _stores(app): "**/*.ipynb",
@@ -179,7 +179,7 @@ def _note_edition(app: Sphinx, config: object) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Hook into the reading of pages; another Python, torch or flopsite calls for reading all of them."""
+    """Register the functions; with another Python, torch or flopsite all pages are read again."""
     app.add_config_value("flopsite_edition", [], "env", list)
     app.connect("config-inited", _note_edition)
     app.connect("build-finished", _sweep)

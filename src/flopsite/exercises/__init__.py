@@ -1,1 +1,1 @@
-"""Exercises and questions that the page checks."""
+"""Show exercises and questions that the page checks."""

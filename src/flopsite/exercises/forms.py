@@ -34,17 +34,17 @@ _VERDICTS = '<datalist id="verdicts"><option value="right"></option><option valu
 
 
 class Form(nodes.General, nodes.Element):
-    """Where the reader answers an exercise: attributes `form`, and then `number` and `words` of its title."""
+    """Holds an exercise's `form`, and `number` and `words` of its title."""
 
 
 class ExerciseRenderer:
-    """myst-nb's renderer of verdicts."""
+    """Renders verdicts for myst-nb."""
 
     mime_priority_overrides: ClassVar = [("*", FORM, 1)]
 
     @staticmethod
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
-        """Return the form of the exercise that the verdict is about, or None for another kind of output."""
+        """Return the form of the verdict's exercise, or None for another kind of output."""
         if data.mime_type != FORM or inline:
             return None
         form = Form(form=data.content)
@@ -53,7 +53,7 @@ class ExerciseRenderer:
 
 
 class PlaceForms(SphinxTransform):
-    """Replace the cell, whose call is for the notebook, by the form, and give the form the exercise's title."""
+    """Replaces the cell that checks in a notebook by the form, with the exercise's title."""
 
     default_priority = 880
 
@@ -92,7 +92,7 @@ def _visit_form(writer: HTML5Translator, node: Form) -> None:
 
 
 def _fields(name: str, node: Form) -> Iterator[str]:
-    """Write one field for the answer, or one for each claim of an audit."""
+    """Write a field for the answer, or for each claim of an audit."""
     claims = node["form"].get("claims")
     if claims is None:
         title = f"exercise {node['number']}, {escape(node['words'])}"
@@ -115,7 +115,7 @@ def _bring_scripts(app: Sphinx, docname: str, template: str, context: dict[str, 
 
 
 def setup(app: Sphinx) -> None:
-    """Register the forms; every page shows progress, the other scripts are for pages with exercises."""
+    """Register the forms; every page gets the progress script, pages with exercises the others."""
     app.add_node(Form, html=(_visit_form, None), latex=(_skip, None), text=(_skip, None))
     app.add_transform(PlaceForms)
     app.add_css_file("exercises/exercises.css")

@@ -27,7 +27,7 @@ _REASON = re.compile(r"(?::| ) +(?P<text>\S.*)")
 
 @dataclass
 class Option:
-    """One of the answers to choose from."""
+    """Describes one of the answers to choose from."""
 
     right: bool
     text: str
@@ -36,7 +36,7 @@ class Option:
 
 
 class QuestionError(ValueError):
-    """A question that is not complete; `line` counts from its first line, which is 0."""
+    """Refuses a question that is not complete; `line` counts its lines from 0."""
 
     def __init__(self, line: int, message: str):
         super().__init__(message)
@@ -78,7 +78,7 @@ def _verdict(option: Option) -> str:
 
 
 class Question(SphinxDirective):
-    """Show a question as a group of radio buttons; without JavaScript the reasons unfold."""
+    """Shows a question as a group of radio buttons; without JavaScript the reasons unfold."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -131,6 +131,6 @@ def _bring_script(app: Sphinx, docname: str, template: str, context: dict[str, A
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive; its script comes with the pages that ask."""
+    """Register the directive; pages with a question get its script."""
     app.add_directive("question", Question)
     app.connect("html-page-context", _bring_script)

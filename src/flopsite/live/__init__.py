@@ -1,1 +1,1 @@
-"""Live cells: code that the reader changes and runs in the page."""
+"""Let the reader change and run code in the page."""

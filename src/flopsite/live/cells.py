@@ -1,4 +1,4 @@
-"""Tell which cells of a page can run in the reader's browser, and what the others need."""
+"""Tell which cells can run in the reader's browser, and what the others need."""
 
 import sys
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from nbformat import NotebookNode
 from flopsite.execution.cache_key import code_cells, imported_files, imported_modules
 from flopsite.live.names import Names, names
 
-#: What the page's Python has beside its standard library and the modules of `flopbook` that need nothing else.
+#: Packages that the page's Python has, apart from the standard library and modules of `flopbook`.
 PROVIDED = {"sympy", "mpmath"}
 _TITLES = {"torch": "PyTorch", "matplotlib": "Matplotlib", "sklearn": "scikit-learn"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell, the names it binds, and the packages that it needs and the browser lacks."""
+    """Describes a code cell: the names it binds, and the packages that the browser lacks."""
 
     index: int
     source: str
@@ -40,7 +40,7 @@ class Cell:
 
 
 def read_cells(notebook: NotebookNode, src: Path) -> list[Cell]:
-    """Read the code cells of a page; a name comes from the last cell above that binds it.
+    """Read a page's code cells; a name comes from the last cell above that binds it.
 
     An undefined name does not disqualify a cell: it raises the same NameError in the browser as in the build.
     """
@@ -51,7 +51,7 @@ def read_cells(notebook: NotebookNode, src: Path) -> list[Cell]:
     for code in code_cells(notebook):
         try:
             found, needs = names(code.source), missing(code.source, src)
-        except SyntaxError:  # a command of Jupyter's own, such as %timeit
+        except SyntaxError:  # a command of Jupyter, such as %timeit
             found, needs = Names(), {"IPython"}
         needs |= {file for file in files if Path(file).name in code.source}
         inherited = (origin[name].needs for name in found.used & origin.keys())

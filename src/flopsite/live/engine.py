@@ -23,7 +23,7 @@ _HERE = Path(__file__).parent
 _PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
 _LEFT_OUT = {"tests", "benchmarks"}
 _SESSION = ["flopsite/live/names.py", "flopsite/live/session.py"]
-_EMPTY = ["flopsite/__init__.py", "flopsite/live/__init__.py"]  # the browser has nothing to set up
+_EMPTY = ["flopsite/__init__.py", "flopsite/live/__init__.py"]  # the browser does not set Sphinx up
 
 
 def bring(root: Path, target: Path) -> None:
@@ -37,19 +37,19 @@ def bring(root: Path, target: Path) -> None:
     for source in [katex, symbolic(pyodide, modules / ".cache"), *(pyodide / name for name in _PYODIDE)]:
         if not (target / source.name).exists() or not filecmp.cmp(source, target / source.name):
             shutil.copy2(source, target)
-    # Without a list of packages nothing can be asked of another host.
+    # Without a list of packages, Pyodide requests nothing from another host.
     lock = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))
     (target / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": {}}), "utf-8")
     (target / "flopbook.zip").write_bytes(archive(own_sources(root / "src")))
 
 
 def size(target: Path) -> int:
-    """Return the bytes that the worker fetches and counts; scripts come by another way, and are small."""
+    """Return the bytes that the worker fetches and counts, without scripts, which are small."""
     return sum(path.stat().st_size for path in target.iterdir() if path.suffix in (".wasm", ".zip"))
 
 
 def own_sources(src: Path) -> dict[str, bytes]:
-    """Return the modules of flopbook that the browser can import, and those that run the cells there."""
+    """Return the modules that the browser needs: those it can import, and those that run cells."""
     paths = (path.relative_to(src) for path in sorted((src / "flopbook").rglob("*.py")))
     modules = {path.as_posix(): ".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
     importable = [path for path, module in modules.items() if not missing(f"import {module}", src)]
@@ -67,7 +67,7 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
 
 
 def symbolic(pyodide: Path, cache: Path) -> Path:
-    """Return the archive of SymPy and what it needs, compiled once for each set of versions."""
+    """Return the archive of SymPy and its dependency, compiled once for each set of versions."""
     versions = [version(package) for package in sorted(PROVIDED)]
     pyodide_version = json.loads((pyodide / "package.json").read_text("utf-8"))["version"]
     program = (_HERE / "precompile.py").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Mark the cells that the reader can change and run in the browser, since they need no PyTorch."""
+"""Mark the cells that the reader can run in the browser, without PyTorch."""
 
 import json
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from flopsite.execution.reader import page_store
 from flopsite.live import engine
 from flopsite.live.cells import Cell, read_cells
 
-_DATA = "live-cells"  # the id of what a page says to its script
+_DATA = "live-cells"  # the id of the data that a page gives its script
 _NEED = '<p class="cell-tools">Needs {what}: <a href="{notebook}" download>run it in the notebook</a></p>'
 
 
 class MarkCells(SphinxPostTransform):
-    """Give each live cell an id, and say of the other cells what they need."""
+    """Gives each live cell an id, and says of the other cells what they need."""
 
     default_priority = 5
     builders = ("html",)
@@ -38,7 +38,7 @@ class MarkCells(SphinxPostTransform):
             self.document += _data({cell.id: None if cell.id in visible else cell.source for cell in live})
 
     def _mark(self, cell: Cell, node: nodes.Element) -> bool:
-        """Mark a cell of the page; one without code to see, or to change, is not marked."""
+        """Mark a cell of the page, unless its code is hidden."""
         code = next(_parts(node, "cell_code_source"), None)
         if code is None:
             return False
@@ -55,7 +55,7 @@ def _parts(node: nodes.Node, kind: str) -> Iterator[nodes.container]:
 
 
 def _data(cells: dict[str, str | None]) -> nodes.raw:
-    """Write the live cells in order, with the source of those that the page does not show."""
+    """Write the live cells in order, with the source of hidden ones."""
     text = json.dumps(cells).replace("<", r"\u003c")
     return nodes.raw("", f'<script type="application/json" id="{_DATA}">{text}</script>', format="html")
 
@@ -81,7 +81,7 @@ def _equip(app: Sphinx, docname: str, template: str, context: dict[str, Any], do
 
 
 def setup(app: Sphinx) -> None:
-    """Mark the cells of each page that is written; a page with live ones has the script that runs them."""
+    """Mark the cells of each page; a page with live cells gets the script that runs them."""
     app.add_post_transform(MarkCells)
     app.connect("builder-inited", _bring)
     app.connect("html-page-context", _equip)

@@ -1,6 +1,6 @@
-"""Tell which names a cell takes from the cells above it, and which it leaves to those below.
+"""Tell which names a cell uses from the cells above it, and which names it binds.
 
-The build asks, to tell which cells can run in the page; and the page, to run first what a cell needs.
+The build finds out by these names which cells can run in the page; the page, which cells have to run first.
 """
 
 import ast
@@ -13,7 +13,7 @@ _GIVEN = {*dir(builtins), "display"}
 
 
 class Names(NamedTuple):
-    """Names that a cell uses before it binds them, and names that it binds."""
+    """Holds the names that a cell uses before it binds them, and those it binds."""
 
     used: frozenset[str] = frozenset()
     bound: frozenset[str] = frozenset()
@@ -28,7 +28,7 @@ def names(source: str) -> Names:
     """
     reader = _TopLevel()
     reader.visit(ast.parse(source))
-    # A function looks its names up when it is called: what the cell binds further down is there by then.
+    # A function looks its names up when it is called: names that the cell binds further down exist by then.
     used = reader.used | (set(_used_inside(symtable(source, "cell", "exec"))) - reader.bound)
     return Names(frozenset(name for name in used - _GIVEN if not name.startswith("__")), frozenset(reader.bound))
 
@@ -40,9 +40,9 @@ def _used_inside(table: SymbolTable) -> Iterator[str]:
         yield from _used_inside(inner)
 
 
-# ruff: noqa: N815  (a visitor's methods bear the names of the nodes)
+# ruff: noqa: N815  (a visitor's methods have the names of the nodes)
 class _TopLevel(ast.NodeVisitor):
-    """Visit what a cell runs outside of functions and classes, in the order in which it runs."""
+    """Visits what a cell runs outside of functions and classes, in order."""
 
     def __init__(self) -> None:
         self.used: set[str] = set()
@@ -93,7 +93,7 @@ class _TopLevel(ast.NodeVisitor):
         self.bound.add(node.name)
 
     def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        """Visit what runs outside of the comprehension's own scope, whose `:=` binds outside of it."""
+        """Visit the part of a comprehension that runs, and that binds, outside of its scope."""
         self.visit(node.generators[0].iter)
         self.bound |= {inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr)}
 
@@ -112,7 +112,7 @@ class _TopLevel(ast.NodeVisitor):
 
 
 def _run_with(arguments: ast.arguments) -> Iterable[ast.expr]:
-    """Yield what runs when a function is defined: the defaults and the annotations of its arguments."""
+    """Yield what runs when a function is defined: its arguments' defaults and annotations."""
     yield from (default for default in [*arguments.defaults, *arguments.kw_defaults] if default)
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
     yield from (argument.annotation for argument in every if argument and argument.annotation)

@@ -1,6 +1,6 @@
-"""Compile SymPy for the browser's Python, in that Python: importing it then takes one second in place of eight.
+"""Compile SymPy in the browser's Python, where its import then takes 1 s in place of 8 s.
 
-What `import sympy` loads is compiled; the rest, which few cells need, stays source, which is half the size.
+Modules that `import sympy` loads are compiled. The others, which few cells need, stay source, at half the size.
 """
 
 import importlib.util
@@ -9,7 +9,7 @@ import sys
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 SOURCES, COMPILED = "/sources.zip", "/compiled.zip"
-_UNCHECKED_HASH = 1  # the kind of .pyc that is valid whatever the date of its source
+_UNCHECKED_HASH = 1  # the kind of .pyc that is valid without a look at its source
 
 
 def compiled(text: bytes, name: str) -> bytes:
@@ -20,7 +20,7 @@ def compiled(text: bytes, name: str) -> bytes:
 
 
 def main() -> None:
-    """Write an archive that has some modules of another as .pyc."""
+    """Write an archive in which loaded modules are replaced by their .pyc."""
     sys.path.insert(0, SOURCES)
     importlib.import_module("sympy")
     loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}

@@ -1,6 +1,6 @@
-"""Run a page's cells in the reader's browser, as if the page had been run from its top.
+"""Run a page's cells in the reader's browser, as if from the page's top.
 
-Standard library only: the browser's Python imports this file as it is.
+This module imports the standard library alone, as the browser's Python imports it.
 """
 
 import ast
@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from flopsite.live.names import Names, names
 
-#: Receives what happens: running, stream, show, error or done, each with its content.
+#: Called with each event and its content: running, stream, show or error.
 Tell = Callable[..., None]
 
-_STREAM_LIMIT = 50_000  # characters: a page with more grows slow
+_STREAM_LIMIT = 50_000  # characters; more would make the page slow
 _STREAM_SECONDS = 0.1
 _WIDTH = 79
 _MIME_METHODS = {"text/html": "_repr_html_", "image/svg+xml": "_repr_svg_", "text/latex": "_repr_latex_"}
@@ -29,7 +29,7 @@ _ELSEWHERE = (
 
 
 class Run(NamedTuple):
-    """What a cell was run with, and the names that it left."""
+    """Holds what a cell was run with, and the names that it left."""
 
     source: str
     providers: tuple["Run", ...]
@@ -37,10 +37,10 @@ class Run(NamedTuple):
 
 
 class Session:
-    """The cells of one page that have been run.
+    """Runs the cells of one page, and remembers what they leave.
 
-    A cell sees the names of the cells above it and of no others. One that it builds on is run first, unless it
-    has been since it, or what it builds on in turn, was last changed.
+    A cell sees the names of the cells above it alone. The cells that it builds on run first, unless they have run and
+    nothing that they depend on has changed since.
 
     >>> told = []
     >>> session = Session(lambda *what: told.append(what))
@@ -55,7 +55,7 @@ class Session:
         self.scope: dict[str, Any] = {}
 
     def run(self, page: Mapping[str, str], wanted: str) -> None:
-        """Run the cell `wanted` of a page, which is given as it stands: the source of each cell by its id, in order."""
+        """Run the cell `wanted` of a page, given as the source of each cell by its id, in order."""
         providers = _providers(page)
         for cell in _closure(providers, wanted):
             done, beneath = self.runs.get(cell), tuple(self.runs[provider] for provider in providers[cell])
@@ -78,7 +78,7 @@ class Session:
         try:
             with redirect_stdout(stream), redirect_stderr(stream):
                 self._execute(page[cell], cell)
-        except BaseException as error:  # of the reader's code, whatever it is
+        except BaseException as error:  # the reader's code may raise anything
             stream.flush()
             self.tell("error", explain(error, page, cell))
             return False
@@ -89,7 +89,7 @@ class Session:
         return True
 
     def _execute(self, source: str, filename: str) -> None:
-        """Run as Jupyter does: the value of a last expression is shown, unless a semicolon ends it."""
+        """Run a cell as Jupyter does: show the last expression's value unless a semicolon ends it."""
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
         tree = ast.parse(source, filename)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
@@ -113,7 +113,7 @@ def _providers(page: Mapping[str, str]) -> dict[str, list[str]]:
     for cell, source in page.items():
         try:
             found = names(source)
-        except SyntaxError:  # it will say so when it is run
+        except SyntaxError:  # the cell raises the error when it runs
             found = Names()
         providers[cell] = sorted({origin[name] for name in found.used & origin.keys()}, key=order.__getitem__)
         origin |= dict.fromkeys(found.bound, cell)
@@ -121,7 +121,7 @@ def _providers(page: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _closure(providers: Mapping[str, list[str]], wanted: str) -> list[str]:
-    """Return a cell and, before it, all cells that it builds on, in the order of the page."""
+    """Return the cells that a cell builds on, and itself, in the order of the page."""
     needed = {wanted}
     for cell in reversed(list(providers)):
         if cell in needed:
@@ -134,7 +134,7 @@ def _same(some: tuple[Run, ...], others: tuple[Run, ...]) -> bool:
 
 
 def explain(error: BaseException, page: Mapping[str, str], cell: str) -> str:
-    """Write a traceback of the lines that the reader sees, and the error."""
+    """Write an error with a traceback of the lines that the reader sees."""
     story: traceback.TracebackException | None = traceback.TracebackException.from_exception(error)
     text = "".join(_readable(story, page, cell).format()).rstrip() if story else ""
     return f"{text}\n{_ELSEWHERE}" if isinstance(error, ModuleNotFoundError) else text
@@ -155,7 +155,7 @@ def _readable(story: traceback.TracebackException, page: Mapping[str, str], cell
 
 
 def bundle(value: Any) -> dict[str, str]:
-    """Return what a value shows of itself, by kind, as in Jupyter."""
+    """Return a value's representations by kind, as Jupyter does."""
     if isinstance(value, type):
         return {"text/plain": repr(value)}
     plain = repr(value)
@@ -172,12 +172,12 @@ def bundle(value: Any) -> dict[str, str]:
 def _refuse_input(prompt: object = "") -> str:
     question = repr(prompt) if prompt else ""
     raise RuntimeError(
-        f"input({question}) cannot ask in the page: write the answer into the cell, such as answer = '12'"
+        f"input({question}) cannot read in the page: write the answer into the cell, such as answer = '12'"
     )
 
 
 class _Stream(io.TextIOBase):
-    """Send printed text in portions, so that the text shows while a cell runs."""
+    """Sends printed text in portions, so that the text shows while a cell runs."""
 
     def __init__(self, tell: Tell):
         self.send = tell

@@ -1,1 +1,1 @@
-"""Formulas: set by KaTeX, boxed, gathered in an index, with letters that say what they mean."""
+"""Set formulas by KaTeX, box them, index them, and explain their letters."""

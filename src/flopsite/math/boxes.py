@@ -21,13 +21,13 @@ INDEX = "formula-index"
 
 
 class FormulaRenderer:
-    """myst-nb's renderer of outputs that carry a formula."""
+    """Renders outputs that carry a formula, for myst-nb."""
 
     mime_priority_overrides: ClassVar = [("*", FORMULA, 1), ("*", PLAN, 1)]
 
     @staticmethod
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
-        """Return the box and note its formula for the index, or None for another kind of output.
+        """Return the box and note its formula, or None for another kind of output.
 
         A plan, which is many formulas, becomes a table, and is noted for calculators.
         """
@@ -51,12 +51,12 @@ def _target(name: str) -> str:
 
 
 def _equation(name: str) -> str:
-    """Return the id under which Sphinx looks for an equation, so that `{eq}` can refer to it."""
+    """Return the id of an equation as Sphinx makes it, so that `{eq}` finds it."""
     return nodes.make_id(f"equation-{name}")
 
 
 def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
-    """Keep a formula as a target of `{ref}` and `{eq}`; return the page that has the name already, if there is one."""
+    """Keep a formula as a target of `{ref}` and `{eq}`; return the page that has its name already."""
     formulas = Book.of(env).data["formulas"]
     name = formula["name"]
     if name in formulas:
@@ -71,11 +71,11 @@ def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
 
 
 class SearchOnlyTitle(nodes.title):
-    """A title that search knows and the page does not show."""
+    """Holds a title that search finds and the page does not show."""
 
 
 def _search_titles(formula: dict[str, Any]) -> list[SearchOnlyTitle]:
-    """Let search find a box by its title, and by its formula as people type it."""
+    """Let search find a box by its title, and by its formula as typed."""
     typed = re.sub(r"\\(left|right)|[{}_\s]", "", formula["latex"])
     return [SearchOnlyTitle("", name) for name in [formula["title"], typed] if "\\" not in name]
 
@@ -102,7 +102,7 @@ def _witnesses(formula: dict[str, Any]) -> list[str]:
 
 
 class FillIndex(SphinxPostTransform):
-    """Replace the `{formula-index}` directive by a table of all boxed formulas."""
+    """Replaces the `{formula-index}` directive by a table of all boxed formulas."""
 
     default_priority = 5
 

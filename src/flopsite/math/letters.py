@@ -1,7 +1,7 @@
 """Explain the letters of a page's formulas, on hover and once as a list.
 
-A page gives a letter another meaning, or a letter of its own one, in its front matter:
-`flopbook: {letters: {F: ...}}`. A letter with an empty meaning is explained by the page's text alone.
+A page gives letters a meaning of its own in its front matter: `flopbook: {letters: {F: ...}}`. A letter with an empty
+meaning is left to the page's text.
 """
 
 import re

@@ -1,1 +1,1 @@
-"""What a reader takes away: notebooks, the package, the PDF."""
+"""Write what a reader takes away: notebooks, the package, the PDF."""

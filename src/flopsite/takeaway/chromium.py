@@ -7,7 +7,7 @@ MISSING = (
     "no Chromium on the path: install one (Debian, Ubuntu: apt-get install chromium; macOS: brew install chromium) "
     "and run again"
 )
-ARGUMENTS = ["--no-sandbox"]  # which containers seldom allow; it opens our own pages alone
+ARGUMENTS = ["--no-sandbox"]  # containers seldom allow a sandbox, and only our own pages are opened
 
 
 def find_chromium() -> str | None:

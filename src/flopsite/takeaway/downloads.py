@@ -23,7 +23,7 @@ _OFFERS = {
 
 
 class FillDownloads(SphinxPostTransform):
-    """Replace the `{downloads}` directive by links."""
+    """Replaces the `{downloads}` directive by links."""
 
     default_priority = 5
 
@@ -46,7 +46,7 @@ def _pdf(app: Sphinx) -> Path:
 def _drop_stale_pdf(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Iterable[str]:
-    """Remove a PDF of older pages, and write the page with the list again when that changes."""
+    """Remove a PDF of older pages, and write its list again if the PDF comes or goes."""
     home = app.config.root_doc
     if (added | changed | removed) - {home}:
         _pdf(app).unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def _drop_stale_pdf(
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive, what fills it, and the watch over the PDF."""
+    """Register the directive, its transform, and the check of the PDF."""
     app.add_directive(DOWNLOADS, FilledLaterDirective)
     app.add_post_transform(FillDownloads)
     app.connect("env-get-outdated", _drop_stale_pdf)

@@ -43,13 +43,13 @@ for name, packed in files.items():
     (root / name).write_bytes(zlib.decompress(base64.b85decode(packed)))
 (root / "{folder}").mkdir(exist_ok=True)
 os.chdir(root / "{folder}")"""
-_IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # beside what the package itself brings
+_IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # apart from what the package itself installs
 _QUIET = """import os
 
 # The profiler would write lines of its own to standard error; it asks when torch is imported.
 os.environ["KINETO_LOG_LEVEL"] = "99\""""
 _HIDDEN = {"jupyter": {"source_hidden": True}}
-# What the site folds or leaves out is folded here.
+# Cells that the site folds or leaves out are folded in the notebook.
 _FOLDED = {
     "hide-input": {"source_hidden": True},
     "hide-cell": {"source_hidden": True, "outputs_hidden": True},
@@ -63,7 +63,7 @@ _NAMED_TARGET = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^>]+)>$", re.DOTALL)
 
 
 def take_away(app: Sphinx, docname: str) -> NotebookNode:
-    """Make the notebook of a page: plain Markdown, no outputs, ids that depend on the content alone."""
+    """Make a page's notebook: plain Markdown, no outputs, ids that follow from the content."""
     path = Path(app.env.doc2path(docname))
     config = cast(SphinxEnvType, app.env).myst_config
     page = read_myst_markdown_notebook(path.read_text("utf-8"), config, path=path)
@@ -99,7 +99,7 @@ def _greeting(app: Sphinx, docname: str, page: NotebookNode) -> str:
 
 
 def _unpacking(app: Sphinx, docname: str, names: list[str]) -> str:
-    """Write the code that brings the data along."""
+    """Write the code that unpacks the page's data."""
     root = Path(app.srcdir)
     packed = {name: base64.b85encode(zlib.compress((root / name).read_bytes(), 9)).decode() for name in names}
     files = "\n".join(f'    "{name}": """{text}""",' for name, text in packed.items())
@@ -107,7 +107,7 @@ def _unpacking(app: Sphinx, docname: str, names: list[str]) -> str:
 
 
 def _plain_role(app: Sphinx, docname: str, glued: dict[str, str], role: str, content: str) -> str:
-    """Return what the site shows for a role, as text."""
+    """Return as text what the site shows for a role."""
     env = app.env
     if role.startswith("glue"):
         name, _, spec = content.partition(":")

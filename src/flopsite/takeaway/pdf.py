@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def print_book(browser: Browser, site: Path) -> bytes:
-    """Print a built site twice: the page numbers of the contents are known after the first time, and move no line."""
+    """Print a built site twice, since the first time gives the page numbers of the contents."""
     return _print(browser, site, page_numbers(_print(browser, site, {})))
 
 

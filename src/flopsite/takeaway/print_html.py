@@ -1,4 +1,4 @@
-"""Join the pages of the built site into one to print: own anchors, nothing to click, folds open."""
+"""Join the built pages into one to print: unique anchors, nothing to click, folds open."""
 
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -10,13 +10,13 @@ from urllib.parse import urldefrag, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 _STYLES = ["styles/furo.css", "pygments.css", "katex/katex.min.css", "web/flopsite.css", "web/print.css"]
-# What serves on the screen alone; code that the site folds is in the notebooks.
+# Parts that serve on a screen alone, and folded code, which the notebooks have.
 _LEFT_OUT = ".headerlink, script, style, button, input, form, .page-line, .cell-tools, details.hide"
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A page of the site: its address there, its title and its part of the book."""
+    """Describes a page of the site: its address, its title and its part of the book."""
 
     address: str
     title: str
@@ -40,7 +40,7 @@ def chapters(site: Path) -> Iterator[Chapter]:
 
 
 def on_paper(site: Path, title: str, subtitle: str, page_of: Mapping[str, int]) -> str:
-    """Write the HTML of the whole book, to lie beside the site's folder; `page_of` has the page of each anchor."""
+    """Write the HTML of the whole book; `page_of` gives the page of each anchor."""
     contents = list(chapters(site))
     anchors = {chapter.address: chapter.anchor for chapter in contents}
     styles = "".join(f'<link rel="stylesheet" href="../html/_static/{style}">' for style in _STYLES)
@@ -75,7 +75,7 @@ def _body(site: Path, chapter: Chapter, anchors: Mapping[str, str]) -> str:
     for fold in article.select("details"):
         fold["open"] = ""
     for element in article.select("[id]"):
-        if not element.find_parent("svg"):  # the parts of a figure have ids of its own, and refer to them
+        if not element.find_parent("svg"):  # the ids in a figure are unique already, and the figure refers to them
             element["id"] = f"{chapter.anchor}--{element['id']}"
     for link in article.select("a[href]"):
         _lead(link, chapter, anchors)
@@ -85,7 +85,7 @@ def _body(site: Path, chapter: Chapter, anchors: Mapping[str, str]) -> str:
 
 
 def _lead(link: Tag, chapter: Chapter, anchors: Mapping[str, str]) -> None:
-    """Let a link lead to the same place of the book; one to another file of the site becomes its text."""
+    """Let a link lead to its place in the book; replace a link to another file by its text."""
     address, fragment = urldefrag(str(link["href"]))
     if urlsplit(address).scheme:
         return

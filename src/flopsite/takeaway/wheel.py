@@ -1,4 +1,4 @@
-"""Offer the package for pip: who takes a notebook away needs no checkout to run it."""
+"""Offer the package for pip, so that notebooks run without a checkout."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 
 _BUILT_FROM = ["pyproject.toml", "README.md", "LICENSE", "src/flopbook"]
 _PROGRAM = "from setuptools.build_meta import build_wheel; build_wheel('..')"
-_THE_SAME_DATE = {"SOURCE_DATE_EPOCH": "315532800"}  # of every file, so that the same files make the same bytes
+_THE_SAME_DATE = {"SOURCE_DATE_EPOCH": "315532800"}  # gives every file one date, so that equal files give equal bytes
 
 
 def name() -> str:
@@ -21,7 +21,7 @@ def name() -> str:
 
 
 def write_wheel(root: Path, target: Path) -> None:
-    """Build the wheel of a checkout with setuptools, in a copy, since setuptools leaves files where it works."""
+    """Build the wheel of a checkout in a copy, since setuptools leaves files where it works."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         for part in _BUILT_FROM:

@@ -1,1 +1,1 @@
-"""What belongs to the site as a whole: styles, metadata, accessibility, search."""
+"""Give the site as a whole its styles, metadata, accessibility and search."""

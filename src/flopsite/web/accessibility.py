@@ -7,7 +7,7 @@ from sphinx.application import Sphinx
 
 _EMPTY_HEADING = re.compile(r"<th\b([^>]*)>(?:<p></p>)?</th>")  # the corner of a table is not a heading
 _MENDED = {
-    'role="doc-biblioentry"': 'role="listitem"',  # what stands in a list of citations
+    'role="doc-biblioentry"': 'role="listitem"',  # an entry in a list of citations
 }
 
 

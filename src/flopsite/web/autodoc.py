@@ -6,11 +6,11 @@ from sphinx.application import Sphinx
 
 
 def _skip(app: Sphinx, what: str, name: str, member: Any, *others: Any) -> bool | None:
-    """Skip what Python documents as an alias for a field's number; the rest is left to autodoc."""
+    """Skip what Python documents as an alias for a field; leave the rest to autodoc."""
     return True if str(member.__doc__).startswith("Alias for field number") else None
 
 
 def setup(app: Sphinx) -> None:
     """Register with autodoc."""
-    app.setup_extension("sphinx.ext.autodoc")  # which knows the event
+    app.setup_extension("sphinx.ext.autodoc")  # it defines the event
     app.connect("autodoc-skip-member", _skip)

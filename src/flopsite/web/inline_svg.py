@@ -1,4 +1,4 @@
-"""Put figures into the page itself, so that they take on its colours and are read aloud."""
+"""Put figures into the page itself, in its colours and with text for screen readers."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ SVG = "image/svg+xml"
 
 
 class FigureRenderer:
-    """myst-nb's renderer of SVG outputs."""
+    """Renders SVG outputs for myst-nb."""
 
     mime_priority_overrides: ClassVar = [("html", SVG, 5)]
 
@@ -34,7 +34,7 @@ class FigureRenderer:
 
 
 def inline_svg(svg: str, alt: str) -> str:
-    """Make a drawing part of a page: a role and a text, ids of its own, black in the colour of the page's text.
+    """Give a drawing a role, a text, unique ids, and the colour of the page's text.
 
     >>> print(inline_svg('<svg><path id="a" style="stroke: #000000"/></svg>', "A line"))
     <div class="figure"><svg role="img" aria-label="A line"><path id="f...-a" style="stroke: currentColor"/></svg></div>

@@ -1,4 +1,4 @@
-"""Write two files for language models: `llms.txt` lists the sources of all pages, `llms-full.txt` holds them."""
+"""Write two files for language models: `llms.txt` lists all pages, `llms-full.txt` holds them."""
 
 from pathlib import Path
 
@@ -27,5 +27,5 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Write them with every build."""
+    """Write both files with every build."""
     app.connect("build-finished", _write)

@@ -1,7 +1,7 @@
 """Tell search engines and previews what a page is about.
 
-Where the site will stand is not known to the build unless `FLOPBOOK_URL` says so; without it, what needs an absolute
-address is left out.
+The environment variable `FLOPBOOK_URL` gives the site's address. Without it, whatever needs an absolute address is left
+out.
 """
 
 from html import escape

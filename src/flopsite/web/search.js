@@ -1,6 +1,5 @@
-// Sphinx's scores, weighed by the page: a title with the word that was sought, then lectures, which explain, in the order of
-// the course; then labs and references; names of functions last, unless
-// one was typed as it is written.
+// Sphinx's scores, weighted by the page: titles with the word first, then lectures in the order of the course, then labs
+// and reference; names of functions last, unless the name was typed exactly.
 var Scorer = {
   score: ([docname, title, , , score, , kind]) => {
     const sought = new URLSearchParams(location.search).get("q").trim();

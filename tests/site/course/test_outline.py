@@ -132,7 +132,7 @@ def test_a_page_that_shows_a_record_waits_for_the_record(root):
 
 def test_a_course_that_is_not_there_is_named(root):
     (root / "course.yml").unlink()
-    with pytest.raises(CourseError, match="the file is not there"):
+    with pytest.raises(CourseError, match="the file is missing"):
         read_course(root)
 
 

@@ -169,8 +169,8 @@ def test_an_error_above_stops_the_run_and_a_mended_cell_goes_on(told):
         ("1 +* 2", ['File "this cell", line 1', "SyntaxError: invalid syntax"]),
         ("import nowhere", ["No module named 'nowhere'", "the notebook has all"]),
         ("raise SystemExit(3)", ["SystemExit: 3"]),
-        ("n = input()", ["RuntimeError: input() cannot ask in the page: write the answer into the cell, such as"]),
-        ("def ask():\n    return input('n? ')\nask()", ["line 2, in ask", "input('n? ') cannot ask in the page"]),
+        ("n = input()", ["RuntimeError: input() cannot read in the page: write the answer into the cell, such as"]),
+        ("def ask():\n    return input('n? ')\nask()", ["line 2, in ask", "input('n? ') cannot read in the page"]),
         ("try:\n    1 / 0\nexcept ZeroDivisionError:\n    [][1]", ["ZeroDivisionError", "IndexError"]),
     ],
 )

@@ -24,7 +24,7 @@ def marked(latex: str) -> str:
 def test_a_typesetter_that_ended_says_so(tmp_path, capfd):
     typesetter = Typesetter(tmp_path)  # there is no KaTeX
     for _ in range(2):
-        with pytest.raises(ExtensionError, match="node ended while it set '2BDK': what it said stands above"):
+        with pytest.raises(ExtensionError, match="node ended while it set '2BDK': its output is above"):
             typesetter.html("2BDK", True, "", nodes.math())
     typesetter.close()
     assert "katex.js" in capfd.readouterr().err

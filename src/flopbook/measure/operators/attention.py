@@ -114,7 +114,7 @@ def _masked_pairs(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> Num
 
 
 def _window(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> tuple[Any, Any]:
-    """Read how far a key may be from its query, before and after; None is no limit.
+    """Read least and greatest distance of a key after its query; None stands for no limit.
 
     The first query and the first key lie at the same place; in kernels that
     take packed sequences, the last query and the last key.

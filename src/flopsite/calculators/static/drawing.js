@@ -21,7 +21,7 @@ const drawing = (() => {
     return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => 10 ** (first + i * step));
   };
 
-  // Places of the values between two ends, and what to label.
+  // A scale between two ends: the place of each value, and the values to label.
   const axis = (values, from, to) => {
     const low = Math.min(...values);
     const high = Math.max(...values);
@@ -52,7 +52,7 @@ const drawing = (() => {
     }
   };
 
-  // Words of the page, so that a long title goes on in the next line.
+  // The legend is text of the page and not of the drawing, so that a long title breaks into lines.
   const legend = (titles) => {
     const list = document.createElement("ul");
     list.append(...titles.map((title, line) => {

@@ -1,4 +1,4 @@
-// What the printed formulas of calculators call, and how their exact results are written.
+// Functions that the printed formulas of calculators call, and functions that write their exact results.
 const exact = (() => {
   const { fraction, reduced, absolute, floored: floor, nearest } = globalThis.flopbook.fractions;
   const ceiling = (above, below) => -floor(-above, below);
@@ -30,8 +30,8 @@ const exact = (() => {
   const prefixes = { "-4": "p", "-3": "n", "-2": "µ", "-1": "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y" };
   const withPrefix = new Set(["FLOPs", "FLOP/s", "B", "s"]);
 
-  // As flopbook.units: three digits with an SI prefix, or without one where there is none, where the unit takes none, and for
-  // many seconds; then with a power of ten if they are far from 1. Less than an hour is given in seconds.
+  // As flopbook.units: three digits with an SI prefix; without a prefix where none fits, where the unit takes none, and for
+  // many seconds, and then with a power of ten if the value is far from 1. Less than an hour is written in seconds.
   const short = ({ above, below }, unit) => {
     if (unit === "hours" && above > 0n && above < below) return short(value([above * 3600n, below]), "s");
     const positive = fraction(absolute(above), below);
@@ -46,7 +46,7 @@ const exact = (() => {
     return `${sign}${plain} ${unit}`.trim();
   };
 
-  // Every digit, or a fraction where the value is not a whole number; nothing where the fraction is long.
+  // Every digit of a whole number, or a short fraction; nothing for a long fraction.
   const long = ({ above, below }) => {
     if (below >= 1000000n) return "";
     return (above < 0n ? "−" : "") + thousands(absolute(above)) + (below > 1n ? `/${thousands(below)}` : "");

@@ -1,4 +1,4 @@
-// What a reader sets in a calculator: a size, by its slider or its text, or a choice that stands for several sizes.
+// The fields of a calculator: a size with its slider and its text, and a choice that sets several sizes.
 const { Field, Choice } = (() => {
   class Field {
     constructor(box, panel) {
@@ -11,7 +11,7 @@ const { Field, Choice } = (() => {
       this.only = "only" in box.dataset;
       this.stops = sizes.stops(this.low, this.high);
       this.slider.max = this.stops.length - 1;
-      this.isRefused = false; // what is written there
+      this.isRefused = false; // whether the text is refused
       this.slider.addEventListener("input", () => {
         this.isRefused = false;
         panel.set([[name, this.stops[this.slider.value]]]);
@@ -31,7 +31,7 @@ const { Field, Choice } = (() => {
       return outside ? `“${text}” is out of range: write ${this.low} to ${this.high}` : size;
     }
 
-    // What is wrong with the size beside the others: such a model does not exist, and so has no result.
+    // Why the size does not fit the other sizes; such a model does not exist, so its results are left out.
     misfit(values) {
       const [size, whole] = [values.get(this.name), values.get(this.divides)];
       if (!whole || whole % size === 0n) return "";
@@ -45,7 +45,7 @@ const { Field, Choice } = (() => {
       this.text.setAttribute("aria-invalid", Boolean(text));
     }
 
-    // What the reader is writing is left as it is, and so is what was refused, until there is another size to show.
+    // The reader's text is left as it is while the reader types, and while it is refused, until the size changes.
     show(values) {
       const size = values.get(this.name);
       if (this.isRefused && size === this.shown) return;
@@ -62,7 +62,7 @@ const { Field, Choice } = (() => {
     constructor(select, panel) {
       this.select = select;
       this.name = select.dataset.choice;
-      this.picked = null; // options may stand for the same sizes
+      this.picked = null; // the option that was chosen, since several options may set the same sizes
       this.options = [...select.options].filter((option) => option.dataset.sizes).map((option) => ({
         name: option.textContent,
         sizes: Object.entries(JSON.parse(option.dataset.sizes)).map(([name, size]) => [name, BigInt(size)]),

@@ -1,6 +1,6 @@
 // Calculators: the sizes that a reader sets, the results that follow, and the address that keeps them.
 (() => {
-  const pause = 400; // milliseconds of rest before results are read aloud and the address changes
+  const pause = 400; // milliseconds without a change before results are read aloud and kept in the address
 
   class Panel {
     constructor(box) {
@@ -79,7 +79,7 @@
       }
       for (const line of this.box.querySelectorAll(".put-in")) {
         line.lastElementChild.textContent = line.dataset.text.replace(/[A-Za-z]\w*/g, (name) => this.values.get(name) ?? name);
-        line.tabIndex = line.scrollWidth > line.clientWidth ? 0 : -1; // what scrolls is reached by the keyboard
+        line.tabIndex = line.scrollWidth > line.clientWidth ? 0 : -1; // a line that scrolls can have the keyboard's focus
       }
     }
 
@@ -136,7 +136,7 @@
         if (typeof size === "bigint") this.values.set(name, size);
         else wrong.push(`${name}: ${size}`);
       }
-      if (wrong.length) this.told.textContent = `The address is not followed in everything: ${wrong.join("; ")}.`;
+      if (wrong.length) this.told.textContent = `Parts of the address are left out: ${wrong.join("; ")}.`;
     }
 
     reset() {
@@ -155,7 +155,7 @@
         await navigator.clipboard.writeText(address.href);
         this.told.textContent = "The link is copied.";
       } catch {
-        this.told.textContent = "The browser keeps the clipboard to itself: copy the page's address.";
+        this.told.textContent = "The browser does not let pages copy: copy the page's address yourself.";
       }
     }
   }

@@ -1,6 +1,6 @@
 // Sizes: the stops of a slider, and whole numbers as people type them.
 const sizes = (() => {
-  // Every number of a short range; of a long one the powers of two, what lies halfway between two of them, and the ends.
+  // Every number of a short range; of a long range its ends, the powers of two, and the numbers halfway between these.
   const stops = (low, high) => {
     const all = [];
     if (high - low <= 100n) {
@@ -23,7 +23,7 @@ const sizes = (() => {
   const powers = { M: 6, B: 9, T: 12 };
   const longest = 30; // digits
 
-  // A number as exercises read it, 1,000,000, 2^10 or 64*2, and 1 000 000, 7B or 1.5 t beside that; else nothing.
+  // A number as exercises read it, such as 1,000,000, 2^10 or 64*2, and also 1 000 000, 7B or 1.5 t; else null.
   const number = (text) => {
     const [, digits, letter] = /^(.*?)(?: ?([MBT]))?$/i.exec(text.trim().replace(/(?<=\d)\s(?=\d{3}(?!\d))/g, ""));
     try {

@@ -74,7 +74,7 @@
     return { right: false, message: hint ? hint[1] : difference(form, right, given) };
   }
 
-  // What is missing from a verdict on a claim of a report; nothing if it is settled. As flopbook.teaching.audits has it.
+  // What is missing from a verdict on a claim of a report; empty if the claim is settled. As in flopbook.teaching.audits.
   function problem(truth, why, answer) {
     const said = answer.trim().toLowerCase();
     if (said === truth) return "";

@@ -1,4 +1,4 @@
-// The forms of a page's exercises: an answer gets its verdict, and a right one is kept.
+// The forms of a page's exercises: an answer gets a verdict, and a right answer is kept.
 (() => {
   const book = globalThis.flopbook;
 

@@ -1,4 +1,4 @@
-// What the reader has answered right, kept in this browser: {version, pages: {page: {total, done: {id: answer}}}}.
+// Keeps the reader's right answers in this browser: {version, pages: {page: {total, done: {id: answer}}}}.
 (() => {
   const book = (globalThis.flopbook ??= {});
   const KEY = "flopbook";
@@ -12,7 +12,7 @@
       const kept = JSON.parse(localStorage.getItem(KEY));
       if (kept?.version === VERSION) return kept.pages ?? {};
     } catch {
-      // A browser that keeps nothing: the progress is this page's alone.
+      // The browser keeps nothing: the progress lasts until the page is left.
     }
     return {};
   }
@@ -30,14 +30,14 @@
   const kept = (id) => pages[here]?.done?.[id];
 
   function keep(id, answer) {
-    const ids = asked();
+    const ids = idsIn();
     const done = Object.fromEntries(ids.filter((one) => kept(one) !== undefined).map((one) => [one, kept(one)]));
     pages[here] = { total: ids.length, done: { ...done, [id]: answer } };
     store();
     show();
   }
 
-  const asked = (within = document) => [...within.querySelectorAll(".exercise, .question")].map((place) => place.id);
+  const idsIn = (within = document) => [...within.querySelectorAll(".exercise, .question")].map((place) => place.id);
   const doneOf = (ids) => ids.filter((id) => kept(id) !== undefined).length;
 
   function element(name, attributes, ...content) {
@@ -46,18 +46,18 @@
     return made;
   }
 
-  // "2 of 4 done" below the heading of each section that asks something.
+  // "2 of 4 done" below the heading of each section with exercises or questions.
   function showOnSections() {
     const places = [...document.querySelectorAll(".exercise, .question")];
     for (const section of new Set(places.map((place) => place.closest("section")))) {
-      const ids = asked(section);
+      const ids = idsIn(section);
       const line = section.querySelector(".progress") ?? element("p", { className: "progress" });
       line.textContent = `${doneOf(ids)} of ${ids.length} done`;
       section.querySelector("h2")?.after(line);
     }
   }
 
-  // "3/7" beside each link to a page in a table of contents.
+  // "3/7" after each link to a page in a table of contents.
   function showOnLinks() {
     document.querySelectorAll(".progress-mark").forEach((mark) => mark.remove());
     for (const link of document.querySelectorAll(".sidebar-tree a, .course-map p:first-child a")) {

@@ -1,4 +1,4 @@
-// Reads a formula; nothing in it is ever run. flopbook.teaching.answers reads the same values, in words of its own.
+// Reads a formula, and never runs it. flopbook.teaching.answers reads the same values; its messages may differ.
 (() => {
   const book = globalThis.flopbook;
   const { ReadingError, quoted } = book;
@@ -9,7 +9,7 @@
   const LETTER_BITS = 32;
   const UNBALANCED = "a sign or a parenthesis is missing, or one too many";
 
-  // The tree of a formula: signs bind as in Python, so that -B**2 is -(B**2).
+  // The tree of a formula, with Python's order of operations: -B**2 is -(B**2).
   function parse(pieces) {
     let next = 0;
     const take = (...signs) => signs.includes(pieces[next]) && pieces[next++];
@@ -43,7 +43,8 @@
 
   const OPERATIONS = { "+": add, "-": subtract, "*": multiply, "/": divide };
 
-  // Values of a tree at points (each gives a letter its size), and a bound on their bits: a tower of powers ends.
+  // The values of a tree at some points (functions from letters to sizes), and a bound on their bits, which refuses a tower
+  // of powers.
   function build(tree, points) {
     if (tree.empty) throw new ReadingError("it is not one formula");
     if (tree.name)
@@ -74,7 +75,7 @@
     };
   }
 
-  // Large sizes at which equal formulas, and only these, have equal values; the same ones for a name at each call.
+  // Large sizes, at which only equal formulas have equal values; a name has the same size at each call.
   const largeSize = (salt) => (name) => {
     let hash = 2166136261;
     for (const character of name + salt) hash = Math.imul(hash ^ character.codePointAt(0), 16777619);

@@ -1,4 +1,4 @@
-// Takes a text apart into numbers, letters and signs: 2BDK, 2·B·D·K, 6.63 GFLOPs.
+// Splits a text into numbers, letters and signs: 2BDK, 2·B·D·K, 6.63 GFLOPs.
 (() => {
   const book = globalThis.flopbook;
   const { fraction } = book.fractions;
@@ -18,10 +18,10 @@
 
   const strip = (text) => text.replace(/^ +| +$/g, "");
 
-  // A text as the page quotes it, a long one by its beginning.
+  // A text in quotation marks, a long one by its beginning.
   const quoted = (text) => `“${[...text].length > 60 ? [...text].slice(0, 60).join("") + "..." : text}”`;
 
-  // The bare formula, in the signs of a keyboard, and the power of ten that its unit stands for.
+  // The bare formula in signs of a keyboard, and its unit's power of ten.
   function plain(text) {
     const signs = [...text].map((sign) => SIGNS[sign] ?? sign).join("");
     const bare = strip(signs.replace(NAMED, "")).replace(/\.$/, "");

@@ -42,7 +42,7 @@
       this.input.append(tools);
     }
 
-    // Where in the code the reader has clicked.
+    // The place in the code that the reader has clicked.
     clicked() {
       const { focusNode, focusOffset } = getSelection();
       const before = new Range();
@@ -51,7 +51,7 @@
       return before.toString().length;
     }
 
-    // A text field without a colour of its own lies over the code, which takes on what is typed.
+    // A transparent text field covers the code, and the code shows what is typed.
     edit(place) {
       if (!this.field) {
         this.field = element("textarea", "");
@@ -82,7 +82,7 @@
         if (event.ctrlKey || event.metaKey || event.shiftKey) return this.runner.has(this) || this.runner.run(this);
         const line = this.source.slice(0, this.field.selectionStart).split("\n").at(-1);
         const deeper = line.trimEnd().endsWith(":") ? "    " : "";
-        document.execCommand("insertText", false, `\n${line.match(/^ */)[0]}${deeper}`); // can be undone
+        document.execCommand("insertText", false, `\n${line.match(/^ */)[0]}${deeper}`); // unlike a change of `value`, this can be undone
       }
     }
 
@@ -120,11 +120,11 @@
       this.fresh = element("div", "cell_output docutils container");
     }
 
-    // The old output stays until there is a new one.
+    // Replace the old output when the first new one arrives.
     put(output) {
       this.fresh.append(output);
       if (this.output !== this.fresh) this.replaceOutput(this.fresh);
-      dispatchEvent(new Event("resize")); // what is now too wide is made to scroll with the keyboard
+      dispatchEvent(new Event("resize")); // lets what is too wide be scrolled with the keyboard
     }
 
     print(content) {

@@ -1,4 +1,4 @@
-// The colours of Python code while it is typed; Pygments' own names give them.
+// Colours Python code while it is typed, with the classes of Pygments.
 (() => {
   const live = ((globalThis.flopbook ??= {}).live ??= {});
 
@@ -20,7 +20,7 @@
     "g",
   );
 
-  // What stands in a <pre>: text, and a span for each token that has a colour.
+  // The content of a <pre>: text, and a span for each token that has a colour.
   live.coloured = (code) => {
     const parts = [];
     let end = 0;

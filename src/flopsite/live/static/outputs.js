@@ -1,4 +1,4 @@
-// What a cell shows, in the markup of the page.
+// Makes a cell's outputs, in the markup of the page.
 (() => {
   const live = ((globalThis.flopbook ??= {}).live ??= {});
 
@@ -14,7 +14,7 @@
     return element("div", `output ${kind} highlight-myst-ansi notranslate`, element("div", "highlight", pre));
   };
 
-  // A value as it shows itself: by kind, as in Jupyter, and the richest kind first.
+  // A value, by the richest of its representations, as in Jupyter.
   live.value = (bundle) => {
     const drawn = bundle["text/html"] ?? bundle["image/svg+xml"];
     if (drawn) {

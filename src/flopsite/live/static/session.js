@@ -7,8 +7,8 @@
 
   let worker = null;
   let received = 0; // bytes
-  let queue = []; // cells that were asked to run; the first one is running
-  let current = null; // the cell whose outputs arrive: the first one, or one it builds on
+  let queue = []; // cells that are to run; the first one is running
+  let current = null; // the cell whose outputs arrive: the first of the queue, or a cell it builds on
   let began = 0;
   let outcome = "";
 
@@ -28,7 +28,7 @@
     received = 0;
     const started = new Worker(file("worker.js"), { type: "module" });
     started.addEventListener("message", ({ data }) => {
-      if (started === worker) hear[data.kind](data.content, queue[0]); // the last words of a stopped one come too late
+      if (started === worker) hear[data.kind](data.content, queue[0]); // messages of a stopped worker come too late
     });
     started.addEventListener("error", (event) => {
       event.preventDefault();
@@ -47,7 +47,7 @@
 
   function stop() {
     const [running, ...waiting] = queue;
-    const words = "Stopped. All names are gone; the next run makes those it needs anew.";
+    const words = "Stopped. All names are gone; the next run makes again those that it needs.";
     end(words);
     if (!waiting.length) return;
     running.say(`${words} Cancelled before they ran: `, ...waiting.flatMap((cell, i) => [i ? ", " : "", cell.link()]), ".");
@@ -67,9 +67,9 @@
       document.head.append(tag);
     }));
 
-  // What a cell above says is on the page already, unless the reader has changed it.
+  // The output of a cell above is on the page already, unless the reader has changed the cell.
   const isChanged = (cell) => cell instanceof live.Cell && cell.source !== cell.original;
-  const speaks = (wanted) => current && (current === wanted || isChanged(current));
+  const isShown = (wanted) => current && (current === wanted || isChanged(current));
 
   const hear = {
     received(bytes, wanted) {
@@ -78,22 +78,22 @@
     },
     loaded: (_, wanted) => wanted.say("Importing SymPy"),
     running(id, wanted) {
-      if (speaks(wanted)) current.end();
+      if (isShown(wanted)) current.end();
       current = cells.get(id);
-      if (speaks(wanted)) current.begin();
+      if (isShown(wanted)) current.begin();
       if (current === wanted) began = performance.now();
       outcome = "";
       wanted.say(current === wanted ? "Running" : "Running the cells above");
     },
-    stream: (content, wanted) => speaks(wanted) && current.print(content),
-    show: (bundle, wanted) => speaks(wanted) && current.put(live.value(bundle)),
+    stream: (content, wanted) => isShown(wanted) && current.print(content),
+    show: (bundle, wanted) => isShown(wanted) && current.put(live.value(bundle)),
     error(content, wanted) {
       if (current !== wanted) wanted.begin();
       wanted.put(live.text("traceback", content));
       outcome = current === wanted ? "Stopped by an error" : "Stopped by an error in a cell above";
     },
     done(_, wanted) {
-      if (speaks(wanted)) current.end();
+      if (isShown(wanted)) current.end();
       current = null;
       queue.shift();
       wanted.say(outcome || `Done in ${((performance.now() - began) / 1000).toFixed(1)} s`);
@@ -107,7 +107,7 @@
   const cells = new Map(
     Object.entries(data).map(([id, source]) => [
       id,
-      source === null ? new live.Cell(id, ++number, runner) : { id, source }, // the page does not show all
+      source === null ? new live.Cell(id, ++number, runner) : { id, source }, // a hidden cell has its source here
     ]),
   );
 })();

@@ -1,7 +1,7 @@
-// Python, beside the page: the page stays quick, and a cell without end can be stopped with its worker.
+// Runs Python apart from the page, so that the page stays quick, and an endless cell ends with its worker.
 const engine = new URL("engine/", import.meta.url);
 
-// Pyodide fetches its own files: count what arrives, and take no part of an older edition from the browser's cache.
+// Pyodide fetches files: count the bytes that arrive, and let the browser's cache give no file of an older edition.
 const plainFetch = fetch;
 self.fetch = async (address, options) => {
   const response = await plainFetch(address, { ...options, cache: "no-cache" });
@@ -23,7 +23,7 @@ async function start() {
   const [python, ...contents] = await Promise.all([loadPyodide({ indexURL: engine.href }), ...archives.map(archive)]);
   archives.forEach((name, index) => python.FS.writeFile(`/lib/${name}`, contents[index]));
   postMessage({ kind: "loaded" });
-  // What Python tells travels as JSON: no object lives on both sides.
+  // Messages of Python travel as JSON, so that no object exists on both sides.
   self.tell = (message) => postMessage(JSON.parse(message));
   return python.runPython(`
     import json, sys
@@ -39,7 +39,7 @@ async function start() {
 }
 
 const started = start();
-started.catch(() => {}); // the first run says so
+started.catch(() => {}); // the first run reports the error
 addEventListener("message", async ({ data: { page, wanted } }) => {
   try {
     (await started)(JSON.stringify(page), wanted);

@@ -1,5 +1,5 @@
-// The meaning of a letter, beside the letter that the pointer is on or that was touched. Its source is the page's list of
-// letters, which the keyboard and a screen reader reach once.
+// Shows the meaning of a letter next to it, when the pointer is on the letter or it is touched. The meanings come from the
+// page's list of letters, which keyboards and screen readers reach once.
 (() => {
   const meanings = new Map(
     [...document.querySelectorAll("details.letters dl > div")].map((entry) => [

@@ -11,7 +11,7 @@
   addEventListener("resize", update);
 })();
 
-// The theme has two landmarks of one kind on a page and tells neither apart.
+// The theme has two landmarks of one kind on a page, without names that tell them apart.
 addEventListener("DOMContentLoaded", () => {
   document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "All pages");
   document.querySelector(".toc-drawer")?.setAttribute("aria-label", "This page");

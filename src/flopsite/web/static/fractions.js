@@ -1,4 +1,4 @@
-// Exact fractions of BigInts, for exercises and calculators: not reduced until they are shown, the denominator positive.
+// Exact fractions of BigInts for exercises and calculators, with a positive denominator; they are reduced when shown.
 (() => {
   const fraction = (above, below = 1n) => (below < 0n ? { above: -above, below: -below } : { above, below });
   const add = (a, b) => fraction(a.above * b.below + b.above * a.below, a.below * b.below);
@@ -46,7 +46,7 @@
     return twice > below || (twice === below && whole % 2n !== 0n) ? whole + 1n : whole;
   }
 
-  // Rounded to so many decimal places (of tens, where negative).
+  // A fraction rounded to a number of decimal places; negative places are tens, hundreds and so on.
   function rounded(a, places) {
     const scale = 10n ** BigInt(Math.abs(places));
     const whole = nearest(places < 0 ? divide(a, fraction(scale)) : multiply(a, fraction(scale)));
@@ -58,7 +58,7 @@
     return below === 1n ? `${above}` : `${above}/${below}`;
   }
 
-  // As a decimal where that is exact with 15 digits, else as a fraction.
+  // A decimal where one with 15 digits is exact, else a fraction.
   function decimal(a) {
     const { above, below } = reduced(a);
     let places = 0;
