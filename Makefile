@@ -9,9 +9,6 @@ N ?= 10000
 MINUTES ?= 40
 SEED ?= 1
 
-# torch's profiler writes a log of its own to stderr.
-export KINETO_LOG_LEVEL := 99
-
 BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml package-lock.json; echo $(TORCH_INDEX); } | cksum | cut -d ' ' -f 1)
 

@@ -114,7 +114,7 @@ def record(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 def surroundings() -> dict[str, str]:
     """The environment variables of a test: the package is the one of this checkout."""
-    return {**os.environ, "PYTHONPATH": "src", "KINETO_LOG_LEVEL": "99"}
+    return {**os.environ, "PYTHONPATH": "src"}
 
 
 if __name__ == "__main__":

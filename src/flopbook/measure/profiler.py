@@ -5,7 +5,6 @@ convolutions forward, additions and multiplications. Of the others it says
 nothing.
 """
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from torch.profiler import ProfilerActivity, profile
 from flopbook import checks
 from flopbook.counts.tally import Tally
 from flopbook.measure.timing import now
-
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would write lines of its own to standard error
 
 #: The operators that the profiler has a rule for although they don't contract.
 _POINTWISE = {"aten::add", "aten::mul"}

@@ -25,7 +25,6 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 FORK_IS_SAFE = sys.platform == "linux"
 #: Environment variables of every kernel.
 SETTINGS = {
-    "KINETO_LOG_LEVEL": "99",  # the profiler's USDT lines would land in the page
     "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),  # so that a figure's bytes are the same every time
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel sets it, but earlier
     "PYTHONHASHSEED": "0",

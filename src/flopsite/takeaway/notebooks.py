@@ -44,10 +44,6 @@ for name, packed in files.items():
 (root / "{folder}").mkdir(exist_ok=True)
 os.chdir(root / "{folder}")"""
 _IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # apart from what the package itself installs
-_QUIET = """import os
-
-# The profiler would write lines of its own to standard error; it asks when torch is imported.
-os.environ["KINETO_LOG_LEVEL"] = "99\""""
 _HIDDEN = {"jupyter": {"source_hidden": True}}
 # Cells that the site folds or leaves out are folded in the notebook.
 _FOLDED = {
@@ -72,10 +68,7 @@ def take_away(app: Sphinx, docname: str) -> NotebookNode:
     def resolve(role: str, content: str) -> str:
         return _plain_role(app, docname, glued, role, content)
 
-    cells = [
-        nbformat.v4.new_markdown_cell(_greeting(app, docname, page)),
-        nbformat.v4.new_code_cell(_QUIET, metadata=_HIDDEN),
-    ]
+    cells = [nbformat.v4.new_markdown_cell(_greeting(app, docname, page))]
     if data := page.metadata.get("flopbook", {}).get("data", []):
         cells.append(nbformat.v4.new_code_cell(_unpacking(app, docname, data), metadata=_HIDDEN))
     for cell in page.cells:

@@ -61,7 +61,7 @@ def test(device: str, clock: Clock) -> Mapping[str, Any]:
         noted = Path(folder) / "noted"
         options = ["-q", "-k", chosen, "-p", "flopbook.labs.accelerator.noted", "--continue-on-collection-errors"]
         command = [sys.executable, "-m", "pytest", *options, str(tests)]
-        environment = {**os.environ, "FLOPBOOK_NOTED": str(noted), "KINETO_LOG_LEVEL": "99"}
+        environment = {**os.environ, "FLOPBOOK_NOTED": str(noted)}
         limit = min(_MOST, clock.left)
         try:
             ran = subprocess.run(
