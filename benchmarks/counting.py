@@ -45,7 +45,7 @@ def mlp_step() -> Callable[[], None]:
 
 
 def gpt_step(vocabulary: int) -> Callable[[], None]:
-    """Make a step of a GPT of 4 layers, width 256, 128 tokens, batch 4, with AdamW."""
+    """Make a step of a GPT: 4 layers, width 256, 128 tokens, batch 4, AdamW."""
     width, tokens = 256, 128
     embedding = nn.Embedding(vocabulary, width)
     model = nn.Sequential(
@@ -83,7 +83,7 @@ def costs(step: Callable[[], None], runs: int) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in counters}
     for run in range(runs + 3):  # the first three warm up
         for name, counter in counters.items():
-            for _ in range(2):  # the second counts: what another counter left in the caches is not this one's cost
+            for _ in range(2):  # the second one is timed: the first one fills the caches after another counter
                 start = perf_counter()
                 with counter():
                     step()

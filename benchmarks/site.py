@@ -1,4 +1,4 @@
-"""Time the build and the tests beside version 0.1.0 in the same run, and weigh each page."""
+"""Time build and tests beside version 0.1.0, and weigh each page."""
 
 import os
 import shutil

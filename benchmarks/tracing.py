@@ -1,4 +1,4 @@
-"""Measure what a formula costs: a trace of a Llama, beside a count of one size on the meta device.
+"""Time the trace of a Llama, beside a count at one size on the meta device.
 
 The trace knows the FLOPs at every size, FlopCounterMode at one. Both build the
 model and run it forward and backward. Where the number of layers is a letter,

@@ -1,4 +1,4 @@
-"""`make` calls this with a bare Python, before anything is installed: standard library only.
+"""Install what the book needs, by `make`, from a bare Python and its standard library.
 
 Usage: install.py TORCH_INDEX STAMP. The stamp is written last; without it the next run goes on where this one stopped.
 """
@@ -69,7 +69,7 @@ def main(torch_index: str, stamp: str) -> None:
 
 
 def make_venv(torch_index: str) -> None:
-    """Make `.venv`, or make it anew where it is broken or holds another build of torch."""
+    """Make `.venv`, again if it is broken or has another build of torch."""
     chosen = CHOSEN_INDEX.read_text() if CHOSEN_INDEX.exists() else None
     if chosen == torch_index and works(PYTHON):
         return
@@ -85,7 +85,7 @@ def make_venv(torch_index: str) -> None:
 
 
 def works(python: str) -> bool:
-    """Whether the environment's Python runs; it leads nowhere once the one it was made with is gone."""
+    """Tell whether the environment's Python runs; it does not once its base Python is gone."""
     try:
         return subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
     except OSError:
@@ -93,10 +93,10 @@ def works(python: str) -> bool:
 
 
 def index_option(torch_index: str) -> list[str]:
-    """Where torch comes from beside the default index, if that place answers."""
+    """Return pip's option for the index of torch, if that index answers."""
     if torch_index == "default":
         return []
-    # A process of its own, since looking up a name knows no time limit.
+    # A process of its own, since the lookup of a host's name has no time limit.
     probe = [
         PYTHON,
         "-c",
@@ -112,7 +112,7 @@ def index_option(torch_index: str) -> list[str]:
 
 
 def step(what: str, command: Sequence[str]) -> None:
-    """Run one command, its output into the log; a failure ends the installation in plain words."""
+    """Run one command with its output in the log; end the installation if it fails."""
     print(f"Installing {what} ...", flush=True)
     began = time.monotonic()
     text, megabytes = [], dict.fromkeys(WAYS, 0.0)
@@ -132,7 +132,7 @@ def step(what: str, command: Sequence[str]) -> None:
     last = next((line.rstrip() for line in reversed(text) if "error" in line.lower()), "no message")
     no_network = any(sign in line for sign in NETWORK_SIGNS for line in text)
     reason = "No package index can be reached: is there a network?" if no_network else last
-    sys.exit(f"  failed.\n{reason}\nThe whole story is in {LOG}; the next `make` goes on from here.")
+    sys.exit(f"  failed.\n{reason}\nThe full log is {LOG}; the next `make` continues from here.")
 
 
 def source(file: str) -> str:

@@ -1,4 +1,4 @@
-"""`make mutants`: change the code in one place, and see whether a test notices.
+"""Change the code in one place and see whether a test notices, for `make mutants`.
 
 Each mutant runs in a process of its own, forked from one that has imported torch and SymPy but none of our code.
 It runs the tests that run the changed line, the quick files first, until one fails. The mutants come in an order
@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 SOURCE = Path("src")
 TARGETS = ["predict", "measure/operators", "measure/counting", "comparison.py"]
-#: What must notice a mutant: the tests of these parts, and those of their agreement.
+#: The tests that must notice a mutant: those of these parts, and those of their agreement.
 _AGREEMENT = ("convolutions", "fuzz", "memory", "mlp", "models", "optimizers", "pointwise", "products")
 TESTS = [
     *(f"src/flopbook/{target}" for target in TARGETS),
@@ -39,7 +39,7 @@ TESTS = [
 ]
 EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
 PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-#: A mutant that runs this many times as long as its tests did, and so many seconds more, hangs: that is noticed.
+#: A mutant hangs, which counts as noticed, after this many times its tests' seconds, plus this many seconds.
 PATIENCE = 10, 60
 
 SWAPS: dict[type, str] = {
@@ -52,7 +52,7 @@ SWAPS: dict[type, str] = {
 
 
 class Mutant(NamedTuple):
-    """One change of one file: the text between two places becomes another."""
+    """Describes one change of one file: the text that replaces the text between two places."""
 
     path: Path
     start: int
@@ -62,12 +62,12 @@ class Mutant(NamedTuple):
     lines: tuple[int, ...]
 
     def source(self) -> str:
-        """The whole file with the change."""
+        """Return the whole file with the change."""
         source = self.path.read_bytes()
         return (source[: self.start] + self.text.encode() + source[self.end :]).decode()
 
     def shown(self) -> dict[str, str]:
-        """The change as `equivalents.toml` names it: the changed lines before and after."""
+        """Return the changed lines before and after, by which `equivalents.toml` names it."""
         source = self.path.read_bytes()
         begin = source.rfind(b"\n", 0, self.start) + 1
         end = source.find(b"\n", self.end)
@@ -145,7 +145,7 @@ class _Mutator(ast.NodeVisitor):
         self.lines, self.in_function = around
 
     def decorator(self, node: ast.expr) -> None:
-        """Drop what a decorator is given, one by one, or all of it where it is one."""
+        """Drop each of a decorator's arguments, or the only one."""
         if isinstance(node, ast.Call) and len(node.args) == 1:
             start, end = self.span(node)
             self.replace(start - 1, end, "")
@@ -154,7 +154,7 @@ class _Mutator(ast.NodeVisitor):
                 self.drop(node.args, argument)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        for statement in node.body:  # what stands above a class makes a kind of data of it
+        for statement in node.body:  # decorators and fields of a class make it a kind of data
             self.visit(statement)
 
     # -- changes
@@ -176,10 +176,10 @@ class _Mutator(ast.NodeVisitor):
             self.replace(*self.span(node), str(2 * node.value))
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """What a message says is not counted with."""
+        """Leave formatted text alone, since messages may change."""
 
     def visit_Raise(self, node: ast.Raise) -> None:
-        """Nor is how a message is made."""
+        """Leave the making of messages alone, too."""
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         self.generic_visit(node)
@@ -243,7 +243,7 @@ class _Mutator(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        """Drop the operators that a call registers, keywords that are passed on, and words of a list of words."""
+        """Drop operators that a call registers, keyword arguments, and words of a list."""
         if not self.in_function:
             for argument in node.args:
                 if isinstance(argument, (ast.Attribute, ast.Starred)) or _is_text(argument):
@@ -280,7 +280,7 @@ class _Mutator(ast.NodeVisitor):
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
-    """Every mutant of a file that still is Python."""
+    """Make every mutant of a file that is still valid Python."""
     for mutant in _Mutator(path).mutants:
         try:
             compile(mutant.source(), path, "exec")
@@ -290,20 +290,20 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
 
 
 class Record:
-    """Which tests run which line, and how long each takes."""
+    """Holds which tests run which line, and each test's seconds."""
 
     def __init__(self, found: dict[str, Any]):
         self.seconds: dict[str, float] = found["seconds"]
         self.lines: dict[str, dict[str, list[str]]] = found["lines"]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """The tests that run a line of the mutant; those of its whole file where it is none of a function."""
+        """Return the tests that run a mutant's line; those of its file outside of functions."""
         lines = self.lines.get(str(mutant.path), {})
         wanted = map(str, mutant.lines) if mutant.lines else lines
         return sorted({test for line in wanted for test in lines.get(line, ())})
 
     def batches(self, mutant: Mutant) -> list[list[str]]:
-        """The tests of a mutant by file, the quick files first."""
+        """Return the tests of a mutant by file, quick files first."""
         files = defaultdict(list)
         for test in self.of(mutant):
             files[test.partition("::")[0]].append(test)
@@ -311,7 +311,7 @@ class Record:
 
 
 class _Recorder:
-    """A plugin of pytest that tells coverage which test runs."""
+    """Tells coverage which test runs, as a plugin of pytest."""
 
     def __init__(self, coverage):
         self.coverage = coverage
@@ -328,7 +328,7 @@ class _Recorder:
 
 
 class _Chosen:
-    """A plugin of pytest that runs the chosen tests alone."""
+    """Lets pytest run the chosen tests alone, as its plugin."""
 
     def __init__(self, tests: Sequence[str]):
         self.tests = set(tests)
@@ -414,7 +414,7 @@ def try_mutant(mutant: Mutant, batches: Sequence[Sequence[str]]) -> int:
 
 
 def try_all(mutants: Sequence[Mutant], tests: Record, until: float) -> tuple[int, list[Mutant]]:
-    """Try mutants, as many at a time as there are processors, until the time is up; how many, and who survived."""
+    """Try mutants side by side until the time is up; return how many, and the survivors."""
     survivors, running, waiting = [], {}, list(reversed(mutants))
     tried = 0
     while running or (waiting and time.monotonic() < until):
@@ -442,7 +442,7 @@ def try_all(mutants: Sequence[Mutant], tests: Record, until: float) -> tuple[int
 
 
 def describe(mutant: Mutant) -> str:
-    """A survivor as it is printed."""
+    """Write a mutant that survived, for printing."""
     line = mutant.path.read_bytes().count(b"\n", 0, mutant.start) + 1
     shown = mutant.shown()
     return f"{mutant.path}:{line}\n  was      {shown['was']}\n  becomes  {shown['becomes']}"

@@ -1,4 +1,4 @@
-"""`make versions`: the unit and agreement tests against the oldest and the newest torch, and the locked one between.
+"""Test with the oldest, the locked and the newest torch, for `make versions`.
 
 The oldest and the newest get an environment of their own under `.venv-versions`, some GB each. The record,
 `reference/data/versions.json`, is written anew after each of them.
@@ -20,7 +20,7 @@ from tools.install import index_option
 FOLDER = Path(".venv-versions")
 RECORD = Path("reference/data/versions.json")
 LIBRARIES = ["matplotlib", "numpy", "sympy"]
-#: What needs the site or the programs that come with it, or asks nothing of torch.
+#: Tests that need the site or its programs, or that do not depend on torch.
 LEFT_OUT = [
     *(f"tests/{folder}" for folder in ("browser", "figures", "labs", "pages", "site", "support", "tools")),
     *(f"tests/{name}.py" for name in ("agreement/test_answers", "test_imports")),
@@ -50,7 +50,7 @@ def main(torch_index: str) -> None:
 
 
 def oldest_torch() -> str:
-    """The oldest torch that pyproject.toml allows, such as 2.11.0."""
+    """Read the oldest torch that pyproject.toml allows, such as 2.11.0."""
     for requirement in tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]:
         if found := re.fullmatch(r"torch>=(\d+\.\d+)", requirement):
             return f"{found[1]}.0"
@@ -72,13 +72,13 @@ def environment(kind: str, requirement: str, torch_index: str) -> str:
 
 
 def ask(python: str) -> dict[str, Any]:
-    """Versions of an environment, and the operators with a rule that its torch has."""
+    """List an environment's versions, and the operators with a rule that its torch has."""
     answer = subprocess.run([python, "-c", ASK], env=surroundings(), stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(answer.stdout)
 
 
 def run_tests(python: str, kind: str) -> dict[str, Any]:
-    """Run the tests in an environment; how many passed and were skipped, and the names of those that failed."""
+    """Run the tests in an environment; return counts of outcomes, and the failed names."""
     report = FOLDER / f"{kind}.xml"
     report.parent.mkdir(exist_ok=True)
     ignored = [f"--ignore={path}" for path in LEFT_OUT]
@@ -88,7 +88,7 @@ def run_tests(python: str, kind: str) -> dict[str, Any]:
 
 
 def outcomes(report: ElementTree.Element) -> dict[str, Any]:
-    """What a report of pytest says of its tests."""
+    """Read the outcomes of tests off a report of pytest."""
     cases = [
         (f"{case.get('classname')}.{case.get('name')}", {part.tag for part in case}) for case in report.iter("testcase")
     ]
@@ -100,7 +100,7 @@ def outcomes(report: ElementTree.Element) -> dict[str, Any]:
 
 
 def record(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The results as they are kept: instead of its rules, the operators that an environment lacks."""
+    """Turn results into their record: operators that an environment lacks instead of its rules."""
     every = {rule for result in results.values() for rule in result["rules"]}
     return [
         {
@@ -113,7 +113,7 @@ def record(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def surroundings() -> dict[str, str]:
-    """The environment variables of a test: the package is the one of this checkout."""
+    """Return the environment of the tests, whose package is the one of this checkout."""
     return {**os.environ, "PYTHONPATH": "src"}
 
 

@@ -1,4 +1,4 @@
-"""`make executed` calls this: run every program under callgrind and write down the floating-point instructions."""
+"""Run programs under callgrind and record their floating-point instructions, for `make executed`."""
 
 import json
 import os
@@ -25,7 +25,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Case:
-    """A program, the sizes it runs at, and for a program in C how it is compiled."""
+    """Describes a program: its sizes, and how it is compiled if in C."""
 
     program: str
     sizes: dict[str, int]
@@ -82,7 +82,7 @@ def check_machine() -> None:
 
 
 def record(case: Case, folder: Path) -> dict[str, Executed]:
-    """Run one program and read what each of its phases executed; `folder` keeps what is compiled."""
+    """Run one program, and read what each of its phases executed."""
     if case.flags:
         sizes = [f"-D{axis}={size}" for axis, size in case.sizes.items()]
         command = [compiled(folder / case.program, [*case.flags, *sizes, f"{HERE / case.program}.c"])]
@@ -102,7 +102,7 @@ def compiled(target: Path, options: list) -> Path:
 
 
 def circumstances() -> dict:
-    """When, where and with what this was recorded."""
+    """Describe when, where and with which versions this is recorded."""
     return {
         "schema": 1,
         "recorded": datetime.now(UTC).date().isoformat(),
@@ -121,7 +121,7 @@ def first_line(*command: str) -> str:
 
 
 def processor() -> str:
-    """The name that Linux has for it."""
+    """Read the processor's name from Linux."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 

@@ -1,4 +1,6 @@
-"""The programs that run under callgrind. Each makes its tensors, and returns what runs the phases one by one."""
+"""Define the programs that run under callgrind.
+
+Each makes its tensors, and returns the functions that run its phases."""
 
 import gc
 import sys
@@ -11,7 +13,7 @@ from torch.nn.functional import mse_loss, scaled_dot_product_attention
 
 
 def product(B, D, K):
-    """y = x @ w, and both gradients."""
+    """Run y = x @ w, and both gradients."""
     x, w = torch.randn(B, D, requires_grad=True), torch.randn(D, K, requires_grad=True)
     gradient = torch.randn(B, K)
 
@@ -26,7 +28,7 @@ def product(B, D, K):
 
 
 def layer(B, D, K):
-    """A linear layer with a bias, its input a data tensor."""
+    """Run a linear layer with a bias on a data tensor."""
     linear, x, gradient = nn.Linear(D, K), torch.randn(B, D), torch.randn(B, K)
 
     def run(phase):
@@ -40,7 +42,7 @@ def layer(B, D, K):
 
 
 def attention(B, H, T, E):
-    """Scaled dot-product attention in one kernel, and all three gradients."""
+    """Run scaled dot-product attention in one kernel, and all three gradients."""
     q, k, v = (torch.randn(B, H, T, E, requires_grad=True) for _ in range(3))
     gradient = torch.randn(B, H, T, E)
 
@@ -55,7 +57,7 @@ def attention(B, H, T, E):
 
 
 def pointwise(N):
-    """One operator after the other on N numbers."""
+    """Run one operator after the other on N numbers."""
     x, y = torch.rand(N), torch.rand(N) + 1
 
     def run(phase):
@@ -70,7 +72,7 @@ def pointwise(N):
 
 
 def training_step(B, D, H, K):
-    """Two layers with biases and a ReLU: forward, loss, backward, update by SGD."""
+    """Run two layers with biases and a ReLU: forward, loss, backward, SGD."""
     model = nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, K))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     x, target = torch.randn(B, D), torch.randn(B, K)

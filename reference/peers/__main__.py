@@ -1,4 +1,4 @@
-"""`make peers` calls this: an environment for the other counters, then what they say of every specimen."""
+"""Install the other counters and record their counts of every specimen, for `make peers`."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ PIP = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 
 
 def main() -> None:
-    """Install torch as the book's own environment did, the counters as they were pinned, and ask them."""
+    """Install the book's torch and the pinned counters, and run every counter."""
     if not Path(PYTHON).exists():
         print(f"Creating {VENV}", flush=True)
         venv.create(VENV, clear=True, symlinks=True, with_pip=True)

@@ -1,4 +1,4 @@
-"""How each counter is asked, by its own documented call.
+"""Call each counter as its own documentation does.
 
 Each function takes a model and its inputs and returns FLOPs: the tool's own
 numbers, doubled where it counts multiply-accumulates (DeepSpeed and calflops
@@ -6,7 +6,7 @@ have only FLOPs for some operators). `forward` is the part that contracts where
 the tool tells it apart, `left_out` what it says itself that it has no rule for.
 """
 
-# ruff: noqa: PLC0415  (a counter is imported where it is asked: some replace functions already then)
+# ruff: noqa: PLC0415  (a counter is imported where it is called, since some replace functions at import)
 
 import contextlib
 import io
@@ -23,12 +23,12 @@ from torch import Tensor, nn
 Answer = dict[str, int | list[str]]
 Counter = Callable[[nn.Module, tuple[Tensor, ...]], Answer]
 
-#: Each counter's package and the function that asks it.
+#: Each counter's package, and the function that calls the counter.
 COUNTERS: dict[str, tuple[str, Counter]] = {}
 
 
 def _named(pattern: str, ask: Callable[[], object]) -> tuple[Any, list[str]]:
-    """What a counter answers, and what it names in the lines that it prints by this pattern."""
+    """Return a counter's result, and the names that it prints by a pattern."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         answer = ask()
     return answer, sorted(set(re.findall(pattern, printed.getvalue())))
@@ -93,7 +93,7 @@ def _ptflops(model, inputs, backend, **options):
 
 @_counter("ptflops, pytorch", "ptflops")
 def ptflops_pytorch(model, inputs):
-    """What modules do is averaged over the input's first axis, what functions do is not: undo the average."""
+    """Undo an average: ptflops divides modules, not functions, by the input's first axis."""
     modules, _ = _ptflops(deepcopy(model), inputs, "pytorch", backend_specific_config={"count_functional": False})
     both, left_out = _ptflops(model, inputs, "pytorch")
     return {"forward": 2 * (len(inputs[0]) * modules + both - modules), "left_out": left_out}

@@ -1,4 +1,4 @@
-"""What a counter leaves behind: in the model, and in PyTorch itself."""
+"""Find what a counter leaves behind in the model and in PyTorch."""
 
 import inspect
 
@@ -15,7 +15,7 @@ _FUNCTIONS = {
 
 
 def snapshot(model: nn.Module) -> dict[str, dict]:
-    """All that a counter might change, by kind and place."""
+    """Return all that a counter might change, by kind and place."""
     modules = {path or "model": module for path, module in model.named_modules()}
     classes = {type(module).__name__: type(module) for module in modules.values()}
     return {
@@ -29,7 +29,7 @@ def snapshot(model: nn.Module) -> dict[str, dict]:
 
 
 def left_behind(before: dict[str, dict], model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> dict[str, dict]:
-    """How many places differ from `before`, by kind, and the first; and the exception if the model no longer runs."""
+    """Count the places that differ from `before`, by kind; note if the model no longer runs."""
     found = {}
     for kind, after in snapshot(model).items():
         changed = [place for place, value in after.items() if (place, value) not in before[kind].items()]

@@ -1,4 +1,4 @@
-"""Ask every counter about every specimen, each in a process of its own, and write down what they say."""
+"""Record what every counter says of every specimen, each in a process of its own."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ SECONDS = 60
 
 
 def main() -> None:
-    """Record all answers; a count that takes too long or takes the process with it is an answer too."""
+    """Record all results, also of counts that take too long or crash."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["torch._dynamo", "flopbook.specimens"])
     results = {}
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def ask(processes, name: str, place: int) -> dict:
-    """What a counter says of a specimen, or how it failed."""
+    """Return a counter's result for a specimen, or how it failed."""
     receiver, sender = processes.Pipe(duplex=False)
     process = processes.Process(target=answer, args=(name, place, sender))
     process.start()
@@ -53,7 +53,7 @@ def ask(processes, name: str, place: int) -> dict:
 
 
 def answer(name: str, place: int, sender: Connection) -> None:
-    """Count in this process, and notice what is left behind."""
+    """Count in this process, and note what is left behind."""
     torch.manual_seed(0)
     _, count = COUNTERS[name]
     model, inputs = SPECIMENS[place].build()
@@ -69,14 +69,14 @@ def answer(name: str, place: int, sender: Connection) -> None:
 
 
 def reason(error: Exception, printed: str) -> str:
-    """The exception in one line; what a tool caught and printed says more than what came after."""
+    """Write an exception in one line, preferably the one that a tool caught and printed."""
     words = f"{type(error).__name__}: {error}"
     caught = [line for line in printed.splitlines() if "Error: " in line]
     return (caught[-1] if caught else words.splitlines()[0]).strip()[:200]
 
 
 def circumstances() -> dict:
-    """When and where this was recorded."""
+    """Describe when and where this is recorded."""
     machine = platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{os.cpu_count()} cores"
     return {
         "schema": 1,
