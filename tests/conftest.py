@@ -1,4 +1,4 @@
-"""What tests share: the built site, kernels, and a way to count one step."""
+"""Share the built site, kernels, and a way to count one step."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def site() -> Path:
-    """The folder of the built site; `make test` builds it first."""
+    """Return the folder of the built site; `make test` builds it first."""
     folder = ROOT / "_build" / "html"
     if not (ROOT / "_build" / "complete").exists():
         pytest.fail("the site is not built: run `make html` first, or `make test` for both", pytrace=False)
@@ -18,13 +18,13 @@ def site() -> Path:
 
 @pytest.fixture(scope="session")
 def pages(site: Path) -> list[str]:
-    """The pages of the site, by their address within it."""
+    """Return the pages of the site by their address."""
     return sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
 
 
 @pytest.fixture(scope="session")
 def run_notebook():
-    """Run a notebook as a page runs, in a kernel that starts warm, and return all outputs."""
+    """Run a notebook as a page, in a forked kernel, and return all outputs."""
     from flopsite.execution.execute import run  # noqa: PLC0415  (most tests need no kernel)
     from flopsite.execution.kernel import Kernels  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What is no use to a public function: each input gets an error that quotes it and says what to write.
+"""Test bad inputs of public functions: each error quotes the input and names the remedy.
 
 One row for each: the call, the kind of error, and how its message begins.
 """
@@ -47,7 +47,7 @@ from flopbook.units import plain, si
 
 
 class Counted(Tally):
-    """A count of nothing."""
+    """Is a count of nothing."""
 
     witness = "counted"
 
@@ -61,7 +61,7 @@ MODEL = nn.Linear(2, 2)
 
 
 def step():
-    """A step that can be measured."""
+    """Run a step that can be measured."""
 
 
 BAD_INPUTS = [

@@ -1,4 +1,4 @@
-"""Witnesses side by side: what the table says, and when it says that they agree."""
+"""Test what a comparison's table shows, and when its witnesses agree."""
 
 import pytest
 
@@ -11,7 +11,7 @@ SIZES = {"B": 40, "D": 30, "K": 20}
 
 
 def witness(word, *calls, uncounted=()):
-    """A witness that noted FLOPs of `aten::mm` by phase, and calls without a rule."""
+    """Make a witness with FLOPs of `aten::mm` by phase, and calls without a rule."""
     tally = Tally()
     tally.witness = word
     for phase, flops in calls:

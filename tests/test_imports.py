@@ -1,4 +1,4 @@
-"""Import rules: the paper side never imports torch, the machine side never SymPy, no folder imports a higher one.
+"""Test the import rules: predict without torch, measure without SymPy, no higher folder.
 
 Agreement between a formula and a count means something only because neither side knows of the other.
 """
@@ -20,7 +20,7 @@ PACKAGE = Path(flopbook.__file__).parent
 
 
 class Folder(NamedTuple):
-    """What a folder or module of the package must not import, and the folders of ours that it may."""
+    """Names the libraries that a folder must not import, and the folders that it may."""
 
     never: frozenset[str]
     ours: frozenset[str]
@@ -51,14 +51,14 @@ FOLDERS = {name: folder for names, folder in RULES.items() for name in names.spl
 
 
 def folder_of(module: str) -> str:
-    """The folder or module of `FOLDERS` that a module belongs to; empty if there is none."""
+    """Return the folder of `FOLDERS` that a module belongs to, or ""."""
     while module and module not in FOLDERS:
         module = module.rpartition(".")[0]
     return module
 
 
 def imported(node: ast.AST):
-    """Full names of all that a module imports, wherever in it the import stands, but for type checkers."""
+    """Yield the full names that a module imports anywhere, except for type checkers."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -70,7 +70,7 @@ def imported(node: ast.AST):
 
 
 def allowed(folder: str, name: str) -> bool:
-    """Whether what stands in a folder may import `name`."""
+    """Tell whether code in a folder may import `name`."""
     package, _, inner = name.partition(".")
     if package != "flopbook":
         return package not in FOLDERS[folder].never | {"flopsite", ""}  # a relative import names no folder
@@ -79,7 +79,7 @@ def allowed(folder: str, name: str) -> bool:
 
 
 def violations(package: Path) -> list[str]:
-    """Every import that the rules forbid."""
+    """List every import that the rules forbid."""
     found = []
     for path in sorted(package.rglob("*.py")):
         module = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix("__init__").rstrip(".")
@@ -94,19 +94,19 @@ def violations(package: Path) -> list[str]:
 
 
 def modules_of(*folders: str) -> list[str]:
-    """Every module in the folders, as it is imported."""
+    """List every module in the folders by its import name."""
     paths = (path.relative_to(PACKAGE).with_suffix("") for path in sorted(PACKAGE.rglob("*.py")))
     modules = (".".join(path.parts).removesuffix(".__init__") for path in paths if path.name != "__main__.py")
     return [module for module in modules if folder_of(module) in folders]
 
 
 def without(library: str) -> list[str]:
-    """The folders that never import a library."""
+    """List the folders that never import a library."""
     return [name for name, folder in FOLDERS.items() if library in folder.never]
 
 
 def loaded(modules: list[str], library: str, source: Path = PACKAGE.parent) -> bool:
-    """Whether a fresh Python that imports the modules has `library` loaded."""
+    """Tell whether a fresh Python that imports the modules has `library` loaded."""
     program = f"import sys, {', '.join(f'flopbook.{module}' for module in modules)}; print({library!r} in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(source)}
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
@@ -134,7 +134,7 @@ def test_a_package_hands_on_a_name_and_imports_nothing_before_it_is_asked_for():
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the package, to break."""
+    """Copy the package, to break the copy."""
     package = tmp_path / "flopbook"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     return package

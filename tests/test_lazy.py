@@ -1,4 +1,4 @@
-"""Packages export names of their modules: the right ones, late, and without a clash."""
+"""Test that packages export the right names, late, and without a clash."""
 
 from importlib import import_module
 from pathlib import Path

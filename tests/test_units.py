@@ -1,4 +1,4 @@
-"""Large numbers for people."""
+"""Test how large numbers are written for people."""
 
 from fractions import Fraction
 

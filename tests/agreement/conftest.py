@@ -1,4 +1,4 @@
-"""Where agreement is tested, and how many networks are drawn."""
+"""Choose where agreement is tested, and how many networks are drawn."""
 
 from importlib.util import find_spec
 
@@ -19,7 +19,7 @@ if find_spec("hypothesis"):  # on a borrowed machine it may be missing, and then
 
 @pytest.fixture(scope="module", params=["cpu", "accelerator"])
 def device(request):
-    """The processor, then the accelerator where there is one."""
+    """Give the processor, then the accelerator where there is one."""
     if request.param == "cpu":
         return torch.device("cpu")
     if not torch.accelerator.is_available():

@@ -1,4 +1,4 @@
-"""The site reads answers in JavaScript, the notebooks in Python: the same values, the same verdicts, the same hints."""
+"""Test that site and notebooks read and judge answers alike, with the same hints."""
 
 import json
 import re
@@ -43,7 +43,7 @@ require("readline").createInterface({{ input: process.stdin }}).on("line", (line
 
 
 class Judged(NamedTuple):
-    """What both say of an answer; the words of a message that is not a hint may differ."""
+    """Holds what both say of an answer; only hints have to be the same words."""
 
     right: bool
     hint: str
@@ -86,7 +86,7 @@ def ask_javascript() -> Iterator[Callable[[Exercise | Audit, str | dict[str, str
 
 
 def agree(exercise: Exercise, answer: str, said: dict) -> bool:
-    """Whether both judge alike; SymPy cancels (H - 2)/(H - 2), which has no value at H = 2 otherwise."""
+    """Tell whether both judge alike; SymPy alone cancels (H - 2)/(H - 2), which has no value at 2."""
     one, other = judged(exercise, said), judge_in_python(exercise, answer)
     return one[:3] == other[:3] and (one.value == other.value or one.value is None)
 
@@ -128,7 +128,7 @@ VERDICTS = ["right", " Right ", "wrong", "not decidable", "", "1,280", "640", "1
 
 
 def settled(message):
-    """The claims that are still open."""
+    """List the claims that are still open."""
     return [line.partition(":")[0] for line in message.splitlines()[1:]]
 
 

@@ -1,4 +1,4 @@
-"""What the audit reads off printed counts is what was built, for networks of any widths and batch."""
+"""Test that an audit reads off printed counts what was built, at any widths."""
 
 from itertools import pairwise
 

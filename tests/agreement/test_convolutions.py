@@ -1,4 +1,4 @@
-"""Convolutions, drawn at random: predicted == counted, and == torch's own counter where that is right."""
+"""Test convolutions drawn at random: predicted == counted == torch's counter where that is right."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ IMAGE, RESULT, KERNEL = "XYZ", "PQR", "UVW"
 
 @dataclass(frozen=True)
 class Convolution:
-    """Batch, groups, channels of a group in and out; for each spatial axis: size, kernel, stride, padding, dilation."""
+    """Holds batch, groups, channels of a group, and size, kernel, stride, padding, dilation by axis."""
 
     batch: int
     groups: int
@@ -40,7 +40,7 @@ class Convolution:
 
     @property
     def result(self):
-        """Size of each spatial axis of the result."""
+        """Return the size of each spatial axis of the result."""
         return tuple(map(self._length, self.image, self.kernel, self.stride, self.padding, self.dilation))
 
     def _length(self, size, kernel, stride, padding, dilation):
@@ -57,7 +57,7 @@ class Convolution:
 
     @property
     def step(self):
-        """The prediction. A transposed convolution is the gradient of the one that goes the other way."""
+        """Predict the step; a transposed convolution is the gradient of the opposite one."""
         x, y, w = (",".join(letters[: len(self.image)]) for letters in (IMAGE, RESULT, KERNEL))
         if self.transposed:
             product = conv(f"y[B,G,K,{y}] * w[G,K,C,{w}] -> x[B,G,C,{x}]").gradients[1]
@@ -67,7 +67,7 @@ class Convolution:
         return training_step(product, data=data, frozen="w" if self.frozen else ())
 
     def build(self, device):
-        """The step to measure; it knows nothing of the prediction but the sizes."""
+        """Build the step to measure, which knows nothing of the prediction but the sizes."""
         rank, groups = len(self.image), self.groups
         channels = self.channels_in * groups, self.channels_out * groups
         ways = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}

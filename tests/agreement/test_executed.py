@@ -1,4 +1,4 @@
-"""What the processor executed, as recorded, is what the formulas predict: integers, ==."""
+"""Test that the recorded processor executed what the formulas predict, to the integer."""
 
 import importlib.util
 import json
@@ -28,7 +28,7 @@ STEPS = {
 
 
 def sizes(name):
-    """The sizes that a program ran at; attention is of every position with every position."""
+    """Return a program's sizes; attention is of every position with every position."""
     given = PROGRAMS[name]["sizes"]
     return {"S": given["T"], **given} if "T" in given else given
 

@@ -1,4 +1,4 @@
-"""Random networks: what is counted is what the shapes say, whatever the layers, the frozen parts and the nesting.
+"""Test random networks: what is counted is what their shapes say.
 
 `make fuzz N=10000` tries other networks, as many as one likes; the tests try the same ones each time.
 """
@@ -15,7 +15,7 @@ MANY = int(os.environ.get("FUZZ", "0"))
 
 
 def step(network: Network):
-    """A training step as a function; without gradients, where nothing is trained."""
+    """Make a training step as a function, without gradients where nothing is trained."""
     model, x = network.build()
 
     def run():

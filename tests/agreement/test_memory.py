@@ -1,4 +1,4 @@
-"""Memory of multilayer perceptrons, drawn at random: predicted == weighed, in every kind."""
+"""Test the memory of random perceptrons: predicted == weighed, in every kind."""
 
 from itertools import pairwise
 
@@ -84,7 +84,7 @@ def test_a_prediction_for_something_else_disagrees(forgotten):
 
 
 class Checkpointed(nn.Module):
-    """A layer, and blocks each of which a checkpoint runs again."""
+    """Runs a layer, then blocks that a checkpoint runs again."""
 
     def __init__(self, D, H, F, blocks, reentrant):
         super().__init__()

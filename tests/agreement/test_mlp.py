@@ -1,4 +1,4 @@
-"""Multilayer perceptrons, drawn at random: predicted == counted == profiled == torch's own counter."""
+"""Test random perceptrons: predicted == counted == profiled == torch's own counter."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +17,7 @@ from flopbook.predict import evaluate, matmul, training_step
 
 @dataclass(frozen=True)
 class Network:
-    """Widths from the data to the result, the batch's axes, and for each layer: has it a bias, is it frozen."""
+    """Holds widths, the batch's axes, and which layers have a bias or are frozen."""
 
     widths: tuple[int, ...]
     batch: tuple[int, ...]
@@ -32,7 +32,7 @@ class Network:
 
     @property
     def step(self):
-        """The prediction: one product a layer."""
+        """Predict the step: one product a layer."""
         batch = [f"B{i}" for i in range(len(self.batch))]
 
         def h(number):
@@ -43,7 +43,7 @@ class Network:
         return training_step(*layers, data=() if self.data_needs else "h0", frozen=frozen)
 
     def build(self, device):
-        """The step to measure; it knows nothing of the prediction but the sizes."""
+        """Build the step to measure, which knows nothing of the prediction but the sizes."""
         layers = []
         for (D, K), bias, is_frozen in zip(pairwise(self.widths), self.biases, self.frozen, strict=True):
             layers += [nn.Linear(D, K, bias, device=device).requires_grad_(not is_frozen), nn.SiLU()]

@@ -1,4 +1,4 @@
-"""Whole models, drawn at random: parameters, FLOPs and activations predicted == counted and weighed."""
+"""Test whole models drawn at random: parameters, FLOPs and activations."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ INDEX_BYTES = 8  # tokens and targets are whole numbers, and none of the model's
 
 
 class Attention(nn.Module):
-    """Causal self-attention; groups of heads share keys and values."""
+    """Runs causal self-attention; groups of heads share keys and values."""
 
     def __init__(self, D, H, G, E):
         super().__init__()
@@ -34,7 +34,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two matrices, or three with a gate."""
+    """Runs two matrices, or three with a gate."""
 
     def __init__(self, D, F, gated):
         super().__init__()
@@ -47,7 +47,7 @@ class FeedForward(nn.Module):
 
 
 class Decoder(nn.Module):
-    """As people write it."""
+    """Runs a decoder as people write it."""
 
     def __init__(self, D, H, G, E, F, V, L, matrices, tables):  # noqa: PLR0913, PLR0917  (sizes)
         super().__init__()

@@ -1,4 +1,4 @@
-"""Rules of optimizers: evaluated with numbers, they move a parameter as PyTorch's optimizers do."""
+"""Test that the rules of optimizers move a parameter as PyTorch's optimizers do."""
 
 import pytest
 import sympy
@@ -17,7 +17,7 @@ GRADIENTS = (0.5, -2.0, 0.25)
 
 
 def by_rule(name):
-    """The parameter after each step, worked out from the rule, in the order in which it is written."""
+    """Work out the parameter after each step from the rule, in its written order."""
     values = {"p": 1.5} | {str(quantity.base): 0.0 for quantity in OPTIMIZERS[name].rule if str(quantity.base) != "p"}
     for number, values["g"] in enumerate(GRADIENTS, 1):
         settings = {sympy.Symbol(name): value for name, value in (SETTINGS | {"s": number}).items()}

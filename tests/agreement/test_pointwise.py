@@ -1,4 +1,4 @@
-"""Pointwise FLOPs: predicted from update rules and shapes == counted, phase by phase."""
+"""Test pointwise FLOPs: predicted from update rules and shapes == counted, by phase."""
 
 from itertools import pairwise
 
@@ -47,7 +47,7 @@ UPDATES = {
 
 
 def counted_update(kind, settings, shapes, device):
-    """Pointwise FLOPs of a second update: the first may find no momentum to multiply."""
+    """Count pointwise FLOPs of a second update, since the first may have no momentum."""
     parameters = [nn.Parameter(torch.ones(shape, device=device)) for shape in shapes]
     for parameter in parameters:
         parameter.grad = torch.ones_like(parameter)
@@ -90,7 +90,7 @@ def network(widths):
 
 
 def predicted_pointwise(step, loss):
-    """Biases and activations take one operation for each element, in both directions."""
+    """Predict one operation for each element of biases and activations, in both directions."""
     outputs = [elements(layer.output) for layer in step.forward]
     layers = sum(outputs) + sum(outputs[:-1])
     return [layers + of_results(outputs[-1]) for of_results in LOSSES[loss]]

@@ -1,4 +1,4 @@
-"""One product: predicted == counted == profiled, and any contraction that can be written down."""
+"""Test single products: predicted == counted == profiled, for any contraction."""
 
 from math import prod
 
@@ -45,7 +45,7 @@ def test_a_forgotten_or_invented_gradient_of_the_data_disagrees(device, sizes, d
 
 @st.composite
 def contractions(draw):
-    """A contraction of two tensors in random order of letters, as an einsum and as a product, and its sizes.
+    """Draw a contraction of two tensors as an einsum and as a product, with sizes.
 
     Each letter is a batch axis, of the left operand and the result, of the right and the result, or summed over.
     """

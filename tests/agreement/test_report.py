@@ -1,4 +1,4 @@
-"""The published reports come out of ours to the integer, with what they leave out or get wrong."""
+"""Test that published reports follow from ours to the integer, errors included."""
 
 import json
 from itertools import pairwise
@@ -23,7 +23,7 @@ def trained(model, optimizer, loss, x, y):
 
 @pytest.fixture(scope="module")
 def classifier():
-    """A step of standard backpropagation: 429 features, 1880 classes, batch 256, SGD."""
+    """Make a step of standard backpropagation: 429 features, 1880 classes, batch 256, SGD."""
     widths = (429, 1024, 1024, 1024, 1880)
     layers = [nn.Linear(*pair) for pair in pairwise(widths)]
     model = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))[:-1]
@@ -99,7 +99,7 @@ def test_data_that_needs_a_gradient_makes_backward_twice_forward(classifier):
 
 @pytest.fixture(scope="module")
 def classes():
-    """BatchNorm1d(16), ReLU, Linear(16, 5), ReLU, in evaluation on 8 samples."""
+    """Run BatchNorm1d(16), ReLU, Linear(16, 5), ReLU, in evaluation on 8 samples."""
     model = nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5), nn.ReLU()).eval()
     return Report.measure(lambda: model(torch.randn(8, 16)), model=model)
 

@@ -1,4 +1,4 @@
-"""Every specimen's count equals its derivation, phase by phase."""
+"""Test that every specimen's count equals its derivation, phase by phase."""
 
 import pytest
 import torch

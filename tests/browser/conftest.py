@@ -1,4 +1,4 @@
-"""A reader's browser on the built site."""
+"""Open the built site in a reader's browser."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def address(site) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser) -> Iterator[Page]:
-    """A page of a reader who comes for the first time; an error in its scripts fails the test."""
+    """Open a new reader's page; an error in its scripts fails the test."""
     errors: list[str] = []
     with browser.new_context() as context:
         context.set_default_timeout(60_000)

@@ -1,4 +1,4 @@
-"""Calculators in a browser: what they say is what the formulas say, whoever moves them and however."""
+"""Test that calculators in a browser show the formulas' values, at any setting."""
 
 import json
 import random
@@ -38,7 +38,7 @@ def exactly(box: Locator, row: int = 0) -> str:
 
 
 def boxed_on(page: str) -> Iterator[dict]:
-    """What the cells of a page have boxed: the source of its calculators, before any of them was made."""
+    """Return what a page's cells have boxed, from which its calculators are made."""
     stored = ROOT / "_build" / "pages" / page.replace(".html", ".ipynb")
     if stored.exists():
         outputs = (output for cell in nbformat.read(stored, 4).cells for output in cell.get("outputs", []))
@@ -47,7 +47,7 @@ def boxed_on(page: str) -> Iterator[dict]:
 
 
 def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
-    """For each name what its rows compute, by their titles."""
+    """Return what each calculator's rows compute, by name and title."""
     return {
         box["name"]: {title: sympy.sympify(text) for title, _, text, _ in box["rows"]}
         if "rows" in box
@@ -57,7 +57,7 @@ def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
 
 
 def settings_of(box: Locator) -> dict[str, int]:
-    """The sizes that fields show and that the choices stand for."""
+    """Return the sizes that fields show and choices set."""
     chosen = box.locator("option:checked").evaluate_all("all => all.map(option => option.dataset.sizes)")
     fields = box.locator(".size").evaluate_all(
         "all => all.map(size => [size.dataset.size, size.querySelector('[type=text]').value])"
@@ -80,7 +80,7 @@ def value_of(expression: sympy.Expr, sizes: dict[str, int]) -> str:
 
 
 def check(page: Page, name: str, draw: random.Random) -> set[int]:
-    """Turn every calculator of a page at random and compare; the lengths of the results are returned."""
+    """Set a page's calculators at random, compare, and return the lengths of results."""
     formulas, lengths = formulas_on(name), set()
     known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
     for box in page.locator(".calculator").all():

@@ -1,4 +1,4 @@
-"""The site in a browser: it works, loads fast, and everyone can read it."""
+"""Test in a browser that every page works, loads fast, and is accessible."""
 
 from dataclasses import dataclass, field
 
@@ -53,7 +53,7 @@ BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(f
 
 @dataclass
 class Visit:
-    """What a reader's browser met on one page."""
+    """Holds what a reader's browser met on one page."""
 
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)

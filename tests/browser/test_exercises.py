@@ -1,4 +1,4 @@
-"""Exercises on their pages: right in every spelling, wrong with its hint, kept by the reader's own browser."""
+"""Test exercises on their pages: right in every spelling, wrong with a hint, kept."""
 
 import json
 
@@ -23,7 +23,7 @@ for (const name of ["getItem", "setItem"]) {
 
 
 def answer(page: Page, exercise: str, text: str) -> str:
-    """The verdict on an answer, typed and sent with the keyboard."""
+    """Type and send an answer by keyboard, and return the verdict."""
     field = page.locator(f"{exercise} input")
     field.fill(text)
     field.press("Enter")

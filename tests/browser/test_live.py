@@ -1,4 +1,4 @@
-"""Live cells in a browser: change, run, stop, reset; for those who type, who look and who listen."""
+"""Test live cells in a browser: change, run, stop, reset, by keyboard and pointer."""
 
 import re
 
@@ -21,7 +21,7 @@ DONE = re.compile(r"Done in \d+\.\d s")
 
 @pytest.fixture(scope="module")
 def opened(browser, address):
-    """A lecture, its console and its requests; the tests of this module share it, and so its one Python."""
+    """Open a lecture with its console and requests; all tests here share its Python."""
     with browser.new_page() as page:
         page.set_default_timeout(LOADING)
         complaints, requests = [], []
@@ -45,7 +45,7 @@ def page(opened) -> Page:
 
 @pytest.fixture
 def cell(page):
-    """The first live cell that shows a formula; as the build left it, after the test too."""
+    """Give the first live cell that shows a formula, and reset it afterwards."""
     cell = page.locator(f"#{page.evaluate(CELLS)[0]}")
     yield cell
     if (reset := cell.get_by_role("button", name="Reset")).is_visible():

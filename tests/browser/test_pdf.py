@@ -1,4 +1,4 @@
-"""The book on paper: every lecture, all of its code, numbered equations, links that lead to pages."""
+"""Test the printed book: every lecture, its code, numbered equations, working links."""
 
 import io
 import re
@@ -20,7 +20,7 @@ TOO_WIDE = """[...document.querySelectorAll("pre, table, .katex-display, .figure
 
 @pytest.fixture(scope="module")
 def book(browser, site):
-    """The PDF, and what of its page would be wider than the paper."""
+    """Print the PDF, and list what is wider than the paper."""
     pdf = print_book(browser, site)
     with browser.new_page(viewport={"width": PAPER_WIDTH, "height": 900}) as page:
         page.emulate_media(media="print")
@@ -30,7 +30,7 @@ def book(browser, site):
 
 
 def squeezed(text: str) -> str:
-    """Drop the spaces, and write a ligature of the font, such as that of fi, as its letters."""
+    """Drop the spaces, and write the font's ligatures, such as fi, as letters."""
     return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
 
 

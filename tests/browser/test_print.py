@@ -1,4 +1,4 @@
-"""A page printed from the browser: what is folded is there, what cannot be used is not, and nothing is cut off."""
+"""Test printed pages: folded parts are shown, controls are not, nothing is cut off."""
 
 import io
 

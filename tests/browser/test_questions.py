@@ -1,4 +1,4 @@
-"""Quizzes on their pages: each answer says why it tempts, and the right one is kept."""
+"""Test quizzes on their pages: each answer has a reason, and right ones are kept."""
 
 from playwright.sync_api import Page, expect
 

@@ -1,4 +1,4 @@
-"""What helps a reader find the way, in a browser: letters, search, the first page, the missing page."""
+"""Test what helps a reader find the way: letters, search, first and missing page."""
 
 import pytest
 from playwright.sync_api import expect

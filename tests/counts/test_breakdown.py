@@ -1,4 +1,4 @@
-"""A count as plain data: what belongs to which module, phase and operator."""
+"""Test a count as plain data: what belongs to which module, phase and operator."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The views of what a witness noted."""
+"""Test the sums of the calls that a measurement noted."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_transcendental_and_integer_stay_apart(tally):
 
 
 class Unread:
-    """A number that notes how often it is read, as one on a device would wait for it."""
+    """Notes how often it is read, since reading a number waits for its device."""
 
     def __init__(self, value):
         self.value, self.reads = value, 0

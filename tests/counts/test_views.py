@@ -1,4 +1,4 @@
-"""One count as text, as HTML that folds, and as JSON: the same numbers in each."""
+"""Test that a count has the same numbers as text, as HTML and as JSON."""
 
 import json
 import re
@@ -147,7 +147,7 @@ def test_what_is_not_counted_is_said_in_every_view(count, counted):
 
 @pytest.fixture
 def rare():
-    """A count with all that only few counts have."""
+    """Make a count with all that only few counts have."""
     tally = Tally()
     tally.witness = "counted"
     tally.note("forward", "", "aten::_int_mm", 0, 0, 0, 4321)

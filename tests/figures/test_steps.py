@@ -1,6 +1,5 @@
-"""Pictures of what a step spends, in the numbers that were measured."""
+"""Test that plots of a step show the measured numbers."""
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -10,12 +9,6 @@ from flopbook.measure.report.bottlenecks import Share
 
 LAYER, X = torch.nn.Linear(4, 3), torch.ones(5, 4)
 SHARES = {"contractions": Share(0.75, 0.9, 11), "optimizer": Share(0.25, 0.1, 80)}
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def step():

@@ -1,4 +1,4 @@
-"""The record of a device: part by part, each with its result or its reason."""
+"""Test the record of a device: each part has its result or its reason."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SMALL = dict(L=2, D=16, H=2, E=8, F=32, V=11, T=6)
 
 @pytest.fixture
 def two_parts(monkeypatch):
-    """One part that gives something, and one that fails."""
+    """Make one part that gives a result, and one that fails."""
 
     def fails(device, clock):
         raise RuntimeError("no kernel image\nand a stack")
@@ -145,7 +145,7 @@ def test_a_device_without_counters_says_so(monkeypatch):
 
 
 def made_up():
-    """A record as a GPU might leave it; every number is made up."""
+    """Make a record as a GPU might leave it; every number is invented."""
     rates = {"widths": [2], "flop_per_s": [3e12], "median_flop_per_s": [2e12], "missing": ""}
     step = {"hardware_flops": 10, "seconds": 0.5, "mfu": 0.4, "hfu": 0.5}
     parts = {

@@ -1,4 +1,4 @@
-"""The benchmark of a small network: seeded, bounded in time, counted to the integer."""
+"""Test the benchmark of a small network: seeded, bounded in time, counted to the integer."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from flopbook.labs.benchmark import Setup, benchmark, make_step, synthetic, to_j
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """So small a network only loses by sharing it among threads."""
+    """Use one thread, since so small a network only loses by more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""A report is saved with its trace and its pictures."""
+"""Test that a report is saved with its trace and its pictures."""
 
 import torch
 from torch import nn

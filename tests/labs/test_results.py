@@ -1,4 +1,4 @@
-"""A folder of results, writable or not."""
+"""Test a folder of results, writable or not."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One small training step that several tests measure."""
+"""Make one small training step that several tests measure."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 
 @pytest.fixture
 def adamw():
-    """A step of AdamW on two layers with SiLU between them; `adamw.model` is the model."""
+    """Make a step of AdamW on two layers with SiLU; `adamw.model` is the model."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 7), nn.SiLU(), nn.Linear(7, 3))
     optimizer, x = torch.optim.AdamW(model.parameters()), torch.randn(11, 5)

@@ -1,4 +1,4 @@
-"""What the machine can do, or why not."""
+"""Test what the machine can do, or why it cannot."""
 
 import pytest
 import torch

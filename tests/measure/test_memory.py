@@ -1,4 +1,4 @@
-"""Bytes: by kind, over time, and those that stay."""
+"""Test bytes by kind, over time, and those that stay."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ B, D, H = 7, 16, 32  # batch, width of the blocks, width within
 
 
 class Blocks(nn.Module):
-    """Three blocks, each run through `run`."""
+    """Runs three blocks through `run`."""
 
     def __init__(self, run):
         super().__init__()

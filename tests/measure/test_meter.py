@@ -1,4 +1,4 @@
-"""The meter of a training loop: counts a step once for each shape, and times it thereafter."""
+"""Test that a meter counts a step once for each shape, and later times it."""
 
 from dataclasses import dataclass
 from weakref import ref
@@ -84,7 +84,7 @@ def test_a_sparse_matrix_that_stores_more_is_counted_anew():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that goes on by a quarter of a second each time that it is read."""
+    """Replace the clock by one that gains a quarter of a second at each reading."""
     ticks = iter(i / 4 for i in range(1000))
     monkeypatch.setattr(meter_module, "perf_counter", lambda: next(ticks))
     monkeypatch.setattr(meter_module, "now", lambda: next(ticks))

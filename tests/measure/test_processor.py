@@ -1,4 +1,4 @@
-"""Reading what callgrind wrote, and what the instructions compute."""
+"""Test reading what callgrind wrote, and what instructions compute."""
 
 import shutil
 import struct
@@ -162,7 +162,7 @@ CODE = bytes.fromhex("c4e26db8e0 f30f58c1 c3")
 
 @pytest.fixture
 def program(tmp_path):
-    """The smallest program in the ELF format: a header, one part to load at 0x4000, and its code."""
+    """Write the smallest ELF program: a header, one part at 0x4000, and code."""
     header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     header += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     part = struct.pack("<IIQQQQQQ", 1, 5, 120, 0x4000, 0x4000, len(CODE), len(CODE), 1)

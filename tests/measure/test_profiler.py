@@ -1,4 +1,4 @@
-"""What torch.profiler says, put into the shared views."""
+"""Test what torch.profiler reports, as a tally."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Seconds of a step; times themselves are never asserted."""
+"""Test seconds of a step, without a condition on times themselves."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The labs run from start to end, whatever is chosen in their first cell."""
+"""Test that the labs run to their end, whatever their first cell chooses."""
 
 import jupytext
 import pytest
@@ -15,7 +15,7 @@ ODD = {
 
 
 def with_choices(name, choices):
-    """A lab, with other choices in its first cell."""
+    """Make a lab with other choices in its first cell."""
     notebook = jupytext.read(ROOT / "notebooks" / f"{name}.md")
     (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     assert all(f"{choice} = " in cell.source for choice in choices)

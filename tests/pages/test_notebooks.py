@@ -1,4 +1,4 @@
-"""The notebooks that readers take away: made of the pages, readable in any Jupyter, the same every time."""
+"""Test the notebooks that readers take away: complete, readable anywhere, reproducible."""
 
 import posixpath
 import re
@@ -91,7 +91,7 @@ def test_cells_are_known_by_their_content(notebooks):
 
 @pytest.fixture(scope="module")
 def installed(site, tmp_path_factory):
-    """A folder into which pip installed the package from the site."""
+    """Install the package from the site into a folder by pip."""
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder]
     subprocess.run([*pip, *site.glob("flopbook-*.whl")], check=True)

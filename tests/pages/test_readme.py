@@ -1,4 +1,4 @@
-"""What the README and CONTRIBUTING promise."""
+"""Test what the README and CONTRIBUTING promise."""
 
 import re
 

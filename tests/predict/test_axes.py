@@ -1,4 +1,4 @@
-"""The letters, and the names that other axes may have."""
+"""Test the letters, and the names that other axes may have."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The figures of each device, as its data sheet prints them: in TFLOP/s, the sparse ones behind, and GB/s."""
+"""Test devices against their data sheets: TFLOP/s, dense and sparse, and GB/s."""
 
 import pytest
 

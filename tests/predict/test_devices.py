@@ -1,4 +1,4 @@
-"""What the data sheets promise, and what holds between the figures of one device."""
+"""Test what holds between the figures of one device."""
 
 import re
 from itertools import pairwise

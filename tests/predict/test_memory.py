@@ -1,4 +1,4 @@
-"""What a step holds: which activations are kept, and the bytes of each kind."""
+"""Test which activations a step keeps, and the bytes of each kind."""
 
 from dataclasses import replace
 

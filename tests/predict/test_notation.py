@@ -1,4 +1,4 @@
-"""Reading ``x[B,D] @ w[D,K] -> y[B,K]``, and what is said of a text that is none."""
+"""Test reading ``x[B,D] @ w[D,K] -> y[B,K]``, and refusing other texts."""
 
 import pytest
 

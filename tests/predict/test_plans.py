@@ -1,4 +1,4 @@
-"""A plan of a training run, worked out by hand for one small perceptron."""
+"""Test a plan of a training run, worked out by hand for a small perceptron."""
 
 import pytest
 from sympy import ceiling

@@ -1,4 +1,4 @@
-"""Operations for each element of an expression: what has an index counts, what has none was worked out before."""
+"""Test operations for each element: what has an index counts, the rest does not."""
 
 import pytest
 from sympy import IndexedBase, Max, exp, sqrt, symbols

@@ -1,4 +1,4 @@
-"""Products: their letters, their FLOPs and their gradients."""
+"""Test products: their letters, their FLOPs and their gradients."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Utilization, arithmetic intensity and the roofline."""
+"""Test utilization, arithmetic intensity and the roofline."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Training steps: which products the backward pass has, and their FLOPs."""
+"""Test which products the backward pass of a step has, and their FLOPs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Exact values of formulas, and the sizes that are refused."""
+"""Test exact values of formulas, and the sizes that are refused."""
 
 from fractions import Fraction
 

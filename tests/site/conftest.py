@@ -1,4 +1,4 @@
-"""A small book that is built once, for all tests that change it and build it again."""
+"""Build a small book once, for all tests that change it and build it again."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def built(tmp_path_factory) -> SmallBook:
 
 @pytest.fixture
 def book(built, tmp_path) -> Iterator[SmallBook]:
-    """Hand out the small book as its first build left it, and bring it back to that afterwards."""
+    """Give the small book as first built, and restore it afterwards."""
     backup = tmp_path / "backup"
     shutil.copytree(built.folder, backup, symlinks=True)
     yield built

@@ -1,4 +1,4 @@
-"""The API page has every public module and every name that a package exports, under its own module."""
+"""Test that the API page has every public module and every exported name."""
 
 import re
 from fnmatch import fnmatch

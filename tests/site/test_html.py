@@ -1,4 +1,4 @@
-"""What the HTML says, read as text: nothing comes from elsewhere, nothing leads nowhere, nothing went wrong."""
+"""Test the HTML as text: no foreign files, no dead links, no errors."""
 
 import re
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def test_the_search_for_other_hosts_can_fail():
 
 
 def dead_links(site: Path, name: str) -> Iterator[str]:
-    """Links and files of a page that the site does not have; an anchor has to exist too."""
+    """Find links of a page to files or anchors that the site lacks."""
     here = read(site / name)
     addresses = [*loaded_by(here), *(link["href"] for link in here.find_all("a", href=True))]
     for address in addresses:
@@ -93,7 +93,7 @@ def test_the_api_explains_and_does_not_count_fields(site):
 
 
 def raw_latex(page: BeautifulSoup) -> list[str]:
-    """Commands of LaTeX in the text, but for code and what KaTeX has set."""
+    """Find commands of LaTeX in the text, outside code and KaTeX."""
     shown = (text for text in page.find_all(string=True) if not any(map(is_code_or_set, text.parents)))
     return re.findall(r"\\[a-z]+.{0,20}", "".join(shown))
 

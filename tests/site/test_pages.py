@@ -1,4 +1,4 @@
-"""What pages tell a reader, and what the site tells others: letters, places, equations, sources."""
+"""Test what pages tell readers and other sites: letters, places, equations, sources."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Exercises and answers of every kind: the checker of the notebooks and that of the site must say the same of them."""
+"""List exercises and answers of every kind, for the two checkers to judge alike."""
 
 from fractions import Fraction
 

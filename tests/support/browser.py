@@ -1,4 +1,4 @@
-"""Headless Chromium on the built site, for the tests and the benchmarks."""
+"""Run headless Chromium on the built site, for tests and benchmarks."""
 
 import gzip
 import threading
@@ -39,7 +39,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(site: Path) -> Iterator[str]:
-    """Serve the site on a free port; the address is yielded."""
+    """Serve the site on a free port, and yield the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=site)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -47,14 +47,14 @@ def served(site: Path) -> Iterator[str]:
 
 
 def note_responses(page: Page) -> list[Response]:
-    """A list that grows with all that the page loads from now on."""
+    """Return a list that grows with all that the page loads from now on."""
     responses: list[Response] = []
     page.on("response", lambda response: responses.append(response))  # noqa: PLW0108  (playwright marks what it calls)
     return responses
 
 
 def weight(responses: list[Response]) -> int:
-    """Bytes that a web server sends for a page: text is compressed on the way, fonts are so already."""
+    """Add up the bytes that a web server sends for a page, text compressed."""
     bodies = {response.url: response.body() for response in responses if response.ok}
     return sum(len(body if url.endswith(".woff2") else gzip.compress(body)) for url, body in bodies.items())
 

@@ -1,4 +1,4 @@
-"""The pages of the built site as HTML, each parsed once."""
+"""Read the pages of the built site as HTML, each once."""
 
 from functools import cache
 from pathlib import Path
@@ -8,5 +8,5 @@ from bs4 import BeautifulSoup
 
 @cache
 def read(path: Path) -> BeautifulSoup:
-    """Parse a page; who changes what is returned changes it for all."""
+    """Parse a page once; all callers share the result."""
     return BeautifulSoup(path.read_text("utf-8"), "html.parser")

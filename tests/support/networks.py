@@ -1,4 +1,4 @@
-"""Random networks. Each layer says on paper what it costs, by its shapes alone, and builds itself in PyTorch.
+"""Draw random networks, whose layers know their cost on paper and build themselves in PyTorch.
 
 Between layers there is always a batch of B sequences of T vectors of width D.
 """
@@ -18,7 +18,7 @@ SIZES = st.sampled_from([1, 2, 3, 5, 7])
 
 
 class Data(NamedTuple):
-    """What stands between two layers."""
+    """Describes the data between two layers."""
 
     B: int
     T: int
@@ -30,7 +30,7 @@ class Data(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """FLOPs of one product, in each phase."""
+    """Holds the FLOPs of one product, in each phase."""
 
     forward: int = 0
     backward: int = 0
@@ -44,7 +44,7 @@ class Cost(NamedTuple):
 
 
 class Lambda(nn.Module):
-    """A function of data and of layers."""
+    """Runs a function of data and layers."""
 
     def __init__(self, function: Callable[..., torch.Tensor], *layers: nn.Module):
         super().__init__()
@@ -61,7 +61,7 @@ def freeze(layer: nn.Module, frozen: bool) -> nn.Module:
 
 @dataclass(frozen=True)
 class Linear:
-    """Each vector times a matrix."""
+    """Multiplies each vector by a matrix."""
 
     width: int
     bias: bool = True
@@ -93,7 +93,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Convolution:
-    """Along the sequence, or over it as a picture with one channel, whose results are added up."""
+    """Convolves along the sequence, or over it as a picture with one channel."""
 
     channels: int
     kernel: int = 1
@@ -147,7 +147,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Attention:
-    """Attention of several heads, fused or not, with a mask or without, behind three projections."""
+    """Runs attention of several heads, fused or not, masked or not, behind three projections."""
 
     query: Linear
     key: Linear
@@ -190,7 +190,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Scores:
-    """Every vector times every other, behind two projections."""
+    """Multiplies every vector by every other, behind two projections."""
 
     left: Linear
     right: Linear
@@ -208,7 +208,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Recurrent:
-    """A recurrent network of one layer or two, in one direction or both."""
+    """Runs a recurrent network of one layer or two, in one direction or both."""
 
     kind: str
     width: int
@@ -237,7 +237,7 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class Pointwise:
-    """A layer without any product."""
+    """Runs a layer without any product."""
 
     kind: str
 
@@ -252,7 +252,7 @@ class Pointwise:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Layers one after the other."""
+    """Runs layers one after the other."""
 
     layers: tuple
 
@@ -273,7 +273,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Residual:
-    """The data is added to what a network makes of it, where that has the same shape."""
+    """Adds the data to a network's result, where both have the same shape."""
 
     inner: Any
 
@@ -290,7 +290,7 @@ class Residual:
 
 @dataclass(frozen=True)
 class Twice:
-    """One network, with its weights, applied twice, where its result is of the kind of its data."""
+    """Applies one network twice, where its result has the shape of its data."""
 
     inner: Any
 
@@ -307,7 +307,7 @@ class Twice:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the network keeps is made again in the backward pass; with reentry, all of it."""
+    """Runs a network again in its backward pass, in whole or as far as needed."""
 
     inner: Any
     reentrant: bool = False
@@ -339,7 +339,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Unrecorded:
-    """A network under `torch.no_grad`, for data that needs no gradient: it would get none."""
+    """Runs a network under `torch.no_grad`, for data without a gradient."""
 
     inner: Any
 
@@ -353,7 +353,7 @@ class Unrecorded:
 
 @dataclass(frozen=True)
 class Network:
-    """A network, the numbers it computes with, and the data that it gets."""
+    """Holds a network, its number format, and its data."""
 
     data: Data
     inner: Any
@@ -416,7 +416,7 @@ LEAVES = st.one_of(linears(), CONVOLUTIONS, attentions(), scores(), RECURRENT, P
 
 @st.composite
 def sequences(draw, x: Data, depth: int, checkpoints: bool) -> Sequence:
-    """Layers of every family, nested so deep, whose shapes fit each other."""
+    """Draw layers of every family, nested to a depth, whose shapes fit."""
     layers: list[Any] = []
     for _ in range(draw(st.integers(1, 3))):
         kind = draw(st.sampled_from(["leaf", "leaf", "leaf", "residual", "twice", "checkpoint", "unrecorded"]))
@@ -437,7 +437,7 @@ def sequences(draw, x: Data, depth: int, checkpoints: bool) -> Sequence:
 
 @st.composite
 def networks(draw) -> Network:
-    """A random network with its data."""
+    """Draw a random network with its data."""
     data = Data(draw(SIZES), draw(SIZES), draw(SIZES), draw(st.booleans()))
     inner = draw(sequences(data, depth=2, checkpoints=True))
     return Network(data, inner, draw(st.sampled_from(["float32", "float64", "bfloat16"])))

@@ -1,4 +1,4 @@
-"""A book of three pages in a folder of its own, built with the machinery of this checkout."""
+"""Build a book of three pages in a folder of its own."""
 
 import os
 import re
@@ -34,7 +34,7 @@ ALL = {"lectures/direct", "lectures/indirect", "lectures/unrelated"}
 
 @cache
 def _own_files() -> set[Path]:
-    """The modules of flopbook that the machinery itself imports."""
+    """List the modules of flopbook that flopsite itself imports."""
     sources = [path.read_text("utf-8") for path in (ROOT / "src" / "flopsite").rglob("*.py")]
     found = set().union(*(imported_files(source, "flopsite", ROOT / "src") for source in sources))
     return {path for path in found if path.is_relative_to(ROOT / "src" / "flopbook")}
@@ -42,7 +42,7 @@ def _own_files() -> set[Path]:
 
 @dataclass
 class Build:
-    """What one build did and said."""
+    """Holds what one build did and printed."""
 
     code: int
     text: str
@@ -53,7 +53,7 @@ class Build:
 
 
 class SmallBook:
-    """A book in a folder of its own, built with the site machinery of this checkout."""
+    """Builds a book in a folder of its own with this checkout's flopsite."""
 
     def __init__(self, folder: Path):
         self.folder = folder

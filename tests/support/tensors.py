@@ -1,10 +1,10 @@
-"""Tensors of kinds of their own, for the tests."""
+"""Define tensors of special kinds, for the tests."""
 
 import torch
 
 
 class LowRank(torch.Tensor):
-    """A matrix that is held as two narrow ones."""
+    """Holds a matrix as two narrow ones."""
 
     @staticmethod
     def __new__(cls, left, right):

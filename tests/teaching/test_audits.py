@@ -1,4 +1,4 @@
-"""Auditing: a printed number is right, wrong or not decidable, and an audit tells what it missed."""
+"""Test audits: printed numbers are right, wrong or not decidable, and misses are told."""
 
 from fractions import Fraction
 

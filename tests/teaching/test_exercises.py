@@ -1,4 +1,4 @@
-"""Exercises: every form of the right answer is right, a wrong one gets a word that helps, and nothing crashes."""
+"""Test exercises: every form of the right answer is right, and wrong ones get hints."""
 
 import re
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Boxed formulas: only what every witness confirms."""
+"""Test that a formula is boxed only if every witness confirms it."""
 
 from fractions import Fraction
 

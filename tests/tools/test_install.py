@@ -1,4 +1,4 @@
-"""`make` on a machine that lacks something: one plain message, and nothing half-made."""
+"""Test `make` on a machine that lacks something: one plain message, nothing half-made."""
 
 import os
 import re
@@ -17,7 +17,7 @@ NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
 @pytest.fixture
 def bare(tmp_path) -> Path:
-    """A checkout before its first `make`."""
+    """Make a checkout as before its first `make`."""
     for name in ("Makefile", "requirements.lock", "pyproject.toml", "package.json", "package-lock.json"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "tools").mkdir()

@@ -1,4 +1,4 @@
-"""What `make mutants` changes, and which tests it asks."""
+"""Test what `make mutants` changes, and which tests it runs."""
 
 import pytest
 

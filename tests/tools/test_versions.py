@@ -1,4 +1,4 @@
-"""What `make versions` makes of pytest's reports; the environments themselves take too long for a test."""
+"""Test what `make versions` makes of pytest's reports, without its environments."""
 
 from xml.etree import ElementTree
 

@@ -1,4 +1,4 @@
-"""The workflows for GitHub, as far as they can be checked without it."""
+"""Test the workflows for GitHub, as far as possible without GitHub."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf
 
 
 def commands(workflow: Path) -> list[str]:
-    """Every command that a workflow runs."""
+    """Yield every command that a workflow runs."""
     jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
     return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 

@@ -1,4 +1,4 @@
-"""The count of a training step: phases, places, and what runs where."""
+"""Test the count of a training step: phases, places, and what runs where."""
 
 import subprocess
 import sys
@@ -119,7 +119,7 @@ def test_a_checkpoint_runs_its_block_again(count, model, x, reentrant, again):
 
 
 class Product(torch.autograd.Function):
-    """A product whose author wrote its backward pass; its forward pass runs without gradients."""
+    """Runs a product with a hand-written backward pass; forward runs without gradients."""
 
     @staticmethod
     def forward(ctx, x, w):
@@ -175,7 +175,7 @@ def test_the_closure_of_an_optimizer_is_forward_and_backward(count, model, x):
 
 
 class Turning(torch.optim.Optimizer):
-    """An optimizer that contracts, and that does something else before."""
+    """Contracts in its update, after something else."""
 
     def __init__(self, parameters, before=lambda: None):
         super().__init__(parameters, {})
@@ -413,7 +413,7 @@ print(counted.total, len(graphs))
 
 @pytest.fixture
 def recalled(monkeypatch):
-    """Whether each step of an optimizer was known already, in order."""
+    """Note whether each step of an optimizer was known already."""
     found = []
 
     def spy(optimizer, kind):

@@ -1,4 +1,4 @@
-"""A count leaves everything as it was, and no count disturbs another."""
+"""Test that a count leaves everything as it was, and disturbs no other count."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +57,7 @@ def broken_update(model):
 
 
 def surroundings(model):
-    """All that a count might leave behind: hooks, modes, methods, keys and settings."""
+    """Return all that a count might leave behind: hooks, modes, methods, keys, settings."""
     hooks = (
         nn_module._global_forward_pre_hooks,
         nn_module._global_forward_hooks,
@@ -229,7 +229,7 @@ def test_a_mode_of_the_reader_outside_the_block_stays(model):
 
 
 def in_thread(work):
-    """Run to the end in another thread; what it raises is raised here."""
+    """Run a function in another thread to its end, and raise its error here."""
     failures = []
 
     def guarded():

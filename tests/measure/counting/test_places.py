@@ -1,4 +1,4 @@
-"""Which module and which phase an operator belongs to, however it was reached."""
+"""Test which module and phase an operator belongs to, however it was reached."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -154,7 +154,7 @@ def test_a_checkpoint_around_blocks_with_hooks_of_their_own_runs_them_again(coun
 
 
 class RunAgain(torch.autograd.Function):
-    """A checkpoint of one's own, under gradients in the backward pass."""
+    """Runs its block again, under gradients, in the backward pass."""
 
     @staticmethod
     def forward(ctx, run, x, *weights):
@@ -196,7 +196,7 @@ def test_a_function_of_ones_own_that_runs_a_function_again(count, x):
 
 
 class Reversible(torch.autograd.Function):
-    """y = x + f(x2), whose backward pass finds x again from y."""
+    """Computes y = x + f(x2), whose backward pass finds x again from y."""
 
     @staticmethod
     def forward(ctx, first, second, body):

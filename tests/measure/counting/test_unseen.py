@@ -1,4 +1,4 @@
-"""Work that the dispatcher never sees is said, where it is known."""
+"""Test that work which the dispatcher never sees is named where it is known."""
 
 import warnings
 

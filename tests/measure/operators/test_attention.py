@@ -1,4 +1,4 @@
-"""Fused attention and the transformer layers' fast paths."""
+"""Test fused attention and the transformer layers' fast paths."""
 
 import pytest
 import torch

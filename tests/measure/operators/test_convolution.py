@@ -1,4 +1,4 @@
-"""Convolutions, against taps that are counted one by one."""
+"""Test convolutions against taps that are counted one by one."""
 
 from itertools import product
 
@@ -23,7 +23,7 @@ WAYS = [
 
 
 def taps(image, kernel, stride=1, padding=0, dilation=1):
-    """Lay the kernel wherever it fits on the padded image, and count its taps; each is 1 MAC."""
+    """Lay the kernel wherever it fits on the padded image, and count its taps."""
     number = 0
     starts = [
         range(0, size + 2 * padding - dilation * (reach - 1), stride) for size, reach in zip(image, kernel, strict=True)

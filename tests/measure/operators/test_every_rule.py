@@ -1,4 +1,4 @@
-"""Every rule, called with tensors that hold no data, against a count that is derived here by hand.
+"""Test every rule on tensors without data, against a count derived by hand.
 
 Kernels of devices that this machine lacks are called in the same way as all
 others. What is registered and does not stand here fails, and so does what
@@ -22,7 +22,7 @@ F32, C64, INT32, INT64 = torch.float32, torch.complex64, torch.int32, torch.int6
 
 
 def same(names, what):
-    """Say the same of several operators."""
+    """Expect the same of several operators."""
     return dict.fromkeys(names.split(), what)
 
 
@@ -86,7 +86,7 @@ EACH_RESULT = {
 
 
 def call(*arguments, **named):
-    """Arguments of a rule: the result first."""
+    """Make the arguments of a rule, the result first."""
     return SimpleNamespace(arguments=arguments, named=named)
 
 
@@ -108,7 +108,7 @@ PACKED_SOFTMAX_BACK = 2 * 5 * H * V
 
 
 def fused(arguments):
-    """A padded kernel that is causal, forward."""
+    """Make a call of a padded causal kernel, forward."""
     kinds = {
         "contraction": FORWARD * PAIRS,
         "masked": FORWARD * UNSEEN,
@@ -119,7 +119,7 @@ def fused(arguments):
 
 
 def fused_backward(arguments):
-    """A padded kernel that is causal, backward."""
+    """Make a call of a padded causal kernel, backward."""
     kinds = {
         "contraction": BACKWARD * PAIRS, "masked": BACKWARD * UNSEEN, "remade": SCORES * PAIRS,
         "pointwise": 6 * PAIRS + SOFTMAX_BACK, "transcendental": PAIRS,
@@ -128,7 +128,7 @@ def fused_backward(arguments):
 
 
 def packed(arguments):
-    """Two sequences behind each other, causal from the last query back."""
+    """Make a call with two packed sequences, causal from the last query back."""
     kinds = {
         "contraction": FORWARD * PACKED_PAIRS, "masked": FORWARD * PACKED_UNSEEN,
         "pointwise": 6 * PACKED_PAIRS, "transcendental": PACKED_PAIRS,
@@ -444,7 +444,7 @@ def test_a_rule_counts_what_is_derived_by_hand(name):
 
 
 def rules_of_the_book(table):
-    """The rules of a table, without that of the example of `flop_rule`, whose operator is a reader's."""
+    """Return the rules of a table, without the one of `flop_rule`'s example."""
     own = {name: rule for name, rule in table.items() if of_the_book(rule)}
     return {name: rule for name, rule in own.items() if not name.startswith("flopbook_example::")}
 
@@ -476,7 +476,7 @@ def made_of_others(operator):
 
 
 def has_rule_or_parts(name):
-    """Whether an operator of ATen has a rule, in any overload, or is made of others."""
+    """Tell whether an ATen operator has a rule in any overload, or has parts."""
     packet = getattr(torch.ops.aten, name)
     operators = (getattr(packet, overload) for overload in packet.overloads())
     return any(

@@ -1,4 +1,4 @@
-"""Pairs of a query and a key that a mask leaves out, one by one."""
+"""Test the pairs that a mask leaves out, counted one by one."""
 
 from itertools import product
 
@@ -146,7 +146,7 @@ SIDES = [(None, None), (2, None), (None, 1), (2, 0), (0, 0), (-1, -1), (9, 9)]
 
 
 def seen(queries, keys, left, right, causal):
-    """Pairs that a window leaves, which lies around the key that is as far from the last one as the query."""
+    """Count the pairs in a window around the key that is level with the query at the end."""
     shift = keys - queries
     right = 0 if causal else right
     return sum(

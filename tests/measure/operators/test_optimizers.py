@@ -1,4 +1,4 @@
-"""Optimizers: fused, over lists, or parameter by parameter, the same update takes the same FLOPs."""
+"""Test that an update takes the same FLOPs, fused, over lists or in loops."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ UPDATES = [
 
 @pytest.fixture
 def step_flops(count):
-    """Pointwise FLOPs of an optimizer's step after some earlier ones."""
+    """Count the pointwise FLOPs of an optimizer's step after some earlier ones."""
 
     def flops(kind, earlier=0, **settings):
         layer = nn.Linear(7, 3)

@@ -1,4 +1,4 @@
-"""Pointwise arithmetic, counted apart: operations for each element, by operator."""
+"""Test pointwise arithmetic: operations for each element, by operator."""
 
 import pytest
 import torch

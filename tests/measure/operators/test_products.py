@@ -1,4 +1,4 @@
-"""Matrix products of every shape, each against the product of its sizes."""
+"""Test matrix products of every shape against the product of their sizes."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Quantized layers show their work in integer operations."""
+"""Test that quantized layers count integer operations."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Fused recurrent layers count what the unfused graph runs."""
+"""Test that fused recurrent layers count what the unfused graph runs."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from flopbook.measure.operators.registry import CONTRACTIONS, POINTWISE
 
 
 def unfused(x, state, memory, weights):
-    """One LSTM layer written out, step by step."""
+    """Run one LSTM layer step by step."""
     on_data, on_state, *biases = weights
     first, second = biases or (None, None)
     results = []

@@ -1,4 +1,4 @@
-"""Registering a rule of one's own, and what is said of an operator that has none."""
+"""Test registering a rule, and the warning about an operator without one."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Factorizations and solvers, against multiplications and additions that are counted one by one."""
+"""Test factorizations and solvers against operations that are counted one by one."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def matrix(*shape, dtype=torch.float64):
 
 
 class Work:
-    """Multiplications, divisions and roots; and additions."""
+    """Counts multiplications, divisions and roots, and additions apart."""
 
     def __init__(self):
         self.multiplications = self.additions = 0
@@ -135,7 +135,7 @@ def test_an_inverse_takes_three_times_its_factorization(count, n):
 
 
 def note_of_qr(m, n):
-    """The note's own fractions, in floating point."""
+    """Evaluate the note's fractions in floating point."""
     if m > n:
         return n * (n * (0.5 - n / 3 + m) + m + 23 / 6) + n * (n * (0.5 - n / 3 + m) + 5 / 6)
     return m * (m * (-0.5 - m / 3 + n) + 2 * n + 23 / 6) + m * (m * (-0.5 - m / 3 + n) + n + 5 / 6)

@@ -1,4 +1,4 @@
-"""Products of sparse matrices: what is stored is multiplied, and nothing else."""
+"""Test that products of sparse matrices multiply what is stored, and nothing else."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Fourier transforms, by their convention."""
+"""Test Fourier transforms by their convention."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Shares of time and FLOPs, and where work is worth it."""
+"""Test shares of time and FLOPs, and where work is worth it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A trace whose events say their FLOPs, module and phase."""
+"""Test that the events of a trace have FLOPs, module and phase."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a report refuses, in words that quote the reader and name the remedy."""
+"""Test the errors of a report, which quote the reader and name the remedy."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from flopbook.measure import Report
 
 
 class Regression(nn.Linear):
-    """A model by that name."""
+    """Is a model by that name."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A report: what it shows, what it refuses, and that it reads what ran."""
+"""Test what a report shows, what it refuses, and that it reads what ran."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from flopbook.measure.report.rule_of_thumb import formulas
 
 
 class Regression(nn.Module):
-    """Two layers and a loss, for steps of any batch."""
+    """Holds two layers and a loss, for steps of any batch."""
 
     def __init__(self):
         super().__init__()

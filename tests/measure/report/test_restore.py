@@ -1,4 +1,4 @@
-"""A report leaves everything as it was, also when the step fails."""
+"""Test that a report leaves everything as it was, also when the step fails."""
 
 import copy
 import random
@@ -36,7 +36,7 @@ class Net(nn.Module):
 
 
 def snapshot(net, optimizer):
-    """All that a step changes."""
+    """Return all that a step changes."""
     return copy.deepcopy({
         "state": net.state_dict(),
         "mean": net.mean,
@@ -250,7 +250,7 @@ def test_sparse_gradients():
 
 
 class FrozenDict(OrderedDict):
-    """A configuration as diffusers has them: once made, it refuses every change."""
+    """Refuses every change once it is made, as configurations of diffusers do."""
 
     def __init__(self, *content):
         super().__init__(*content)

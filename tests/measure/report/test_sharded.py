@@ -1,4 +1,4 @@
-"""Reports of models that several processes share: each measures its own part, and the shards stay as they were."""
+"""Test reports of sharded models: each process measures its own part, and shards stay."""
 
 import sys
 from subprocess import run
@@ -40,7 +40,7 @@ def shards(model):
 
 
 def measured(kind):
-    """A report of one training step, after which the shards are checked and one more step is taken."""
+    """Report one training step, check the shards, and run one step more."""
     model, x = sharded(kind), torch.randn(B, D)
     optimizer = torch.optim.AdamW(model.parameters())
 
@@ -63,7 +63,7 @@ def measured(kind):
 
 @pytest.fixture(scope="module")
 def alone():
-    """A group of this process alone."""
+    """Make a group of this process alone."""
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     yield
     distributed.destroy_process_group()

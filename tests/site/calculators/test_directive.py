@@ -1,4 +1,4 @@
-"""A `{calculator}` that cannot be read fails the build, with its page and its line."""
+"""Test that a faulty `{calculator}` fails the build with its page and line."""
 
 import re
 

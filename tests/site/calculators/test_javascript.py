@@ -1,4 +1,4 @@
-"""SymPy printed as JavaScript: node and SymPy give the same fraction, whatever the expression and however large."""
+"""Test that node and SymPy give the same fraction for any expression, however large."""
 
 import json
 import subprocess

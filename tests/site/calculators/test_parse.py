@@ -1,4 +1,4 @@
-"""What an author writes in `{calculator}`, and what is said where it cannot be one."""
+"""Test what an author writes in `{calculator}`, and the errors about it."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Sphinx follows `course.yml`: in numbers, neighbours and the sidebar, and again when a line moves."""
+"""Test that Sphinx follows `course.yml`, also after a line moves."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.support.small_book import HEAD, SmallBook
 
 @pytest.fixture
 def book(tmp_path):
-    """Three lectures without a cell, in the order of their names."""
+    """Make three lectures without a cell, in the order of their names."""
     book = SmallBook(tmp_path)
     for name in ("direct", "indirect", "unrelated"):
         book.write(
@@ -25,7 +25,7 @@ def shown(book, name) -> BeautifulSoup:
 
 
 def numbers(book, name) -> tuple[str, str, str]:
-    """What the title, the first equation and the sidebar of a page say."""
+    """Read the numbers in the title, the first equation and the sidebar of a page."""
     page = shown(book, name)
     title, equation = page.select_one("h1 .section-number"), page.select_one(".eqno")
     return (

@@ -1,4 +1,4 @@
-"""`course.yml` is read as it is written, and every fault in it is named."""
+"""Test that `course.yml` is read as written, and every fault in it is named."""
 
 import pytest
 

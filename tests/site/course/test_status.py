@@ -1,4 +1,4 @@
-"""Which versions of torch the tests passed with, as the build status tables it."""
+"""Test the build status: which versions of torch the tests passed with."""
 
 from flopsite.course.status import _tested
 

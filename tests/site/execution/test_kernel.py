@@ -1,4 +1,4 @@
-"""Kernels: each a fresh process, whether it is forked or started plainly; nothing passes from one to the next."""
+"""Test that each kernel is a fresh process, forked or started plainly."""
 
 import os
 import subprocess
@@ -50,13 +50,13 @@ LEFT_BEHIND = [
     params=WAYS,
 )
 def each(request):
-    """Kernels that are forked, then kernels that are started plainly."""
+    """Give forked kernels, then kernels that are started plainly."""
     with Kernels(request.param) as kernels:
         yield kernels
 
 
 def told(kernels, folder, *cells, **environment):
-    """The text that each of some cells prints, run in one kernel; a cell that prints nothing is left out."""
+    """Run cells in one kernel, and return the text that each prints, if any."""
     folder.mkdir(exist_ok=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     run(notebook, folder, kernels, environment)

@@ -1,4 +1,4 @@
-"""What a build executes again, and how it fails: on a small book of its own."""
+"""Test on a small book what a build executes again, and how it fails."""
 
 import re
 import signal

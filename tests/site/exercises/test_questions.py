@@ -1,4 +1,4 @@
-"""Questions: what their source says, what is missing from it, and how a notebook shows them."""
+"""Test the source of questions, what is missing from it, and their notebook form."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The quiz of each lecture, as HTML."""
+"""Test the quiz of each lecture, as HTML."""
 
 from tests.support.html import read
 

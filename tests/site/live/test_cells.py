@@ -1,4 +1,4 @@
-"""A cell that reads a file of the repository cannot run in the page."""
+"""Test that a cell which reads a file of the repository is not live."""
 
 import nbformat
 

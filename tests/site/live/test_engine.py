@@ -1,4 +1,4 @@
-"""The cells that the site calls live, in the browser's own Python: each says there what it said in the build."""
+"""Test that live cells give in the browser's Python what they gave in the build."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("live.mjs")
 
 
 def asked(site, pages):
-    """The live cells of every page, and which of them the page shows."""
+    """Find the live cells of every page, and which of them the page shows."""
     for page in pages:
         if data := read(site / page).find(id="live-cells"):
             name = page.removesuffix(".html")
@@ -29,7 +29,7 @@ def asked(site, pages):
 
 
 def said(pages):
-    """What the build noted of each cell: printed text and the plain text of values."""
+    """Read what the build noted of each cell: printed text and plain values."""
     for name in pages:
         notebook = nbformat.read(ROOT / "_build" / "pages" / f"{name}.ipynb", 4)
         for index, cell in enumerate(notebook.cells):
@@ -70,5 +70,5 @@ def plain(told):
 
 
 def same(text, other):
-    """Line breaks are set by whoever prints."""
+    """Compare texts without their line breaks, which each printer sets."""
     return "".join(text.split()) == "".join(other.split())

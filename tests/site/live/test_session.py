@@ -1,4 +1,4 @@
-"""Live cells without a browser: which they are, what they are run with, what they say."""
+"""Test live cells without a browser: which are live, what runs, what is shown."""
 
 import io
 from zipfile import ZipFile
@@ -84,7 +84,7 @@ def test_a_file_that_the_page_names_is_not_there_in_the_browser():
 
 
 class Told(list):
-    """What a session tells, and how often each cell ran."""
+    """Notes what a session tells, and how often each cell ran."""
 
     def __init__(self):
         self.session = Session(lambda *what: self.append(what))

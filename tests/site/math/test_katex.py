@@ -1,4 +1,4 @@
-"""Formulas as KaTeX sets them: which letters are marked, and what is said where it cannot."""
+"""Test formulas as KaTeX sets them: marked letters, and errors."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 
 def marked(latex: str) -> str:
-    """The letters that are marked in a formula, in the order of the HTML."""
+    """Return the letters that are marked in a formula, in the order of the HTML."""
     question = json.dumps({"latex": latex, "display": True, "letters": "".join(MEANING)})
     katex = ROOT / "node_modules" / "katex" / "dist"
     answer = subprocess.run([NODE, SCRIPT, katex], input=question, capture_output=True, text=True, check=True).stdout

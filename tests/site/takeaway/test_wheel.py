@@ -1,4 +1,4 @@
-"""What pip installs: the package with its licence, and nothing that would act on other books."""
+"""Test what pip installs: the package with its licence, and nothing else."""
 
 from zipfile import ZipFile
 
@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The wheel of this checkout."""
+    """Build the wheel of this checkout."""
     target = tmp_path_factory.mktemp("wheel") / name()
     write_wheel(ROOT, target)
     return target
