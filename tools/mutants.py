@@ -414,7 +414,7 @@ def try_mutant(mutant: Mutant, batches: Sequence[Sequence[str]]) -> int:
 
 
 def try_all(mutants: Sequence[Mutant], tests: Record, until: float) -> tuple[int, list[Mutant]]:
-    """Try mutants side by side until the time is up; return how many, and the survivors."""
+    """Try mutants side by side until time is up; return their number and survivors."""
     survivors, running, waiting = [], {}, list(reversed(mutants))
     tried = 0
     while running or (waiting and time.monotonic() < until):

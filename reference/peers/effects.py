@@ -29,7 +29,7 @@ def snapshot(model: nn.Module) -> dict[str, dict]:
 
 
 def left_behind(before: dict[str, dict], model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> dict[str, dict]:
-    """Count the places that differ from `before`, by kind; note if the model no longer runs."""
+    """Count the places that differ from `before`; note if the model no longer runs."""
     found = {}
     for kind, after in snapshot(model).items():
         changed = [place for place, value in after.items() if (place, value) not in before[kind].items()]

@@ -1,4 +1,4 @@
-"""Let a package export names of its modules, and import a module when its name is used.
+"""Let packages export names of their modules, and import modules at first use.
 
 So a page that only counts does not import the report, and the page's kept results do not depend on the report.
 """

@@ -104,7 +104,7 @@ def _rewrite_pages_filled_later(app: Sphinx, env: BuildEnvironment) -> Iterable[
 
 
 def setup(app: Sphinx) -> None:
-    """Register the domain; write pages with places to fill later again whenever a page was read."""
+    """Register the domain; rewrite pages with a `FilledLater` whenever a page was read."""
     app.add_domain(Book)
     app.add_node(FilledLater)
     app.connect("env-before-read-docs", _note_reading)

@@ -55,7 +55,7 @@ def times(calls: int) -> str:
 
 
 def _whole(cost: Any, operator: str) -> int:
-    """Return a rule's result as an int, late, so that counting never waits for a tensor on a device."""
+    """Read a rule's result, late, so that counting never waits for a device."""
     value = cost.item() if hasattr(cost, "item") else cost
     if not isinstance(value, int) or value < 0:
         raise TypeError(f"the rule of {operator} returned {cost!r}: return its FLOPs, an int")
@@ -127,7 +127,7 @@ class Tally:
             self._add(self._masked, phase, flops)
 
     def note_remade(self, phase: str, flops: Any):
-        """Note the FLOPs of one call that computes scores again: an int, or a tensor of one."""
+        """Note the FLOPs of one call that computes scores again, as :meth:`note_masked` does."""
         self._add(self._remade, phase, flops)
 
     def _add(self, totals: dict[str, int], phase: str, flops: Any):

@@ -17,7 +17,7 @@ SCHEMA = "flopbook.count/1"
 
 
 class Column(NamedTuple):
-    """Describes a column of the module tree: its heading, and a module's cell ("" for nothing)."""
+    """Describes a column of the module tree: its heading, and each module's cell."""
 
     heading: str
     text: Callable[[Node], str]
@@ -100,7 +100,7 @@ def share(part: float, whole: float) -> str:
 
 
 def kinds(counted: Breakdown) -> list[str]:
-    """Return the kinds of cost that a table shows beside contractions, the last two only where they occur."""
+    """Return the kinds of cost beside contractions, the last two only where they occur."""
     return ["pointwise", "fused", *(kind for kind in ("transcendental", "integer") if getattr(counted.step.cost, kind))]
 
 
@@ -239,7 +239,7 @@ def _costs(costs: Mapping[str, Cost]) -> dict[str, dict[str, int]]:
 
 
 def dump(content: Mapping[str, Any], path: str | os.PathLike | None) -> str:
-    """Return content as JSON text; write it to a file too where a path is given."""
+    """Return content as JSON text, and write it to a file if one is named."""
     text = json.dumps(content, indent=2)
     if path is not None:
         write_whole(path, text)

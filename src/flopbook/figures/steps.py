@@ -47,7 +47,7 @@ def plot_operator_flops(counted: Breakdown, ax: Axes | None = None) -> Axes:
 
 
 def _stacked(bars: Bars, x_label: str, ax: Axes | None) -> Axes:
-    """Plot a bar for each name, coloured by phase, longest first; small ones become one bar."""
+    """Plot a bar for each name, coloured by phase, longest first; join small ones."""
     names = sorted(bars, key=lambda name: -sum(bars[name].values()))
     shown = {name: bars[name] for name in names[:_MOST]}
     if rest := names[_MOST:]:

@@ -1,4 +1,4 @@
-"""Give all plots one style: colours for white and black pages, marks that tell series apart."""
+"""Give all plots one style: colours for white and black pages, and different marks."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -54,7 +54,7 @@ def tidy(ax: Axes) -> Axes:
 
 
 class Prefixed(LogFormatter):
-    """Writes SI prefixes on a logarithmic axis, also between powers of ten if these are few."""
+    """Writes SI prefixes on logarithmic axes, between powers of ten if these are few."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return EngFormatter()(x) if super().__call__(x, pos) else ""

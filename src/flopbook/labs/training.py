@@ -139,7 +139,7 @@ def train(step: Step, parts: Parts, setup: Setup) -> Trained:
 
 
 def _run_epoch(step: Step, part: Split, setup: Setup, meter: FlopMeter, until: float) -> bool:
-    """Train on each sample once, in a new order; return whether there was time for all."""
+    """Train on each sample once, in random order; return whether time was enough."""
     order = torch.randperm(len(part.x)).to(part.x.device)
     for chosen in order.split(setup.batch):
         if now() > until:

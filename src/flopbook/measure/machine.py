@@ -1,4 +1,4 @@
-"""Measure what this machine can do: FLOP/s of matrix products in each format, and bytes/s of a copy."""
+"""Measure this machine: FLOP/s of products in each format, and bytes/s of a copy."""
 
 import platform
 from collections.abc import Callable
@@ -91,7 +91,7 @@ def choose_device(wanted: str = "auto") -> Chosen:
 
 
 def measure_products(name: str, device: str, smallest: int = 128, operands: str = "random") -> Rate:
-    """Measure square products of doubling width, until one takes long: the fastest and the median of several.
+    """Measure square products of doubling width, until one takes long.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _seconds(call: Callable[[], object]) -> list[float]:
 
 
 def product(name: str, device: str, width: int, random: bool = True) -> Callable[[], torch.Tensor]:
-    """Make a square product to run; that of an 8-bit floating-point format also scales its operands.
+    """Make a square product to run; in an 8-bit format it scales its operands.
 
     Examples
     --------

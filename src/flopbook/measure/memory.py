@@ -127,7 +127,7 @@ class _Scale:
 
     @contextmanager
     def beside_others(self) -> Iterator[None]:
-        """Weigh what other hooks keep, too: only the innermost hooks run, and a checkpoint has its own."""
+        """Weigh what other hooks keep, too: only the innermost run, such as a checkpoint's."""
         enter = saved_tensors_hooks.__enter__
 
         def entered(hooks: saved_tensors_hooks) -> None:
@@ -201,7 +201,7 @@ def _tensors(thing: Any) -> list[Tensor]:
 
 
 def unwrapped(tensor: Tensor) -> list[Tensor]:
-    """List the plain tensors inside a tensor, such as the local part of a sharded one."""
+    """List the plain tensors inside a tensor, such as a sharded one's local part."""
     if not is_traceable_wrapper_subclass(tensor):
         return [tensor]
     held = [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]]
@@ -209,7 +209,7 @@ def unwrapped(tensor: Tensor) -> list[Tensor]:
 
 
 def _parts(tensor: Tensor) -> list[Tensor]:
-    """List the tensors that store a tensor's data: of a sparse one, its indices and values."""
+    """List the tensors that store a tensor's data, such as indices and values."""
     return [part for inner in unwrapped(tensor) for part in _stored(inner)]
 
 

@@ -180,7 +180,7 @@ def profile_time(step: Callable[[], object], operators: Collection[str], steps: 
 
 
 def _place(event: FunctionEvent, operators: Collection[str]) -> tuple[str, str] | None:
-    """Find phase and operator of an event's time; None if an operator around it includes it."""
+    """Find phase and operator of an event's time, unless an outer operator includes it."""
     if event.device_type != DeviceType.CPU:  # an accelerator's kernel, whose time its operator includes
         return None
     around = event.cpu_parent
@@ -193,7 +193,7 @@ def _place(event: FunctionEvent, operators: Collection[str]) -> tuple[str, str] 
 
 
 def _seconds(event: FunctionEvent, whole: bool, on_accelerator: bool) -> float:
-    """Return an event's seconds, with or without the events inside, on the accelerator or the processor."""
+    """Return an event's seconds, with or without inner events, on accelerator or processor."""
     if on_accelerator:
         return (event.device_time_total if whole else event.self_device_time_total) / 1e6
     return (event.cpu_time_total if whole else event.self_cpu_time_total) / 1e6

@@ -1,4 +1,4 @@
-"""Time a step and each module in it, and wait for the accelerator before reading the clock."""
+"""Time a step and each module in it, waiting for an accelerator's work."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ FEWEST = 5  # calls: with fewer there is no middle half
 
 
 class Timing(NamedTuple):
-    """Holds the seconds of one call: the median of many, and the spread of the middle half.
+    """Holds the seconds of one call: median, and spread of the middle half.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ def time_step(step: Callable[[], object], at_least_seconds: float = 0.2) -> Timi
 
 
 def several_processes() -> bool:
-    """Tell whether other processes wait for this one, whose steps must then not depend on a clock."""
+    """Tell whether other processes wait, so that no clock may decide on steps."""
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 

@@ -46,7 +46,7 @@ class Optimizer:
 
     @property
     def state(self) -> State:
-        """Return what the rule keeps: moments beside the parameter, and a step where it uses one."""
+        """Return what the rule keeps: moments beside the parameter, and a step if used."""
         counts = any(_step in expression.free_symbols for expression in self.rule.values())
         return State(len(self.rule) - 1, int(counts))
 

@@ -127,7 +127,7 @@ def _bits(expression: Expr, sizes: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _exponent(expression: Expr, sizes: Mapping[str, int]) -> int:
-    """Return a power's exponent, rounded away from zero; a huge one stands for a long one."""
+    """Return a power's exponent, rounded away from zero, a long one as a huge one."""
     if max(_bits(expression, sizes)) > _MOST_BITS_OF_EXPONENT:
         return MOST_BITS + 1
     value = value_at(expression, sizes)

@@ -202,7 +202,7 @@ def short(value: Fraction, unit: str) -> str:
 
 
 def long(value: Fraction) -> str:
-    """Write every digit of a whole number, or a short fraction; nothing if it is long.
+    """Write every digit of a whole number, or a fraction unless it is long.
 
     >>> long(Fraction(196_608)), long(Fraction(4, 3))
     ('196,608', '4/3')

@@ -24,7 +24,7 @@ Choices = dict[str, Mapping[str, Mapping[str, int]]]
 
 
 class CalculatorError(ValueError):
-    """Refuses a `{calculator}`; `line` counts the lines of its body from 0, if the fault is there."""
+    """Refuses a `{calculator}`; `line` counts its body's lines from 0, or is None."""
 
     def __init__(self, message: str, line: int | None = None):
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""List pages on the first page: the course, with what each lecture derives, and the reference."""
+"""List the pages on the first page, with what each lecture derives."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -49,7 +49,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Part:
-    """Holds a group of pages; a part of the course has a Roman number, the reference none."""
+    """Holds a group of pages; parts of the course have a Roman number."""
 
     title: str
     numeral: str | None
@@ -167,7 +167,7 @@ def _brief(stated: Any) -> str:
 
 
 def _check_files(named: list[str], root: Path) -> None:
-    """Check that each page is named once and has a file, and each file a page."""
+    """Check that each page is named once with a file, and each file named."""
     for docname in named:
         if named.count(docname) > 1:
             raise CourseError(f"{docname} stands in it twice")

@@ -1,4 +1,4 @@
-"""Show what the build ran on, its pages' seconds, and the versions of torch that passed."""
+"""Show what the build ran on, its pages' seconds, and tested versions of torch."""
 
 import json
 import os

@@ -40,7 +40,7 @@ class Cell:
 
 
 def read_cells(notebook: NotebookNode, src: Path) -> list[Cell]:
-    """Read a page's code cells; a name comes from the last cell above that binds it.
+    """Read a page's code cells; names come from the last binding cell above.
 
     An undefined name does not disqualify a cell: it raises the same NameError in the browser as in the build.
     """

@@ -49,7 +49,7 @@ def size(target: Path) -> int:
 
 
 def own_sources(src: Path) -> dict[str, bytes]:
-    """Return the modules that the browser needs: those it can import, and those that run cells."""
+    """Return the modules that the browser can import, and those that run cells."""
     paths = (path.relative_to(src) for path in sorted((src / "flopbook").rglob("*.py")))
     modules = {path.as_posix(): ".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
     importable = [path for path, module in modules.items() if not missing(f"import {module}", src)]

@@ -81,7 +81,7 @@ def _equip(app: Sphinx, docname: str, template: str, context: dict[str, Any], do
 
 
 def setup(app: Sphinx) -> None:
-    """Mark the cells of each page; a page with live cells gets the script that runs them."""
+    """Mark the cells of each page; pages with live cells get their script."""
     app.add_post_transform(MarkCells)
     app.connect("builder-inited", _bring)
     app.connect("html-page-context", _equip)

@@ -1,4 +1,4 @@
-"""Tell which names a cell uses from the cells above it, and which names it binds.
+"""Tell which names a cell uses from cells above, and which it binds.
 
 The build finds out by these names which cells can run in the page; the page, which cells have to run first.
 """

@@ -1,4 +1,4 @@
-"""Compile SymPy in the browser's Python, where its import then takes 1 s in place of 8 s.
+"""Compile SymPy in the browser's Python, so that its import takes 1 s, not 8.
 
 Modules that `import sympy` loads are compiled. The others, which few cells need, stay source, at half the size.
 """

@@ -55,7 +55,7 @@ class Session:
         self.scope: dict[str, Any] = {}
 
     def run(self, page: Mapping[str, str], wanted: str) -> None:
-        """Run the cell `wanted` of a page, given as the source of each cell by its id, in order."""
+        """Run the cell `wanted` of a page, given as sources by cell, in order."""
         providers = _providers(page)
         for cell in _closure(providers, wanted):
             done, beneath = self.runs.get(cell), tuple(self.runs[provider] for provider in providers[cell])
@@ -89,7 +89,7 @@ class Session:
         return True
 
     def _execute(self, source: str, filename: str) -> None:
-        """Run a cell as Jupyter does: show the last expression's value unless a semicolon ends it."""
+        """Run a cell as Jupyter does: show the last value unless a semicolon follows."""
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
         tree = ast.parse(source, filename)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
@@ -121,7 +121,7 @@ def _providers(page: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _closure(providers: Mapping[str, list[str]], wanted: str) -> list[str]:
-    """Return the cells that a cell builds on, and itself, in the order of the page."""
+    """Return the cells that a cell builds on, and itself, in page order."""
     needed = {wanted}
     for cell in reversed(list(providers)):
         if cell in needed:

@@ -56,7 +56,7 @@ def _equation(name: str) -> str:
 
 
 def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
-    """Keep a formula as a target of `{ref}` and `{eq}`; return the page that has its name already."""
+    """Keep a formula as a target of references; return another page with its name."""
     formulas = Book.of(env).data["formulas"]
     name = formula["name"]
     if name in formulas:

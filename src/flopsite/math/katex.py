@@ -27,7 +27,7 @@ SCRIPT = Path(__file__).parent / "katex.cjs"
 
 
 class Typesetter:
-    """Runs one node process for a build: a line of LaTeX in, a line of HTML out."""
+    """Runs one node process for a build: LaTeX in, HTML out, by lines."""
 
     def __init__(self, katex: Path):
         self.katex = katex

@@ -46,7 +46,7 @@ def _pdf(app: Sphinx) -> Path:
 def _drop_stale_pdf(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> Iterable[str]:
-    """Remove a PDF of older pages, and write its list again if the PDF comes or goes."""
+    """Remove a PDF of older pages, and rewrite its list when that changes."""
     home = app.config.root_doc
     if (added | changed | removed) - {home}:
         _pdf(app).unlink(missing_ok=True)

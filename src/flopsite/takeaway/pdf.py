@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def print_book(browser: Browser, site: Path) -> bytes:
-    """Print a built site twice, since the first time gives the page numbers of the contents."""
+    """Print a built site twice, first for the page numbers of its contents."""
     return _print(browser, site, page_numbers(_print(browser, site, {})))
 
 

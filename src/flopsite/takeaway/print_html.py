@@ -16,7 +16,7 @@ _LEFT_OUT = ".headerlink, script, style, button, input, form, .page-line, .cell-
 
 @dataclass(frozen=True)
 class Chapter:
-    """Describes a page of the site: its address, its title and its part of the book."""
+    """Describes a page of the site: its address, title and part of the book."""
 
     address: str
     title: str
@@ -85,7 +85,7 @@ def _body(site: Path, chapter: Chapter, anchors: Mapping[str, str]) -> str:
 
 
 def _lead(link: Tag, chapter: Chapter, anchors: Mapping[str, str]) -> None:
-    """Let a link lead to its place in the book; replace a link to another file by its text."""
+    """Let a link lead into the book, or replace it by its text."""
     address, fragment = urldefrag(str(link["href"]))
     if urlsplit(address).scheme:
         return

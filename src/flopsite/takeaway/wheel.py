@@ -21,7 +21,7 @@ def name() -> str:
 
 
 def write_wheel(root: Path, target: Path) -> None:
-    """Build the wheel of a checkout in a copy, since setuptools leaves files where it works."""
+    """Build the wheel of a checkout in a copy, since setuptools leaves files there."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         for part in _BUILT_FROM:

@@ -34,7 +34,7 @@ class FigureRenderer:
 
 
 def inline_svg(svg: str, alt: str) -> str:
-    """Give a drawing a role, a text, unique ids, and the colour of the page's text.
+    """Give a drawing a role, a text, unique ids, and the page's colour.
 
     >>> print(inline_svg('<svg><path id="a" style="stroke: #000000"/></svg>', "A line"))
     <div class="figure"><svg role="img" aria-label="A line"><path id="f...-a" style="stroke: currentColor"/></svg></div>

@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 
 def _missing_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Describe the page, whose links start from the site's root, as the page is shown at any depth."""
+    """Describe the page, whose links start from the site's root at any depth."""
     yield "404", {"root": urlsplit(app.config.html_baseurl).path or "/"}, "404.html"
 
 

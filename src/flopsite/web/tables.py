@@ -8,7 +8,7 @@ Cell = Sequence[nodes.Node]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> nodes.table:
-    """Make a table of cells, which are sequences of inline nodes, under a row of headings."""
+    """Make a table of cells, each a sequence of inline nodes, under headings."""
     group = nodes.tgroup(cols=len(head))
     group += [nodes.colspec(colwidth=1) for _ in head]
     group += nodes.thead("", _row([[nodes.Text(text)] for text in head]))

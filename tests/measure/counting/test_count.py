@@ -333,7 +333,7 @@ def test_a_tensor_that_only_its_own_class_can_take_apart_counts_what_runs_on_wha
 
 
 class Plain(torch.Tensor):
-    """A matrix that has its numbers in its own memory, and runs operators out of anybody's sight."""
+    """Keeps numbers in memory of its own, and runs operators that nobody sees."""
 
     @staticmethod
     def __new__(cls, values):

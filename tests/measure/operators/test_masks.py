@@ -146,7 +146,7 @@ SIDES = [(None, None), (2, None), (None, 1), (2, 0), (0, 0), (-1, -1), (9, 9)]
 
 
 def seen(queries, keys, left, right, causal):
-    """Count the pairs in a window around the key that is level with the query at the end."""
+    """Count the pairs in a window around a query, aligned at the last key."""
     shift = keys - queries
     right = 0 if causal else right
     return sum(

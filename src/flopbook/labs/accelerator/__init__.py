@@ -81,7 +81,7 @@ def record(folder: str | Path, wanted: str = "auto", say: Callable[[str], object
 
 
 def _result(part: Part, device: str, clock: Clock) -> dict[str, Any]:
-    """Return a part's result, or why it has none: a failed part must not stop the others."""
+    """Return a part's result, or why it has none, so that others go on."""
     if clock.left <= 0:
         return {"missing": f"the {_SECONDS} s for all parts were over"}
     try:
@@ -115,7 +115,7 @@ def circumstances(device: str) -> dict[str, Any]:
 
 
 def _properties(device: str) -> dict[str, Any]:
-    """Describe an NVIDIA or AMD GPU with its driver; of other devices return the name alone."""
+    """Describe a GPU of NVIDIA or AMD with its driver; name other devices alone."""
     if device != "cuda":
         return {"name": platform.processor() or platform.machine() if device == "cpu" else device}
     found = torch.cuda.get_device_properties(0)

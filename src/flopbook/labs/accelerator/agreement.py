@@ -45,7 +45,7 @@ def profile_the_source(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def test(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Run the agreement tests that take a device, and stop them when the time is over.
+    """Run the agreement tests that take a device, until the time is over.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def test(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def _summary(noted: list[dict[str, str]]) -> dict[str, Any]:
-    """Count the outcomes of tests; name failed tests and unread files, and say why tests were skipped.
+    """Count outcomes; name failed tests and unread files; give reasons of skipped tests.
 
     >>> _summary([{"test": "a", "outcome": "passed", "why": ""}, {"test": "b", "outcome": "skipped", "why": "no GPU"}])
     {'passed': 1, 'failed': [], 'skipped': {'no GPU': 1}, 'unread': {}}

@@ -16,7 +16,7 @@ SMALL = dict(L=12, D=768, H=12, E=64, F=3072, V=50257, T=1024)
 
 
 class Attention(nn.Module):
-    """Runs causal attention in one kernel, the one that PyTorch chooses or is told to use."""
+    """Runs causal attention in one kernel, whichever PyTorch chooses or is told."""
 
     def __init__(self, D: int, H: int, E: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Note each test when it ends, as a plugin of pytest; a stopped run leaves its notes."""
+"""Note each test when it ends, as pytest's plugin; a stopped run leaves notes."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Note a test's outcome: at its call, or at its setup if that skipped or failed."""
+    """Note a test's outcome: at its call, or at a setup that did not pass."""
     if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
         _note(report, report.outcome)
 

@@ -1,4 +1,4 @@
-"""Count on the device what has kernels of its own there, and name what stays uncounted."""
+"""Count on the device what has its own kernels there, and name the uncounted."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ Run = Callable[[], object]
 
 
 def count(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Count each path once, after one run to set it up; say why one cannot run."""
+    """Count each path once, after a first run; say why one cannot run."""
     with warnings.catch_warnings():  # PyTorch warns of prototypes, and of what is not compiled
         warnings.simplefilter("ignore")
         return {

@@ -12,7 +12,7 @@ from flopbook.labs.accelerator.executed import SIZES
 
 @contextmanager
 def _range(name: str) -> Iterator[None]:
-    """Name what runs in the block, in any thread: a backward pass has a thread of its own."""
+    """Name what runs in the block, also in the backward pass's own thread."""
     torch.cuda.synchronize()
     mark = nvtx.range_start(f"flopbook:{name}")
     yield

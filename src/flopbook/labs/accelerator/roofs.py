@@ -34,7 +34,7 @@ def measure(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def _data_sheet(device: str) -> dict[str, Any]:
-    """Return the data sheet whose name fits PyTorch's name of the device, if one is known."""
+    """Return the known data sheet that fits PyTorch's name of the device."""
     if device != "cuda":
         return {"missing": f"no data sheet is known for {device}"}
     name = torch.cuda.get_device_name()
@@ -53,13 +53,13 @@ def _data_sheet(device: str) -> dict[str, Any]:
 
 
 def _sizes(device: str) -> dict[str, int]:
-    """Return the bytes of a tensor too large for the cache, and of one that fits."""
+    """Return the bytes of a tensor larger than the cache, and a smaller one."""
     cache = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 2**25) if device == "cuda" else 2**20
     return {"out of cache": max(2**28, 8 * cache), "in cache": cache // 4}
 
 
 def _bandwidths(device: str, size: int) -> dict[str, float]:
-    """Measure bytes/s of a copy, a sum and an addition, which read or write each tensor once."""
+    """Measure bytes/s of a copy, a sum and an addition, by tensors read or written."""
     left = torch.ones(size // 4, device=device)
     right, out = torch.ones_like(left), torch.empty_like(left)
     moves: dict[str, tuple[int, Callable[[], object]]] = {

@@ -1,4 +1,4 @@
-"""Measure a training step of GPT-2 small: each attention kernel, eager and compiled, over the batch."""
+"""Measure a training step of GPT-2 small by attention kernel, compilation and batch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ _SECONDS = {"eager": 15, "compiled": 75}  # a step is begun only if so many are 
 
 
 def measure(device: str, clock: Clock) -> Mapping[str, Any]:
-    """Count and time the step with every kernel that the device has, then over the batch."""
+    """Count and time the step with every kernel of the device, and over the batch."""
     small = device == "cpu"
     sizes = {**SMALL, "L": 2, "V": 4096, "T": 64} if small else SMALL
     B, precision, batches = (2, "fp32", (1, 2, 4)) if small else (8, "bf16", (1, 2, 4, 8, 16))
@@ -54,7 +54,7 @@ def measure(device: str, clock: Clock) -> Mapping[str, Any]:
 def _or_reason(
     clock: Clock, how: str, measured: Callable[..., Mapping[str, Any]], *arguments: object
 ) -> dict[str, Any]:
-    """Return a measurement, or the device's reason why it cannot run, such as a missing kernel."""
+    """Return a measurement, or the reason why it failed, such as a missing kernel."""
     if clock.left < _SECONDS[how]:
         return {"missing": f"less than {_SECONDS[how]} s were left"}
     try:

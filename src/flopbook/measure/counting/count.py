@@ -134,7 +134,7 @@ class _Mode(TorchDispatchMode):
         return out
 
     def _place(self, node: Node | None) -> tuple[str, str]:
-        """Return phase and module of the operator that runs now, in a node of the backward pass or in none."""
+        """Return phase and module of the operator that runs now."""
         if self._optimizers and node is self._stepping_in:
             return "optimizer", self.running.path
         if node is not None:
@@ -144,7 +144,7 @@ class _Mode(TorchDispatchMode):
         return "forward", self.running.path
 
     def start_update(self, optimizer: Optimizer, arguments: tuple, options: dict) -> tuple[tuple, dict]:
-        """Note that an optimizer steps; return its arguments, with the closure kept apart from the update."""
+        """Note that an optimizer steps; return its arguments, with the closure kept apart."""
         if not self._optimizers:
             self._stepping_in = _current_node()
         self._optimizers += 1
@@ -193,7 +193,7 @@ class _Mode(TorchDispatchMode):
 
 
 class _ThreadMode(_Mode):
-    """Sees what a thread runs that was started inside the block; the thread may outlive the block."""
+    """Sees what a thread runs that was started inside the block, and may outlive it."""
 
     over = False
 
@@ -323,7 +323,7 @@ class FlopCount(Views, Tally):
 
     @property
     def breakdown(self) -> Breakdown:
-        """Break the count down into plain data: a tree of modules and a list of operators."""
+        """Break the count down into a tree of modules and a list of operators."""
         kinds = {path: type(module).__name__ for path, module in self._places.modules.items()}
         return break_down(self, kinds, self._places.parameters())
 

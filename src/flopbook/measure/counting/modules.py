@@ -17,7 +17,7 @@ _current_graph_task = torch._C._current_graph_task_id
 
 
 class Places:
-    """Names the modules that ran by paths: the module that called, and the attribute's name there.
+    """Names the modules that ran by their paths: the calling module, and the name there.
 
     A module that several others hold has a path in each that calls it. A module that was called outside of all
     modules, or that no module around it holds, is named by its class.
@@ -40,11 +40,11 @@ class Places:
         return path
 
     def again(self, around: str, called: nn.Module) -> str:
-        """Return the path of a module that runs again, in a backward pass through the one at `around`."""
+        """Return the path of a module that runs again, backward through the one at `around`."""
         return self._held(around, called) or self._first.get(called) or self.path(around, called)
 
     def parameters(self) -> dict[str, int]:
-        """Count the parameters of each module by path; the empty path stands for all, each once."""
+        """Count the parameters of each module by path; the empty path stands for all."""
         counts = {path: _parameters(module) for path, module in self.modules.items()}
         return {"": _parameters(*self.modules.values()), **counts}
 
@@ -131,7 +131,7 @@ class RunningModules:
             self._go(*self._outer.pop())
 
     def place(self, node: Node) -> tuple[str, str]:
-        """Return phase and module of the operator that runs now, in a node of the backward pass."""
+        """Return phase and module of the operator that runs in a backward node."""
         in_a_module = node is self._node
         phase = "recomputed" if recomputes(node, in_a_module) else "backward"
         path = self.path if in_a_module else self._made_by(node)
@@ -140,7 +140,7 @@ class RunningModules:
         return phase, path
 
     def give(self, path: str) -> None:
-        """Give the nodes that an operator of a backward pass makes to the module at `path`."""
+        """Give the nodes that a backward operator makes to the module at `path`."""
         task = _current_graph_task()
         self._makers.of_this_operator(path, first=task != self._graph_task)
         self._graph_task = task
@@ -156,6 +156,6 @@ class RunningModules:
 
 
 def _parameters(*modules: nn.Module) -> int:
-    """Count the parameters of all modules together: a shared one once, one without a shape not at all."""
+    """Count the parameters of all modules, each once, without those that have no shape."""
     every = {parameter for module in modules for parameter in module.parameters()}
     return sum(parameter.numel() for parameter in every if not is_lazy(parameter))

@@ -1,4 +1,4 @@
-"""Read off a node of the autograd graph who made the node, and whether it runs a forward pass again."""
+"""Read off an autograd node who made it, and whether it runs forward again."""
 
 from bisect import bisect_right
 from typing import Generic, TypeVar
@@ -86,7 +86,7 @@ def _nodes(values: object) -> list[Node]:
 
 
 def recomputes(node: Node, in_a_module: bool = False) -> bool:
-    """Tell whether the operator in a node of the backward pass runs a forward pass again."""
+    """Tell whether the operator in a backward node runs a forward pass again."""
     if in_a_module:  # a compiled backward pass is itself a module
         return type(node).__name__ != "CompiledFunctionBackward"
     hooks = _saved_tensors_hooks(False)

@@ -14,7 +14,7 @@ _plain_start = threading.Thread.start
 
 @contextmanager
 def follow_threads(follower: Follower) -> Iterator[None]:
-    """Call `follower` in each thread that starts another one; run the new thread in its context."""
+    """Call `follower` in each thread that starts another; run that in its context."""
     with _lock:
         _followers.append(follower)
         threading.Thread.start = _start  # type: ignore[method-assign, assignment]

@@ -37,7 +37,7 @@ def complex_elements(value) -> int:
 
 
 def stored(tensor: Tensor) -> int:
-    """Count the elements that a tensor stores, which are fewer than all in a sparse layout."""
+    """Count the elements that a tensor stores, fewer than all in sparse layouts."""
     if tensor.layout is torch.strided:
         return tensor.numel()
     if tensor.layout is torch.sparse_coo:
@@ -108,10 +108,10 @@ def unseen(rule: Callable) -> Callable:
 
 
 def has_data(tensor: Tensor) -> bool:
-    """Tell whether a tensor has values, as a meta tensor or a traced one has not."""
+    """Tell whether a tensor has values, unlike a meta or a traced tensor."""
     return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.device.type != "meta"
 
 
 def known(value: Tensor) -> int | Tensor:
-    """Read an integer in main memory; leave one on a device unread, so that nothing waits."""
+    """Read an integer in main memory; leave one on a device unread."""
     return int(value) if value.device.type == "cpu" else value

@@ -65,7 +65,7 @@ def _argument_names(operator: str) -> tuple[str, ...]:
 
 
 def _given(operator: str, arguments: tuple, named: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the arguments of a call: kernels agree on most names, and not on their order."""
+    """Name the arguments of a call, on whose order kernels do not agree."""
     return dict(zip(_argument_names(operator), arguments, strict=False)) | dict(named)
 
 
@@ -114,7 +114,7 @@ def _masked_pairs(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> Num
 
 
 def _window(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> tuple[Any, Any]:
-    """Read least and greatest distance of a key after its query; None stands for no limit.
+    """Read least and greatest distance of a key after its query, or None.
 
     The first query and the first key lie at the same place; in kernels that
     take packed sequences, the last query and the last key.
@@ -137,7 +137,7 @@ def _window(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> tuple[Any
 
 
 def _up_to(queries, keys, distance):
-    """Count the pairs whose key is at most `far` after its query; of ints or of tensors.
+    """Count the pairs whose key is at most `far` after its query.
 
     A query t sees t + distance + 1 keys, at least 0 and at most all: two sums
     of that kind, of which each is a difference of triangles.
@@ -286,7 +286,7 @@ _AT_ONCE = 2**22
 
 
 def _hidden_by_blocks(block_mask: tuple, buffers: tuple, query: Tensor, key: Tensor) -> Number:
-    """Count the pairs that a block mask leaves out, those in partial blocks by its function."""
+    """Count the pairs that a block mask leaves out, by function in partial blocks."""
     from torch.nn.attention.flex_attention import create_mask, noop_mask  # noqa: PLC0415  (who has a mask has these)
 
     partial, places, full, full_places = block_mask[2:6]

@@ -10,7 +10,7 @@ from flopbook.measure.operators.names import contraction, pointwise
 
 
 def _taps(image: Tensor, weight: Tensor, result: Tensor, transposed: bool) -> int:
-    """Count the FLOPs of all taps: each element of the result sums over the weight's, padding included.
+    """Count the FLOPs of all taps of each element of the result, padding included.
 
     Transposed, each element of the input is spread over them instead.
     """

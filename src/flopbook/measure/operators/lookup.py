@@ -71,7 +71,7 @@ def of_the_book(rule: Callable | None) -> bool:
 def explain(
     error: Exception, rule: Rule, operator: OpOverload | HigherOrderOperator, result, arguments: tuple, named: dict
 ) -> None:
-    """Note on an error the rule it comes from, and the arguments that the rule cannot take.
+    """Note on an error the rule that raised it, and arguments it cannot take.
 
     Raises
     ------

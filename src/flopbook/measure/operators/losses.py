@@ -1,4 +1,4 @@
-"""Count losses over classes: of a target, of a sequence, and of an output layer in chunks."""
+"""Count losses over classes: of targets, of sequences, and of chunked output layers."""
 
 from flopbook.measure.operators.arithmetic import elements
 from flopbook.measure.operators.names import contraction, pointwise, transcendental

@@ -58,7 +58,7 @@ each_element(
 
 
 def _weighed(grid, mode: int) -> int:
-    """Count the neighbors that a point is made of: two along each axis in mode 0, four in mode 2."""
+    """Count a point's neighbors: along each axis two in mode 0, four in mode 2."""
     return (2, 1, 4)[mode] ** grid.shape[-1]
 
 

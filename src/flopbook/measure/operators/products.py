@@ -73,7 +73,7 @@ def _sparse_product(left: Tensor, right: Tensor) -> int | Tensor | None:
 
 @unseen
 def _product_of_sparse(left: Tensor, right: Tensor) -> int | Tensor | None:
-    """Count the pairs of stored elements: those in a column at the left, in that row at the right."""
+    """Count the pairs of elements stored in a left column and its right row."""
     if not (has_data(left) and has_data(right)):
         return None
     pairs = (_stored_along(left, 1) * _stored_along(right, 0)).sum()
@@ -156,7 +156,7 @@ def _grouped(out, left, right, offs):
 
 @unseen
 def _rows(ends: Tensor | None, whole: int, each: int) -> int | Tensor:
-    """Count the FLOPs of all rows of groups; of all rows where the groups' ends have no data."""
+    """Count the FLOPs of rows in groups; of all rows without data on ends."""
     if ends is None or not has_data(ends):
         return each * whole
     return known(each * ends[-1].to(torch.int64))

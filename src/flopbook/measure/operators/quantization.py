@@ -66,7 +66,7 @@ def convolution(out, image, *packed, **__):
 
 
 def _layers(out, data, gates: int, layers: int, bidirectional: bool) -> int:
-    """Count a recurrent net, whose steps multiply data and state by the weights of all gates."""
+    """Count a recurrent net, which multiplies data and state by all gates' weights."""
     result = out[0]
     tokens, directions = result.numel() // result.shape[-1], 2 if bidirectional else 1
     H = result.shape[-1] // directions

@@ -103,7 +103,7 @@ def _parts(weights, per_layer: int, projected: bool):
 
 
 def _tokens(data, batch_first: bool, batch_sizes) -> tuple[int, int]:
-    """Return steps x batch, and the batch at the first step; a packed sequence lists batches."""
+    """Return steps x batch, and the batch at the first step."""
     if batch_sizes:
         return sum(batch_sizes), batch_sizes[0]
     return data.shape[0] * data.shape[1], data.shape[0 if batch_first else 1]

@@ -85,7 +85,7 @@ def _triangle(n: int, columns: int) -> _Work:
 
 
 def _columns(right: Tensor, n: int, left: bool = True) -> int:
-    """Count the right-hand sides: columns, rows if the matrix is on the right, or one vector."""
+    """Count the right-hand sides: columns, rows (matrix on the right), or one vector."""
     return right.shape[-1 if left else -2] if right.dim() > 1 else 1
 
 

@@ -75,7 +75,7 @@ class Executed:
 
     @property
     def unknown(self) -> dict[str, int]:
-        """Count each kind of instruction without a rule; `flops` raises an error where there is one."""
+        """Count each kind of instruction without a rule, for which `flops` raises an error."""
         totals: Counter[str] = Counter()
         for (_, _, named), runs in self.times.items():
             if operation(named) == "unknown":

@@ -58,7 +58,7 @@ def _windows(file: Path, addresses: Iterable[int]) -> Iterator[bytes]:
 
 
 def _segments(header: bytes, code: BinaryIO) -> Iterator[tuple[int, int, int]]:
-    """Yield first and last address of each loaded part of a file, and its offset there."""
+    """Yield first and last address of a file's loaded parts, and their offsets."""
     if header[:5] != b"\x7fELF\x02" or struct.unpack_from("<H", header, 18) != (62,):
         raise ValueError(f"{code.name!r} is not a program or library for x86-64")
     (table,) = struct.unpack_from("<Q", header, 32)

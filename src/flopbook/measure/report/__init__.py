@@ -243,7 +243,7 @@ class Report:
         return self._utilization(self.model_flops, peak_flop_per_s)
 
     def hfu(self, peak_flop_per_s: float) -> float | None:
-        """Divide the FLOPs of all contractions by a step's seconds and the peak; None if untimed."""
+        """Divide all contractions' FLOPs by a step's seconds and the peak; None if untimed."""
         return self._utilization(self.total, peak_flop_per_s)
 
     def _utilization(self, flops: int, peak: float) -> float | None:
@@ -253,7 +253,7 @@ class Report:
 
     @property
     def formulas(self) -> dict[str, Formula]:
-        """Compare 2, 4 and 6 x parameters x batch with the count of forward, backward and total."""
+        """Compare 2, 4 and 6 x parameters x batch with the counts of phases."""
         counted = {"forward": self.forward, "backward": self.backward, "total": self.total}
         return formulas(self.parameters, self.samples, counted)
 
@@ -290,7 +290,7 @@ class Report:
         return text(self, depth)
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
-        """Return the report as JSON, in the form that the reference describes; write it to a file if one is named."""
+        """Return the report as JSON, and write it to a file if one is named."""
         return dump(as_dict(self), path)
 
     def save_trace(self, path: str | os.PathLike) -> None:
@@ -307,7 +307,7 @@ class Report:
 
 
 class _Stages:
-    """Shows on a terminal the stage of a long measurement, and clears the line at the end."""
+    """Shows the stage of a long measurement on a terminal, and clears it afterwards."""
 
     def __init__(self) -> None:
         self._started, self._said = monotonic(), False

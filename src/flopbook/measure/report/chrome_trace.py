@@ -89,7 +89,7 @@ def trace_step(step: Callable[[], object], order: Sequence[Call]) -> dict[str, A
 
 
 def _annotate(events: Iterable[Event], order: Sequence[Call]) -> int:
-    """Write on the events what was counted; return the FLOPs for which an event was found."""
+    """Write counts on the events; return the FLOPs for which one was found."""
     found = _outermost(events, {call.operator for call in order})
     contracting = {call.operator for call in order if call.flops}
     calls = [call for call in order if call.operator in contracting]

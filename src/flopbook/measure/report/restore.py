@@ -114,7 +114,7 @@ def _is_leaf(tensor: Tensor) -> bool:
 
 
 def _has_elements(tensor: Tensor) -> bool:
-    """Tell whether there is data to copy; there is none on the meta device, nor in a released shard."""
+    """Tell whether there is data, as not on the meta device or in released shards."""
     return not tensor.is_meta and (tensor.layout != torch.strided or tensor.untyped_storage().nbytes() > 0)
 
 

@@ -77,7 +77,7 @@ def configuration_rows(report: "Report") -> list[tuple[str, str]]:
 
 
 def flops_table(report: "Report") -> Table:
-    """Make the table of FLOPs of each phase and of all, beside the rule of thumb."""
+    """Make the table of FLOPs of each phase, beside the rule of thumb."""
     step = report.counted.step
     costs = {phase: step.costs[phase] for phase in report.counted.phases} | {"total": step.cost}
     head = ("FLOPs", "contractions", "rule of thumb", "says", "errs", *views.kinds(report.counted))
@@ -99,7 +99,7 @@ def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
 
 
 def columns(report: "Report") -> list[Column]:
-    """Return the columns of the module tree: those of a count, and the forward pass's seconds."""
+    """Return the columns of the module tree: a count's, and the forward pass's seconds."""
     found = views.columns(report.counted)
     if not report.latency:
         return found

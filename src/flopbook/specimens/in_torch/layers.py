@@ -23,7 +23,7 @@ class Apply(nn.Module):
 
 
 class Vectors(nn.Module):
-    """Runs a linear layer on a vector, a matrix times a vector, and a dot product."""
+    """Runs a linear layer on a vector, a matrix-vector product and a dot product."""
 
     def __init__(self, D, H, K):
         super().__init__()

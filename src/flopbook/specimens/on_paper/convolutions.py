@@ -48,7 +48,7 @@ def depthwise_separable() -> Derivation:
 
 
 def transposed() -> Derivation:
-    """Derive a convolution with stride 2 from y to x, run backwards with the same letters."""
+    """Derive a convolution with stride 2 from y to x, run backwards, letters unchanged."""
     straight = conv("y[B,K,P,Q] * w[C,K,R,S] -> x[B,C,X,Y]")
     turned = replace(straight, left=straight.output, output=straight.left)
     return Derivation(training_step(turned, data="x"), letters={"P": 2 * (X - 1) + R, "Q": 2 * (Y - 1) + S})

@@ -19,7 +19,7 @@ def gpt() -> Derivation:
 
 
 def llama() -> Derivation:
-    """Derive a block after a norm with a weight, to which projections pass a gradient back."""
+    """Derive a block after a weighted norm, to which projections pass a gradient."""
     scores, values = shared_heads()
     gate = matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]")
     up = matmul("n[B,T,D] @ wu[D,F] -> u[B,T,F]")

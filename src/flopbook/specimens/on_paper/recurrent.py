@@ -7,7 +7,7 @@ from flopbook.specimens.on_paper.derivation import Derivation
 
 
 def _layer(x: str, name: str) -> tuple[Product, ...]:
-    """Derive all gates G from the input, and from the state: once at rest, then U times."""
+    """Derive all gates G from input and state, which rests once, then moves U times."""
     return (
         matmul(f"{x} @ wx{name}[{x[-2]},G] -> gx{name}[T,B,G]"),
         matmul(f"rest{name}[B,H] @ wh{name}[H,G] -> g0{name}[B,G]"),
