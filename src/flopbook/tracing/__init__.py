@@ -12,9 +12,9 @@ from flopbook.counts.tally import times
 from flopbook.tracing.calls import Costs
 from flopbook.tracing.checking import Check
 from flopbook.tracing.errors import FormulaError, NoPolynomialError, TooLongError
+from flopbook.tracing.letters import NeedsPlainNumber
 from flopbook.tracing.run import letters_of
 from flopbook.tracing.search import Search
-from flopbook.tracing.sizes import NeedsPlainNumber
 from flopbook.tracing.traced import Traced
 from flopbook.tracing.work import Work
 

@@ -14,8 +14,8 @@ from flopbook.predict.axes import axis
 from flopbook.tracing.calls import Costs
 from flopbook.tracing.errors import FormulaError, NoPolynomialError, remedy
 from flopbook.tracing.fitting import summed
+from flopbook.tracing.letters import Assumption, NeedsPlainNumber, in_words
 from flopbook.tracing.search import Point, Search
-from flopbook.tracing.sizes import Assumption, NeedsPlainNumber, in_words
 
 #: How many calls more than a sample the check of an example size may run.
 _CHEAP = 2_000
@@ -97,7 +97,7 @@ class Check:
                 raise self._branches(asked)
         for symbol, line in self._rounded.items():
             if symbol not in self._search.sampled:
-                raise NeedsPlainNumber(symbol, symbol, line)
+                raise NeedsPlainNumber(symbol, line)
         sizes = ", ".join(f"{name}={self._search.meaning[name].subs(point)}" for name in self._search.meaning)
         message = f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives"
         if not self._search.sampled:

@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping, Set
 
 import sympy
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from flopbook.tracing.source_lines import Line
 
 #: PyTorch raises one of these where it would need a tensor's values.
-DATA = DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode
+DATA = DataDependentOutputException, DynamicOutputShapeException
 
 
 class FormulaError(ValueError):

@@ -4,7 +4,7 @@ import gc
 import logging
 import numbers
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor
 from torch.nn.modules import normalization, rnn
+from torch.utils import _device
 
 from flopbook.measure.counting.compiled import eager_when_compiled
 
@@ -43,21 +44,11 @@ def surroundings() -> Iterator[None]:
             stack.enter_context(replaced(owner, name, value))
         for name in ("numpy", "__array__", "__format__"):  # else PyTorch's error says nothing of data
             stack.enter_context(replaced(FakeTensor, name, _has_no_values))
-        for name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):  # an option wants a plain truth
-            stack.enter_context(replaced(torch.SymInt, name, _answered(getattr(torch.SymInt, name))))
         yield
 
 
 def _has_no_values(tensor, *arguments, **named):
     raise DataDependentOutputException(torch.ops.aten._local_scalar_dense.default)
-
-
-def _answered(compare: Callable) -> Callable:
-    def compared(size, other):
-        answer = compare(size, other)
-        return answer if answer is NotImplemented else bool(answer)
-
-    return compared
 
 
 @contextmanager
@@ -76,13 +67,13 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextmanager
 def _state_kept() -> Iterator[None]:
-    dtype, device = torch.get_default_dtype(), torch.utils._device.CURRENT_DEVICE
+    dtype, device = torch.get_default_dtype(), _device.CURRENT_DEVICE
     with torch.random.fork_rng(devices=[]):
         try:
             yield
         finally:
             torch.set_default_dtype(dtype)
-            if torch.utils._device.CURRENT_DEVICE is not device:
+            if _device.CURRENT_DEVICE is not device:
                 torch.set_default_device(device)
 
 

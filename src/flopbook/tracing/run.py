@@ -22,7 +22,7 @@ from flopbook.measure.operators.registry import FOUND
 from flopbook.tracing.calls import Cell, Costs
 from flopbook.tracing.patches import surroundings
 from flopbook.tracing.repeats import Repeats
-from flopbook.tracing.sizes import SymbolicSizes
+from flopbook.tracing.sizes import expression_of, letters_in
 
 _current_node = torch._C._current_autograd_node
 _DEVICE = torch.ops.prim.device.default
@@ -43,9 +43,9 @@ class _Operators(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, fake: FakeTensorMode, letters: SymbolicSizes, repeats: Repeats, modules: RunningModules):
+    def __init__(self, fake: FakeTensorMode, repeats: Repeats, modules: RunningModules):
         super().__init__()
-        self._fake, self._letters, self._repeats, self._modules = fake, letters, repeats, modules
+        self._fake, self._repeats, self._modules = fake, repeats, modules
         self.costs: defaultdict[Cell, list[sympy.Expr]] = defaultdict(list)
         self.uncounted: defaultdict[str, int] = defaultdict(int)
         self.number = 0
@@ -71,7 +71,7 @@ class _Operators(TorchDispatchMode):
             if cost is None:
                 if out is not None:
                     kwargs.pop("out", None)  # that is the result, which a rule gets as its first argument
-                cost = self._letters.read(rule.contraction(out, *args, **kwargs))
+                cost = expression_of(rule.contraction(out, *args, **kwargs))
             if call:
                 call.cost = cost
             self.costs[Cell(*place, rule.operator)].append(cost)
@@ -144,8 +144,6 @@ class Run:
         Make the model and its inputs.
     sizes : mapping of str to int or SymInt
         The size of every letter.
-    letters : SymbolicSizes
-        Answers questions about sizes that are letters.
     repeats : Repeats
         Knows the operators that ran before.
 
@@ -161,25 +159,23 @@ class Run:
         How many operators ran.
     """
 
-    def __init__(
-        self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], letters: SymbolicSizes, repeats: Repeats
-    ):
+    def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], repeats: Repeats):
         with ExitStack() as stack:
             stack.enter_context(surroundings())
-            fake = FakeTensorMode(shape_env=letters, static_shapes=True, allow_non_fake_inputs=True)
+            fake = FakeTensorMode(allow_non_fake_inputs=True)
             fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
             stack.enter_context(fake)
             with _Making(fake, repeats):
                 model = _call(build, "build", sizes)
                 arguments, named = _arguments(_call(inputs, "inputs", sizes))
-            self.given = {size for tensor in tensors((arguments, named)) for size in letters.in_shape(tensor)}
+            self.given = {size for tensor in tensors((arguments, named)) for size in letters_in(tensor)}
             if isinstance(model, nn.Module):
                 model = _without_data(model, fake)
             running = RunningModules(places := Places())
             stack.callback(register_module_forward_pre_hook(lambda module, *_: running.start(module)).remove)
             stop = register_module_forward_hook(lambda _, *seen: running.stop(*seen), always_call=True)
             stack.callback(stop.remove)
-            operators = stack.enter_context(_Operators(fake, letters, repeats, running))
+            operators = stack.enter_context(_Operators(fake, repeats, running))
             _backward(model(*arguments, **named))
         self.costs = _from_the_model(operators.costs, places, model)
         self.uncounted, self.calls = dict(operators.uncounted), operators.number

@@ -21,9 +21,10 @@ from flopbook.tracing.errors import (
     too_long,
 )
 from flopbook.tracing.fitting import fit, interpolate, summed
+from flopbook.tracing.letters import Letters, NeedsPlainNumber
 from flopbook.tracing.repeats import Repeats
 from flopbook.tracing.run import Run, letters_of
-from flopbook.tracing.sizes import NeedsPlainNumber, SymbolicSizes
+from flopbook.tracing.sizes import size_of
 from flopbook.tracing.source_lines import Line, raising
 from flopbook.tracing.work import TooMuchWork, Work
 
@@ -73,7 +74,7 @@ class Search:
         self._start()
 
     def _start(self) -> None:
-        self.letters = SymbolicSizes(self.examples)
+        self.letters = Letters(self.examples)
         self.nodes: dict[sympy.Symbol, list[int]] = {}
         self.growth: dict[sympy.Symbol, float] = {}
         self._merged: set[str] = set()
@@ -83,13 +84,13 @@ class Search:
     def run(self, held: Point) -> Run:
         """Run the model; letters that are not held stay letters."""
         key = frozenset(held.items())
-        sizes = {name: self.letters.size(meaning.subs(held)) for name, meaning in self.meaning.items()}
+        sizes = {name: size_of(meaning.subs(held), self.letters) for name, meaning in self.meaning.items()}
         runs = self._plain if self.examples.keys() <= held.keys() else self._runs
         self.letters.held = held
         if key not in runs:
             try:
                 with self._work.one_run():
-                    runs[key] = Run(self._build, self._inputs, sizes, self.letters, self._repeats)
+                    runs[key] = Run(self._build, self._inputs, sizes, self._repeats)
             except TooMuchWork:
                 raise too_long(self._work.most, held, self.sampled) from None
         return runs[key]

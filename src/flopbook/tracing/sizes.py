@@ -1,204 +1,136 @@
-"""Sizes that are letters: integers for PyTorch, expressions for the reader."""
+"""Make sizes that are integers for PyTorch and expressions for the reader."""
 
-import sys
-from collections.abc import Mapping
-from typing import NamedTuple
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
 
 import sympy
 import torch
 from torch.fx.experimental.sym_node import SymNode
-from torch.fx.experimental.symbolic_shapes import ShapeEnv
-from torch.utils._sympy import functions
-from torch.utils._sympy.numbers import int_oo
-from torch.utils._sympy.value_ranges import ValueRanges
 
-from flopbook.tracing.divisors import Divisor, divisors, divisors_of_numbers
-from flopbook.tracing.source_lines import Line, asking
+from flopbook.tracing.letters import Letters
 
-#: What PyTorch writes in its own way, as the reader knows it.
-_PLAIN = {
-    functions.FloorDiv: lambda a, b: sympy.floor(a / b),
-    functions.CleanDiv: lambda a, b: a / b,
-    functions.CeilDiv: lambda a, b: sympy.ceiling(a / b),
-    functions.Mod: sympy.Mod,
-    functions.PythonMod: sympy.Mod,
-    functions.PowByNatural: sympy.Pow,
-    functions.Max: sympy.Max,
-    functions.Min: sympy.Min,
-    functions.IntTrueDiv: lambda a, b: a / b,
-    functions.FloorToInt: sympy.floor,
-    functions.CeilToInt: sympy.ceiling,
-}
+#: The largest denominator of a number that a formula shows as a fraction.
+_LARGEST = 1024
 
 
-class NeedsPlainNumber(BaseException):
-    """The model takes a letter for a plain number. No handler on the way may swallow it."""
-
-    def __init__(self, symbol: sympy.Symbol, expression: sympy.Expr, line: Line):
-        super().__init__(symbol, expression, line)
-        self.symbol, self.expression, self.line = symbol, expression, line
-
-
-class Assumption(NamedTuple):
-    """A question that the example sizes answered, where it was asked, and the answer."""
-
-    condition: sympy.Basic
-    holds: bool
-    line: Line
-    by_model: bool
+def size_of(expression: sympy.Expr, letters: Letters) -> torch.SymInt | int:
+    """Return an expression as a size for PyTorch."""
+    if expression.is_number:
+        return int(expression)
+    return torch.SymInt(_Number(letters, expression, int, int(expression.subs(letters.examples))))
 
 
-def in_words(condition: sympy.Basic) -> str:
-    """A condition as people say it.
-
-    >>> from flopbook.predict import D, H
-    >>> in_words(sympy.Eq(sympy.Mod(D, H), 0)), in_words(sympy.Ne(D, H)), in_words(D > 1)
-    ('H divides D', 'D is not H', 'D > 1')
-    """
-    if isinstance(condition, sympy.Eq) and isinstance(condition.lhs, sympy.Mod):
-        dividend, divisor = condition.lhs.args
-        return f"{divisor} divides {dividend}"
-    if isinstance(condition, (sympy.Eq, sympy.Ne)):
-        return f"{condition.lhs} is {'not ' * isinstance(condition, sympy.Ne)}{condition.rhs}"
-    return str(condition)
+def expression_of(size: torch.SymInt | int) -> sympy.Expr:
+    """Return the expression that a size stands for."""
+    return size.node.expr if isinstance(size, torch.SymInt) else sympy.Integer(size)
 
 
-def _is_question(expression: sympy.Basic) -> bool:
-    """Whether the answer is yes or no; SymPy takes symbols for both."""
-    return isinstance(expression, (sympy.core.relational.Relational, sympy.logic.boolalg.BooleanFunction))
+def letters_in(tensor: torch.Tensor) -> set[sympy.Symbol]:
+    """Return the letters in the sizes of a tensor."""
+    return {symbol for size in tensor.shape for symbol in expression_of(size).free_symbols}
 
 
-def _without_one(*sizes: sympy.Expr) -> sympy.Expr:
-    """The larger of a size and 1, which PyTorch writes for strides: no size is less."""
-    others = [size for size in sizes if size != 1]
-    return others[0] if len(others) == 1 else functions.Max(*sizes)
+def _calculation(calculate: Callable, express: Callable | None = None, pytype: type | None = None) -> Callable:
+    """Make a method that calculates the value of a number at the examples, and its expression."""
+
+    def method(*numbers: "_Number") -> "_Number":
+        expr = (express or calculate)(*(number.expr for number in numbers))
+        kind = pytype or (float if any(number.pytype is float for number in numbers) else int)
+        value = kind(calculate(*(number.hint for number in numbers)))
+        return _Number(numbers[0].letters, expr, kind, value, value if expr.is_Number or kind is bool else None)
+
+    return method
 
 
-def _for_torch(letter: sympy.Symbol) -> sympy.Symbol:
-    """A symbol that PyTorch takes for a size: by the first letter of a name it knows what depends on data."""
-    return sympy.Symbol(f"s{letter}", positive=True, integer=True) if letter.name.startswith(("u", "z")) else letter
+def _comparison(compare: Callable, relation: type) -> Callable:
+    """Make a method that answers whether a relation of two numbers holds."""
+
+    def method(left: "_Number", right: "_Number") -> "_Number":
+        holds = bool(compare(left.hint, right.hint))
+        if left.constant is None or right.constant is None:
+            holds = left.letters.holds(relation, left.expr, right.expr, holds)
+        return left.wrap_bool(holds)
+
+    return method
 
 
-class SymbolicSizes(ShapeEnv):
-    """Answers PyTorch's questions about sizes that are letters.
+def _larger(size: sympy.Expr, other: sympy.Expr) -> sympy.Expr:
+    """Return the larger size; for strides PyTorch writes max(size, 1), and no size is less than 1."""
+    return size if other == 1 else sympy.Max(size, other)
 
-    Two sizes are equal if they are the same expression. If they would be where
-    one letter divides another one, that is noted in `divisors`. Any other
-    question is answered by the example sizes, and noted in `assumptions`. PyTorch's own
-    environment would derive the consequences of every answer, which takes most
-    of its time.
+
+class _Number(SymNode):
+    """Calculate with letters where PyTorch calculates with sizes.
+
+    PyTorch's own class keeps every question for later and derives much from
+    each answer: that takes most of its time. This class answers at once. A
+    method that it lacks raises an error, and the letters become plain numbers.
 
     Parameters
     ----------
-    examples : mapping of Symbol to int
-        The letters, and an example size of each.
+    letters : Letters
+        Answers the questions.
+    expr : Expr
+        The number, in letters.
+    pytype : type
+        The type of the number: int, float or bool.
+    hint : int, float or bool
+        The number at the example sizes.
+    constant : int, float or bool, optional
+        The number itself if it depends on no letter.
     """
 
-    def __init__(self, examples: Mapping[sympy.Symbol, int]):
-        super().__init__(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
-        self._symbols = {letter: _for_torch(letter) for letter in examples}
-        self._letters = {symbol: letter for letter, symbol in self._symbols.items()}
-        self._examples = {self._symbols[letter]: size for letter, size in examples.items()}
-        self.var_to_range |= dict.fromkeys(self._examples, ValueRanges(1, int_oo))
-        self._answers: dict[sympy.Basic, sympy.Basic] = {}
-        self.held: Mapping[sympy.Symbol, int] = {}  # letters that are plain numbers meanwhile
-        self.assumptions: list[Assumption] = []
-        self.divisors: list[Divisor] = []
-        self.rounded: dict[sympy.Symbol, Line] = {}
+    expr: sympy.Basic = sympy.S.Zero  # a property in the base class
 
-    def size(self, expression: sympy.Expr) -> torch.SymInt | int:
-        """The size that an expression of the letters stands for."""
-        expression = sympy.sympify(expression).xreplace(self._symbols)
-        if expression.is_number:
-            return int(expression)
-        return torch.SymInt(SymNode(expression, self, int, int(expression.xreplace(self._examples))))
+    def __init__(self, letters: Letters, expr: sympy.Basic, pytype: type, hint: Any, constant: Any = None):
+        self.letters, self.expr, self.pytype, self._hint, self.constant = letters, expr, pytype, hint, constant
+        self.shape_env = self.fx_node = None
 
-    def read(self, size: "torch.SymInt | int") -> sympy.Expr:
-        """The expression that a size stands for."""
-        if not isinstance(size, torch.SymInt):
-            return sympy.Integer(size)
-        return self._plain(size.node.expr)
+    def wrap_int(self, num: int) -> "_Number":
+        return _Number(self.letters, sympy.Integer(num), int, num, num)
 
-    def in_shape(self, tensor: torch.Tensor) -> set[sympy.Symbol]:
-        """The letters in the sizes of a tensor."""
-        return {symbol for size in tensor.shape for symbol in self.read(size).free_symbols}
+    def wrap_bool(self, num: bool) -> "_Number":
+        return _Number(self.letters, sympy.sympify(num), bool, num, num)
 
-    @property
-    def asked(self) -> set[sympy.Symbol]:
-        """The letters that any question was about."""
-        found = {symbol for question in self._answers for symbol in sympy.sympify(question).free_symbols}
-        return {self._letters[symbol] for symbol in found} | self.rounded.keys()
+    def wrap_float(self, num: float) -> "_Number":
+        number = sympy.Float(num)
+        if math.isfinite(num) and (fraction := sympy.Rational(num)).q <= _LARGEST:
+            number = fraction
+        return _Number(self.letters, number, float, num, num)
 
-    def evaluate_expr(self, orig_expr, hint=None, fx_node=None, size_oblivious=False, fallback_value=None, **options):
-        """The answer to a question about sizes."""
-        answer = self._answers.get(orig_expr)
-        if answer is None:
-            answer = self._answer(orig_expr, hint)
-            if not isinstance(answer, sympy.Float):
-                self._answers[orig_expr] = answer
-        return answer
+    def evaluate(self, size_oblivious: bool = False) -> Any:
+        if self.constant is not None:
+            return self.constant
+        if self.pytype is int:
+            return self.letters.constant(self.expr)
+        self.letters.note_rounding(self.expr)
+        return self._hint
 
-    def guard_or_defer_runtime_assert(self, orig_expr, msg, fx_node=None):  # type: ignore[override]
-        return bool(self.evaluate_expr(orig_expr))
+    def expect_true(self, file: str, line: int) -> bool:
+        return self.guard_bool(file, line)
 
-    def _maybe_evaluate_static(self, expr, *, compute_hint=False, **options):  # type: ignore[override]
-        if compute_hint:
-            return sympy.sympify(expr).xreplace(self._examples)
-        if _is_question(expr):
-            return self.evaluate_expr(expr)
-        return expr if expr.is_number else None
+    guard_or_false = guard_or_true = statically_known_true = expect_true
 
-    def _answer(self, asked, hint) -> sympy.Basic:
-        if isinstance(asked, (bool, int, float)) or asked.is_number or asked in (sympy.true, sympy.false):
-            return sympy.sympify(asked)
-        if isinstance(hint, float):
-            return self._round(asked, hint)
-        return self._decide(asked, hint) if _is_question(asked) else self._constant(asked)
+    def sym_sum(self, args: list[SymNode]) -> SymNode:
+        return _calculation(lambda *values: sum(values))(*args)
 
-    def _decide(self, asked: sympy.Basic, hint) -> sympy.Basic:
-        if isinstance(asked, sympy.logic.boolalg.BooleanFunction):
-            return asked.func(*map(self.evaluate_expr, asked.args))
-        plain = self._plain(asked)
-        if plain in (sympy.true, sympy.false):
-            return plain
-        example = bool(asked.xreplace(self._examples)) if hint is None else bool(hint)
-        if isinstance(asked, (sympy.Eq, sympy.Ne)):
-            wants = isinstance(asked, sympy.Eq)
-            difference = (asked.lhs - asked.rhs).replace(functions.Max, _without_one)
-            if sympy.expand(self._plain(difference)) == 0:
-                return sympy.sympify(wants)
-            if example == wants:
-                self._note_divisors(asked)
-            return self._assume(plain, not wants)
-        return self._assume(plain, example)
+    add, sub = _calculation(operator.add), _calculation(operator.sub)
+    mul, neg = _calculation(operator.mul), _calculation(operator.neg)
+    floordiv = int_floordiv = _calculation(operator.floordiv, lambda number, by: sympy.floor(number / by), int)
+    truediv = int_truediv = float_truediv = _calculation(operator.truediv, pytype=float)
+    pow = float_pow = _calculation(operator.pow, pytype=float)
+    pow_by_natural = _calculation(operator.pow)
+    mod = _calculation(operator.mod, sympy.Mod)
+    sym_max, sym_min = _calculation(max, _larger), _calculation(min, sympy.Min)
+    sym_float = _calculation(float, lambda number: number, float)
+    floor = trunc = _calculation(math.floor, sympy.floor, int)  # no size is negative
+    ceil = _calculation(math.ceil, sympy.ceiling, int)
 
-    def _assume(self, condition: sympy.Basic, holds: bool) -> sympy.Basic:
-        line, directly = asking(sys._getframe())
-        self.assumptions.append(Assumption(condition, holds, line, directly))
-        return sympy.true if holds else sympy.false
-
-    def _plain(self, expression: sympy.Basic) -> sympy.Basic:
-        for theirs, ours in _PLAIN.items():
-            expression = expression.replace(theirs, ours)
-        return expression.xreplace(self._letters)
-
-    def _round(self, asked, hint: float) -> sympy.Basic:
-        for symbol in asked.free_symbols:
-            self.rounded[self._letters[symbol]] = asking(sys._getframe())[0]
-        return sympy.Float(hint)
-
-    def _constant(self, asked) -> sympy.Basic:
-        """A plain number is wanted: an expression may be one, such as how many halves a letter has."""
-        symbols = sorted(asked.free_symbols, key=str)
-        points = [self._examples, *({symbol: n + i for i, symbol in enumerate(symbols)} for n in (2, 3, 8, 31, 100))]
-        values = {asked.xreplace({symbol: sympy.Integer(point[symbol]) for symbol in symbols}) for point in points}
-        if len(values) == 1:
-            return values.pop()
-        raise NeedsPlainNumber(self._letters[symbols[0]], self._plain(asked), asking(sys._getframe())[0])
-
-    def _note_divisors(self, asked: sympy.Basic) -> None:
-        """Two sizes that the example makes equal: note what has to divide what so that they always are."""
-        sizes = {self._letters[symbol]: size for symbol, size in self._examples.items()}
-        difference = self._plain(asked.lhs - asked.rhs)
-        found = [*divisors(difference, sizes, sizes.keys())] or divisors_of_numbers(difference, sizes, self.held)
-        self.divisors += sorted(found, key=lambda divisor: divisor.divisor.subs(sizes))[:1]  # the others ask for more
+    eq, ne = _comparison(operator.eq, sympy.Eq), _comparison(operator.ne, sympy.Ne)
+    lt, le = _comparison(operator.lt, sympy.Lt), _comparison(operator.le, sympy.Le)
+    gt, ge = _comparison(operator.gt, sympy.Gt), _comparison(operator.ge, sympy.Ge)
+    and_ = _calculation(operator.and_, sympy.And, bool)
+    or_ = _calculation(operator.or_, sympy.Or, bool)
+    sym_not = _calculation(operator.not_, sympy.Not, bool)

@@ -14,7 +14,7 @@ from flopbook.counts.tally import Tally
 from flopbook.predict.values import evaluate
 from flopbook.tables import Cell, Styled, Table
 from flopbook.tracing.calls import PHASES, Costs
-from flopbook.tracing.sizes import in_words
+from flopbook.tracing.letters import in_words
 
 
 class ModuleFormula(NamedTuple):
