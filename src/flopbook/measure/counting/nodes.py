@@ -66,11 +66,11 @@ def mark(maker: str, arguments: object, result: object) -> None:
 
     The numbers of nodes tell their maker only within one thread.
     """
-    seen = {id(node) for node in _nodes(arguments)}
+    given = {*_nodes(arguments)}  # not their ids: Python makes a node anew where nothing refers to the last one
     found = _nodes(result)
     while found:
         node = found.pop()
-        if id(node) not in seen and marked(node) is None:
+        if node not in given and marked(node) is None:
             node.metadata[_MARK] = maker  # type: ignore[index]
             found += [before for before, _ in node.next_functions if before is not None]
 
