@@ -21,8 +21,8 @@ _MACHINERY = _OURS, _TORCH, *(f"{package.__path__[0]}/" for package in (operator
 #: Python and everything that is installed.
 _INSTALLED = tuple(f"{folder}/" for name, folder in sysconfig.get_paths().items() if "lib" in name)
 
-#: The files from which Python code asks for the value of a size.
-_ASKING = f"{_TORCH}__init__.py", f"{_OURS}patches.py"
+#: The files of PyTorch's Python that calculate with sizes: a model that asks itself calls into them.
+_ASKING = f"{_TORCH}__init__.py", f"{_TORCH}fx/experimental/sym_node.py"
 
 #: The function that builds and runs a model: no frame around that one belongs to the model.
 _RUN = f"{_OURS}run.py", "__init__"
