@@ -26,19 +26,19 @@ class Memory(NamedTuple):
     Attributes
     ----------
     parameters, buffers, gradients : int
-        The model's, after a step. Of a sharded model, this process's share.
+        Bytes of the model after a step; of a sharded model, this process's.
     optimizer : int
-        State of the optimizers that stepped.
+        Bytes of the state of the optimizers that stepped.
     after_forward : int
-        What is kept for the backward pass when the forward pass ends, without
-        parameters and buffers. Of a checkpoint, that is its segment's input.
+        Bytes kept for the backward pass when the forward pass ends, without
+        parameters and buffers. A checkpoint keeps its segment's input.
     activations : int
-        The most that is kept for the backward pass at one time. A checkpoint
-        runs its segment again in the backward pass, and keeps then what it
-        did not keep before.
+        Most bytes kept for the backward pass at one time. A checkpoint runs
+        its segment again in the backward pass, and then keeps what it did not
+        keep before.
     peak : int or None
-        The most that was allocated on the accelerator during a step, whatever
-        for; None where the device does not tell, as processors don't.
+        Most bytes allocated on the accelerator during a step; None where the
+        device does not tell, as a processor does not.
     """
 
     parameters: int

@@ -20,7 +20,7 @@ from flopbook.measure.operators.products import SPARSE
 from flopbook.measure.timing import now
 from flopbook.units import si
 
-#: After so many steps of which no two were alike, a meter says that it times none.
+#: After this many steps, no two with inputs of equal shapes, a meter warns that it times none.
 _MANY = 20
 
 
@@ -67,8 +67,8 @@ class FlopMeter:
     Warns
     -----
     UserWarning
-        If no two of many steps were alike, so that every one is counted and
-        none is timed.
+        If no two of many steps had inputs of equal shapes, so that every step
+        is counted and none is timed.
 
     Examples
     --------
@@ -100,11 +100,11 @@ class FlopMeter:
         Parameters
         ----------
         *inputs : tensors, numbers, text, and what is made of them
-            What the FLOPs of the step depend on. Tensors are told apart by
+            Everything that the step's FLOPs depend on. Tensors are compared by
             shape, type, device and whether they need a gradient; lists, dicts
-            and objects by what they hold; a module by itself; anything else by
-            its value, such as whether a layer is frozen by now. No data is
-            kept. Whether gradients are on is seen without being told.
+            and objects by what they hold; a module by identity; anything else
+            by value, such as whether a layer is frozen. No data is kept. The
+            meter sees by itself whether gradients are on.
 
         Raises
         ------

@@ -112,9 +112,9 @@ def time_modules(step: Callable[[], object], paths: Mapping[nn.Module, str], ste
     step : callable
         Takes nothing.
     paths : dict of Module to str
-        The modules to time, and what to call them.
+        The modules to time, with the path of each.
     steps : int
-        The median of so many is taken.
+        Number of steps whose median is taken.
 
     Returns
     -------
@@ -123,8 +123,8 @@ def time_modules(step: Callable[[], object], paths: Mapping[nn.Module, str], ste
 
     Notes
     -----
-    An accelerator is waited for before and after each module. A compiled model
-    is timed uncompiled: a compiled one has no modules.
+    The clock waits for an accelerator before and after each module. A compiled
+    model is timed uncompiled, since its modules do not run one by one.
 
     Examples
     --------

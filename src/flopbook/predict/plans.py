@@ -112,7 +112,7 @@ def training_plan(
     Returns
     -------
     Plan
-        Its rows are in the order in which one asks for them.
+        Its rows are in the order of the questions about a run.
 
     Raises
     ------

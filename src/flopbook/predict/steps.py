@@ -92,7 +92,7 @@ def _check_names(products: tuple[Product, ...]) -> None:
 def training_step(*products: Product, data: str | Iterable[str] = (), frozen: str | Iterable[str] = ()) -> TrainingStep:
     """Derive the backward pass of the `products`.
 
-    A gradient is needed exactly where a trainable tensor lies behind it.
+    A gradient is needed exactly where it leads to a trainable tensor.
     Every tensor that no product makes is trainable, unless it is `data` or
     `frozen`. A tensor that is used twice gets a product for each use; adding
     the two gradients up is pointwise and not counted here.

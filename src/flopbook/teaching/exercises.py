@@ -21,7 +21,7 @@ __all__ = ["Exercise", "Verdict"]
 
 _SIZES_TRIED = 20
 
-#: What a verdict brings along for the site, which asks without Python.
+#: The MIME type of an exercise's form for the site, which checks answers without Python.
 FORM = "application/vnd.flopbook.exercise+json"
 
 
@@ -36,7 +36,7 @@ class Verdict:
     message : str
         What else there is to say.
     form : mapping, optional
-        What the site needs to ask in its turn.
+        The data of the exercise's form on the site.
     """
 
     right: bool

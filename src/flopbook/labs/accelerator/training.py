@@ -19,7 +19,7 @@ KERNELS = {
     "cuDNN": SDPBackend.CUDNN_ATTENTION,
     "math": SDPBackend.MATH,
 }
-_SECONDS = {"eager": 15, "compiled": 75}  # a step is begun only if so many are left
+_SECONDS = {"eager": 15, "compiled": 75}  # a step starts only if this much time is left
 
 
 def measure(device: str, clock: Clock) -> Mapping[str, Any]:

@@ -97,7 +97,7 @@ def _register(steps: str, of_what: str, number: Callable[..., int], names: tuple
 
 
 def unseen(rule: Callable) -> Callable:
-    """Keep the operators by which a rule reads a tensor from whoever else counts."""
+    """Hide from other counts the operators by which a rule reads a tensor."""
 
     def reads(*arguments, **named):
         with no_dispatch():

@@ -26,7 +26,7 @@ PADDED = (
     "_scaled_dot_product_cudnn_attention",
     "_scaled_dot_product_fused_attention_overrideable",
 )
-#: Kernels that take sequence x heads x width, and sequences that lie behind each other, each of its own length.
+#: Kernels that take sequence x heads x width, and packed sequences, each of its own length.
 PACKED = ("_flash_attention", "_efficient_attention", "_cudnn_attention")
 FORWARD = (
     *PADDED,
@@ -41,7 +41,7 @@ FLEX, FLEX_BACKWARD = "higher_order::flex_attention", "higher_order::flex_attent
 class _Sizes(NamedTuple):
     """Holds the sizes of one call; lengths are tensors where sequences differ in length."""
 
-    rows: int  # heads of all samples; of sequences that lie behind each other, heads
+    rows: int  # heads of all samples; of packed sequences, heads
     queries: int | Tensor
     keys: int | Tensor
     width: int
@@ -53,7 +53,7 @@ class _Sizes(NamedTuple):
 
     @property
     def pairs(self) -> int | Tensor:
-        """Pairs of a query and a key of the same sequence and head."""
+        """Count the pairs of a query and a key of the same sequence and head."""
         return self.all(self.queries * self.keys)
 
 
@@ -116,7 +116,7 @@ def _masked_pairs(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> Num
 def _window(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> tuple[Any, Any]:
     """Read least and greatest distance of a key after its query, or None.
 
-    The first query and the first key lie at the same place; in kernels that
+    The first query and the first key are at the same place; in kernels that
     take packed sequences, the last query and the last key.
     """
     left, right = given.get("window_size_left"), given.get("window_size_right")
@@ -170,7 +170,7 @@ def _backward(sizes: _Sizes) -> int:
 
 
 def _register(operator: str, each: Callable[[_Sizes], int], products: str) -> None:
-    """Register the rules of a kernel that spends so many FLOPs on each pair."""
+    """Register the rules of a kernel, from its FLOPs for each pair."""
 
     @unseen
     def flops(out, *arguments, **named):
@@ -287,13 +287,13 @@ _AT_ONCE = 2**22
 
 def _hidden_by_blocks(block_mask: tuple, buffers: tuple, query: Tensor, key: Tensor) -> Number:
     """Count the pairs that a block mask leaves out, by function in partial blocks."""
-    from torch.nn.attention.flex_attention import create_mask, noop_mask  # noqa: PLC0415  (who has a mask has these)
+    from torch.nn.attention.flex_attention import create_mask, noop_mask  # noqa: PLC0415  (imported already where there is a mask)
 
     partial, places, full, full_places = block_mask[2:6]
     block_of_queries, block_of_keys, allows = block_mask[-3:]
     (B, H, T, _), S = query.shape, key.shape[-2]
     if allows is noop_mask and block_of_queries >= T and block_of_keys >= S:
-        return 0  # what stands for no mask at all
+        return 0  # this block mask stands for no mask
     if not has_data(partial):
         return None
     samples, heads = partial.shape[:2]

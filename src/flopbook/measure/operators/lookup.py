@@ -97,8 +97,8 @@ def explain(
 def made_of_others(types: Iterable[type], args: tuple, kwargs: dict | None) -> bool:
     """Tell whether an argument is a tensor that runs operators on tensors it holds.
 
-    A tensor that processes share is taken as a whole: its shards are not all here, and to know how they
-    lie it runs operators for their shapes alone.
+    A tensor that is sharded over processes counts as a whole: not all shards are in this process, and the tensor runs
+    operators that only find out the shards' shapes.
     """
     for kind in types:
         if is_traceable_wrapper_subclass_type(kind):
@@ -110,7 +110,7 @@ def made_of_others(types: Iterable[type], args: tuple, kwargs: dict | None) -> b
 
 
 def _has_memory(tensor: Any) -> bool:
-    """Whether a tensor's numbers lie in its own memory."""
+    """Tell whether a tensor has memory of its own."""
     try:
         tensor.untyped_storage().data_ptr()
     except RuntimeError:  # it was made by _make_wrapper_subclass

@@ -5,7 +5,7 @@ from torch._ops import OpOverload
 
 from flopbook.measure.operators.names import bare
 
-#: Operators that only move or make data, by what they do; views and copies of views are known by PyTorch's marks.
+#: Operators that only move or make data, by what they do; PyTorch's marks tell views and copies of views.
 TABLE = {
     "copy": """
         _coalesce _coalesced _copy_from _reshape_copy _resize_output _to_copy _unsafe_view block_diag cat
@@ -46,10 +46,10 @@ TABLE = {
 #: The names of all operators that only move or make data.
 MOVEMENT = {name for names in TABLE.values() for name in names.split()}
 
-#: Where all operators move: what processes send each other, also in sums, and prims, which tell a result's shape only.
+#: Namespaces in which all operators move: communication of processes, sums included, and prims, which compute shapes.
 _NAMESPACES = {"_c10d_functional", "c10d", "fsdp", "prim", "prims", "profiler"}
 
-#: PyTorch's marks of what changes a view's shape in place, and of what copies a view.
+#: PyTorch's marks of operators that change a view's shape in place, or copy a view.
 _MARKS = {torch.Tag.inplace_view, torch.Tag.view_copy}
 
 

@@ -3,8 +3,8 @@
 A name without a namespace is ATen's, and stands for the operator's variants
 too: in place, such as ``exp_``, and over lists of tensors, such as
 ``_foreach_exp``. A PyTorch that lacks an operator never calls it, so a rule
-for it does no harm; and an operator that PyTorch makes only when somebody
-needs it finds its rule all the same.
+for it does no harm. An operator that PyTorch makes at its first use finds its
+rule, too.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def _decorator(table: dict[str, Callable]) -> Callable[..., Callable[[Function],
 
 # Decorators, one for each table of the registry: ``@contraction("mm", "bmm")``. A contraction whose result is integer
 # takes integer operations by itself; `integer` is for operators that multiply integers and return other numbers. What
-# is masked may be an int, a tensor that holds one, which is read when somebody asks, or None for unknown.
+# is masked may be an int, a tensor that holds one and is read later, or None for unknown.
 contraction = _decorator(CONTRACTIONS)
 pointwise = _decorator(POINTWISE)
 transcendental = _decorator(TRANSCENDENTAL)

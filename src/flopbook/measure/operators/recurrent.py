@@ -27,7 +27,7 @@ def _needed(position: int) -> bool:
         return False
     try:
         return torch._C._will_engine_execute_node(input_of_it)
-    except RuntimeError:  # what torch.autograd.grad was asked for, and the graph ends there
+    except RuntimeError:  # the input is one of torch.autograd.grad's, where the graph ends
         return True
 
 

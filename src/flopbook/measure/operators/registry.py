@@ -26,7 +26,7 @@ INTEGER: Table = {}
 #: FLOPs of a contraction spent on pairs that a mask leaves out: an int, a tensor that holds one, or None for unknown.
 MASKED: Table = {}
 
-#: FLOPs of a contraction that a fused backward kernel spends on making scores again.
+#: FLOPs of a contraction that a fused backward kernel spends on computing scores again.
 REMADE: Table = {}
 
 
@@ -74,7 +74,7 @@ def flop_rule(*operators: Operator) -> Callable:
         decorated is not a function.
     ValueError
         If an operator runs as others, such as ``torch.ops.aten.linear``: its
-        own rule would not be asked.
+        rule would never be called.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def flop_rule(*operators: Operator) -> Callable:
 
 
 def _runs_as_others(operator: Operator) -> bool:
-    """Whether PyTorch runs an operator as others before anybody sees it."""
+    """Tell whether PyTorch replaces an operator by others before a count sees it."""
     if isinstance(operator, HigherOrderOperator):
         return False
     first = getattr(operator, operator.overloads()[0]).name()

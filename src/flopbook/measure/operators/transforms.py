@@ -1,11 +1,11 @@
-"""Count Fourier transforms by the convention of those who time them.
+"""Count Fourier transforms by the convention of their benchmarks.
 
 How many FLOPs a transform takes depends on the algorithm that the library
-picks. By convention it is taken to be that of radix 2 for every size:
-5 N log2 N of N complex numbers, half of it where input or result is real
+picks. By convention the FLOPs are those of radix 2 for every size:
+5 N log2 N of N complex numbers, half of that where input or result is real
 (Frigo and Johnson, "FFT benchmark methodology", fftw.org/speed/method.html).
-In several dimensions N is the product of the sizes. What that gives for one
-transform is rounded to the nearest integer.
+In several dimensions N is the product of the sizes. The FLOPs of one transform
+are rounded to the nearest integer.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Predict multilayer perceptrons: linear layers and what lies between them."""
+"""Predict multilayer perceptrons: linear layers and activations between them."""
 
 from itertools import pairwise
 
