@@ -554,7 +554,7 @@ BAD_INPUTS = [
 @pytest.mark.parametrize(
     ("call", "kind", "message"), BAD_INPUTS, ids=[str(number) for number in range(len(BAD_INPUTS))]
 )
-def test_a_bad_input_is_quoted_and_told_what_to_write(call, kind, message):
+def test_a_bad_input_is_quoted_with_what_to_write(call, kind, message):
     with pytest.raises(kind) as error:
         call()
     assert type(error.value) is kind

@@ -53,7 +53,7 @@ def test_a_positive_number_is_finite_and_not_zero(value):
         (["SGD"], TypeError, "optimizer=['SGD'] is not a name: write one of 'SGD', 'AdamW'"),
     ],
 )
-def test_an_unknown_name_is_told_those_that_are_known(value, kind, message):
+def test_an_unknown_name_gets_an_error_that_lists_the_known_ones(value, kind, message):
     assert one_of("optimizer", "SGD", ["SGD", "AdamW"]) == "SGD"
     with pytest.raises(kind) as error:
         one_of("optimizer", value, ["SGD", "AdamW"])

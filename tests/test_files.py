@@ -34,7 +34,7 @@ def test_a_missing_folder_is_named(tmp_path):
     assert str(error.value) == f"{str(folder / 'count.json')!r}: there is no folder {str(folder)!r}; make it first"
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_not_a_file(tmp_path):
     with pytest.raises(IsADirectoryError) as error:
         write_whole(tmp_path, "")
     assert str(error.value) == f"{str(tmp_path)!r} is a folder: name a file in it"

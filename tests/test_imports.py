@@ -127,7 +127,7 @@ def test_pictures_of_results_need_no_torch():
     assert not loaded(modules_of("figures"), "torch")
 
 
-def test_a_package_hands_on_a_name_and_imports_nothing_before_it_is_asked_for():
+def test_a_package_exports_a_name_and_imports_nothing_before_its_use():
     assert not loaded(["measure"], "torch")
     assert loaded(["measure", "measure.timing"], "torch")
 

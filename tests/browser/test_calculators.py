@@ -174,7 +174,7 @@ def test_sizes_are_read_as_people_write_them(address, page, text, size):
 @pytest.mark.parametrize(
     "text", ["4k", "-1", "1.5", "1.55e1", "1,5e3", "1e", "7X", "0", "0e5", "", "9" * 31, "1e31", "1e999999999"]
 )
-def test_what_is_not_a_size_is_said_and_the_result_stays(address, page, text):
+def test_a_text_that_is_not_a_size_gets_a_message_and_the_result_stays(address, page, text):
     page.goto(f"{address}/{MATMUL}")
     box = calculator(page, "matmul")
     field(box, "D").fill(text)
@@ -212,7 +212,7 @@ def test_a_size_that_cannot_be_is_refused(address, page):
     expect(box.locator('[data-size="utilization"] .wrong')).to_have_text("“101” is out of range: write 1 to 100")
 
 
-def test_heads_that_cannot_be_shared_are_told_live(address, page):
+def test_heads_that_cannot_be_shared_get_a_message_at_once(address, page):
     page.goto(f"{address}/{WHOLE}")
     box = calculator(page, "decoder")
     wrong, results = box.locator('[data-size="G"] .wrong'), box.locator(".results tbody")
@@ -292,7 +292,7 @@ def test_the_formula_takes_the_numbers(address, page):
     assert box.locator(".put-in .unseen").text_content() == "2*64*32*1000"
 
 
-def test_results_are_told_when_the_reader_rests(address, page):
+def test_results_are_read_aloud_when_the_reader_pauses(address, page):
     page.goto(f"{address}/{MATMUL}")
     box = calculator(page, "matmul")
     assert box.locator(".said").text_content() == ""
@@ -330,7 +330,7 @@ def test_calculators_of_one_page_keep_to_themselves(address, page):
     assert field(calculator(page, "decoder"), "D").input_value() == "12,288"
 
 
-def test_what_the_address_cannot_mean_is_said(address, page):
+def test_parts_of_an_address_without_meaning_are_named(address, page):
     page.goto(f"{address}/{MATMUL}?matmul.B=4k&matmul.device=abacus&matmul.K=49")
     box = calculator(page, "matmul")
     assert exactly(box) == f"{2 * 64 * 32 * 49:,}"

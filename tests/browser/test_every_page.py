@@ -111,7 +111,7 @@ def visit(page: Page, address: str) -> Visit:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_kept_out(visits, scheme):
+def test_every_page_is_accessible(visits, scheme):
     assert {name: visit.violations[scheme] for name, visit in visits.items() if visit.violations[scheme]} == {}
 
 
@@ -129,7 +129,7 @@ def test_no_page_scrolls_sideways(visits, width):
     assert {name: visit.width[width] for name, visit in visits.items() if visit.width[width] > width} == {}
 
 
-def test_no_formula_lies_under_its_number(visits):
+def test_no_formula_overlaps_its_number(visits):
     overlaps = {name: visit.overlaps for name, visit in visits.items() if visit.overlaps}
     assert overlaps == {}
 

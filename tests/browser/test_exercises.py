@@ -107,7 +107,7 @@ def test_without_javascript_a_word_says_so(browser, address):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_verdicts_and_progress_keep_nobody_out(page, address, scheme):
+def test_verdicts_and_progress_are_accessible(page, address, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{address}/{LECTURE}")
     page.add_script_tag(path=AXE)

@@ -114,7 +114,7 @@ def test_an_error_shows_the_readers_line(cell):
     assert "pyodide" not in text
 
 
-def test_torch_is_asked_for_in_vain_and_told_where_it_is(cell):
+def test_a_cell_that_imports_torch_says_where_torch_is(cell):
     assert "the notebook has all" in run(cell, "import torch", "Stopped by an error").inner_text()
 
 

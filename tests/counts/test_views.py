@@ -73,13 +73,13 @@ def test_backward_has_columns_of_its_own(count):
 
 
 @pytest.mark.parametrize(("depth", "modules"), [(0, 1), (1, 2), (2, 3), (None, 5)])
-def test_text_goes_as_deep_as_one_asks(counted, depth, modules):
+def test_text_goes_down_to_the_given_depth(counted, depth, modules):
     *_, tree, _note = counted.table(depth).split("\n\n")
     assert len(tree.splitlines()) == 1 + modules
 
 
 @pytest.mark.parametrize("depth", [-1, 1.5, "2", True])
-def test_a_depth_that_is_no_number_of_levels(counted, depth):
+def test_a_depth_that_is_not_a_number_of_levels_is_refused(counted, depth):
     with pytest.raises(ValueError) as error:
         counted.table(depth)
     assert str(error.value) == f"depth={depth!r}: give how many levels to go down, 0 or more"
@@ -138,7 +138,7 @@ def test_html_is_well_formed(counted):
     assert sorted(opened) == sorted(closed)
 
 
-def test_what_is_not_counted_is_said_in_every_view(count, counted):
+def test_every_view_names_what_is_not_counted(count, counted):
     counted._uncounted["mylib::fused"] = 2
     assert "Not counted, for want of a rule: mylib::fused (2 calls)." in counted.table()
     assert "Not counted, for want of a rule: mylib::fused (2 calls)." in counted._repr_html_()
@@ -171,7 +171,7 @@ def test_integers_and_transcendental_functions_have_columns_in_every_table(rare)
     }  # fmt: skip
 
 
-def test_what_is_masked_made_again_or_unknown_is_said_and_written(rare):
+def test_every_view_names_what_is_masked_made_again_or_unknown(rare):
     said = "\n".join(notes(rare))
     assert "masked: 300 FLOPs of the contractions; needed without them: 700." in said
     assert "made again: 200 FLOPs of the contractions" in said
@@ -214,6 +214,6 @@ def test_an_empty_count_has_its_views(count):
     assert "<table" in nothing._repr_html_()
 
 
-def test_there_is_no_view_of_nothing():
+def test_views_need_a_breakdown():
     with pytest.raises(TypeError, match="breakdown"):
         Views()

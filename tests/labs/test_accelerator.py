@@ -51,7 +51,7 @@ def test_an_interruption_loses_only_the_rest(monkeypatch, tmp_path):
     assert read(tmp_path)["parts"]["first"]["done"] == 1
 
 
-def test_what_does_not_fit_into_the_time_is_said(two_parts, monkeypatch, tmp_path):
+def test_what_does_not_fit_into_the_time_is_named(two_parts, monkeypatch, tmp_path):
     monkeypatch.setattr(accelerator, "_SECONDS", 0)
     assert record(tmp_path, "cpu", str)["parts"]["works"]["missing"] == "the 0 s for all parts were over"
 
@@ -118,7 +118,7 @@ def test_mfu_is_of_what_the_model_needs_and_hfu_of_what_ran():
     assert found["hfu"] == found["hardware_flops"] / found["seconds"] / 1e9 > found["mfu"]
 
 
-def test_a_kernel_that_is_not_there_is_said_in_pytorchs_words():
+def test_a_missing_kernel_is_named_in_pytorchs_words():
     def lacks():
         raise RuntimeError("No viable backend\nfor this")
 
@@ -182,7 +182,7 @@ def test_the_page_shows_a_record_and_what_is_missing_in_it(lost, tmp_path, monke
     assert len(names["steps"]) == (0 if lost == "training" else 2)
 
 
-def test_no_record_is_in_the_book_that_nobody_made():
+def test_every_record_in_the_book_was_made_by_a_device():
     assert (ROOT / "reference" / "records" / "accelerator.md").exists()
     path = ROOT / "reference" / "data" / "accelerator.json"
     assert not path.exists() or json.loads(path.read_text())["device"]["type"] != "cpu"

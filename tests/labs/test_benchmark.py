@@ -55,7 +55,7 @@ def test_a_setup_that_makes_no_sense_is_refused(wrong, said):
         Setup(**wrong)
 
 
-def test_sizes_that_are_no_list():
+def test_sizes_that_are_not_a_list_are_refused():
     with pytest.raises(TypeError) as error:
         benchmark(1000)
     assert str(error.value) == "samples=1000 is not a list of sizes: write benchmark([1_000, 5_000])"

@@ -16,7 +16,7 @@ def test_a_file_is_kept(tmp_path):
     assert (tmp_path / "new" / "er" / "a.txt").read_text() == "text"
 
 
-def test_a_folder_that_cannot_be_written_is_said(unwritable):
+def test_a_folder_that_cannot_be_written_is_named(unwritable):
     said = Results(unwritable).keep("a.txt", "text")
     assert said == f"a.txt is not kept: Not a directory. Choose another folder than '{unwritable}'."
 
@@ -32,7 +32,7 @@ def test_a_history_that_cannot_be_kept_still_has_the_new_record(unwritable):
     assert [line["n"] for line in Results(unwritable).append({"n": 1})] == [1]
 
 
-def test_what_is_no_record_is_passed_over(tmp_path):
+def test_a_line_that_is_not_a_record_is_skipped(tmp_path):
     (tmp_path / "history.jsonl").write_text('{"n": 1}\nhalf a li\n3\n')
     assert [line["n"] for line in Results(tmp_path).append({"n": 2})] == [1, 2]
 

@@ -31,7 +31,7 @@ def test_an_unknown_format_is_refused():
         measure_products("fp12", "cpu")
 
 
-def test_what_the_device_cannot_do_is_said(monkeypatch):
+def test_a_device_says_what_it_cannot_do(monkeypatch):
     def refuse(*_):
         raise RuntimeError('"mm" not implemented for this\nstack')
 

@@ -82,7 +82,7 @@ def test_hooks_are_pytorchs_own_again():
     assert saved_tensors_hooks.__enter__ is before
 
 
-def test_what_runs_again_is_still_told_apart_while_it_is_weighed():
+def test_what_runs_again_is_still_recomputed_while_it_is_weighed():
     model, x = Blocks(RUNS["non-reentrant"]), torch.randn(B, D)
     with FlopCount() as counted:
         weigh(lambda: model(x).square().sum().backward(), model, [])

@@ -149,7 +149,7 @@ class Pair:
 
 
 @pytest.mark.parametrize("make", [Batch, lambda length: Pair(torch.ones(length, D), "x")])
-def test_batches_are_told_apart_by_the_shapes_that_they_hold(train, make):
+def test_batches_differ_by_the_shapes_that_they_hold(train, make):
     meter = FlopMeter()
     for length in (B, B, 2 * B, B):
         batch = make(length)
@@ -167,7 +167,7 @@ def test_no_batch_is_kept(train):
     assert [kept() for kept in gone] == [None, None]
 
 
-def test_a_model_is_told_apart_by_itself_and_not_kept():
+def test_a_model_is_compared_by_identity_and_not_kept():
     meter, x = FlopMeter(), torch.ones(B, D)
     models = [nn.Linear(D, K), nn.Linear(D, D)]
     for model in (*models, models[0]):
@@ -179,7 +179,7 @@ def test_a_model_is_told_apart_by_itself_and_not_kept():
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
-def test_sequences_are_told_apart_by_their_lengths(layout):
+def test_sequences_differ_by_their_lengths(layout):
     meter = FlopMeter()
     for lengths in ((2, 5), (2, 5), (3, 4), (2, 5)):
         sequences = torch.nested.nested_tensor([torch.ones(n, D) for n in lengths], layout=layout)
@@ -188,7 +188,7 @@ def test_sequences_are_told_apart_by_their_lengths(layout):
     assert len(meter._known) == 2
 
 
-def test_a_tensor_that_holds_others_is_told_apart_by_those(train):
+def test_tensors_that_hold_others_differ_by_those(train):
     meter = FlopMeter()
     for rank in (2, 2, 3):
         with meter(LowRank(torch.ones(D, rank), torch.ones(rank, K))):
@@ -196,7 +196,7 @@ def test_a_tensor_that_holds_others_is_told_apart_by_those(train):
     assert len(meter._known) == 2
 
 
-def test_steps_that_are_never_alike_are_said_once(train):
+def test_steps_that_are_never_alike_give_one_warning(train):
     meter = FlopMeter()
     with pytest.warns(UserWarning) as caught:
         for number in range(30):

@@ -40,7 +40,7 @@ def test_spaces_and_lines_do_not_matter():
 
 
 @pytest.mark.parametrize("text", ["x", "x[B", "x[B]]", "[B,D]", "x(B,D)", "2x[B]", "x[B] y[D]"])
-def test_what_is_no_tensor_is_quoted(text):
+def test_what_is_not_a_tensor_is_quoted(text):
     with pytest.raises(NotationError) as error:
         Tensor.parse(text)
     assert str(error.value) == f"{text!r} is not a tensor: write it like 'x[B,D]'"
@@ -100,7 +100,7 @@ def test_a_bad_tensor_is_quoted_with_its_product(text, reason):
 
 
 @pytest.mark.parametrize("text", [None, 3, b"x[B,D] @ w[D,K] -> y[B,K]"])
-def test_what_is_no_text_is_quoted(text):
+def test_what_is_not_text_is_quoted(text):
     with pytest.raises(NotationError) as error:
         parse_product(text, "@")
     assert str(error.value) == f"{text!r} is not text: {FORM}"

@@ -98,7 +98,7 @@ def test_a_convolution_of_another_form_is_quoted(text):
 
 
 @pytest.mark.parametrize("text", ["x[B] @ y[D] -> z[B,D]", "x[B,D] @ y[B,D] -> z[B,D]"])
-def test_what_sums_over_nothing_is_no_contraction(text):
+def test_what_sums_over_nothing_is_not_a_contraction(text):
     with pytest.raises(NotationError) as error:
         matmul(text)
     assert str(error.value) == (

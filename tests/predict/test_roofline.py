@@ -52,7 +52,7 @@ def test_no_bytes_are_refused(wrong):
 
 
 @pytest.mark.parametrize(("wrong", "quoted"), [("x[B,D]", "'x'"), (None, "None"), ([PRODUCT, "y"], "'y'")])
-def test_what_is_no_product_is_quoted(wrong, quoted):
+def test_what_is_not_a_product_is_quoted(wrong, quoted):
     with pytest.raises(TypeError) as error:
         arithmetic_intensity(wrong, 4)
     assert str(error.value).startswith(f"{quoted} is not a product: write matmul(")

@@ -31,11 +31,11 @@ def backward(*products, **kinds):
     ],
     ids=str,
 )
-def test_a_gradient_is_needed_where_a_trainable_tensor_lies_behind_it(kinds, expected):
+def test_a_gradient_is_needed_where_it_leads_to_a_trainable_tensor(kinds, expected):
     assert backward(FIRST, SECOND, **kinds) == expected
 
 
-def test_nobody_needs_the_gradient_of_data_and_the_difference_is_one_product():
+def test_the_gradient_of_data_is_not_needed_which_saves_one_product():
     assert training_step(FIRST, SECOND).flops - training_step(FIRST, SECOND, data="x").flops == 2 * B * D * H
 
 
@@ -147,7 +147,7 @@ def test_a_step_is_made_of_products(given):
         (lambda: evaluate(B, None), "None is not a mapping of sizes: write sizes=dict("),
     ],
 )
-def test_what_is_of_another_kind_is_told_what_to_write(call, message):
+def test_what_is_of_another_kind_gets_an_error_that_says_what_to_write(call, message):
     with pytest.raises(TypeError) as error:
         call()
     assert message in str(error.value)

@@ -57,7 +57,7 @@ def test_a_missing_size_is_named(sizes, missing):
 
 
 @pytest.mark.parametrize("size", [0, -3, 2.0, 2.5, True, False, "2", None, Fraction(2)])
-def test_what_is_no_size_is_quoted(size):
+def test_what_is_not_a_size_is_quoted(size):
     with pytest.raises(ValueError) as error:
         evaluate(FLOPS, {"B": 4, "D": size, "K": 2})
     assert str(error.value) == f"D={size!r} is not a size: write a whole number of at least 1"

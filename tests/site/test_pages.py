@@ -41,7 +41,7 @@ def test_numbered_equations_can_be_linked_to_and_are_numbered_by_lecture(site):
         assert all(equation.select_one("a.headerlink[href^='#equation-']") for equation in equations)
 
 
-def test_others_are_told_what_the_site_holds(site):
+def test_other_sites_can_read_what_the_site_holds(site):
     listed = (site / "llms.txt").read_text("utf-8")
     whole = (site / "llms-full.txt").read_text("utf-8")
     sources = [path for folder in ("lectures", "notebooks", "reference") for path in (ROOT / folder).glob("*.md")]

@@ -81,7 +81,7 @@ def test_a_letter_before_a_unit_stays_a_letter():
     assert COUNT.check("6.86 GFLOPs").message == "Nobody needs the data's gradient."
 
 
-def test_a_rounded_ratio_is_told_the_exact_one():
+def test_a_rounded_ratio_is_answered_with_the_exact_one():
     assert repr(RATIO.check("1.9015")) == "Right. Exactly it is 8285/4357, about 1.90154."
     assert repr(Exercise("748062/78125").check("9.58")) == "Right. Exactly it is 9.5751936."
 
@@ -151,7 +151,7 @@ WRITE = "Write it like 2*B*D*K or 2BDK, or as a number."
         ("٣BDK", "'٣' has no meaning here"),
     ],
 )
-def test_a_text_that_is_no_formula_is_quoted_with_the_reason(answer, reason):
+def test_a_text_that_is_not_a_formula_is_quoted_with_the_reason(answer, reason):
     assert repr(PRODUCT.check(answer)) == f"Not yet. I cannot read {answer!r}: {reason}. {WRITE}"
 
 
@@ -201,7 +201,7 @@ def test_case_is_forgiven_where_one_axis_is_meant():
 @pytest.mark.parametrize(
     "answer", [None, True, [2], float("nan"), float("inf"), object(), sympy.nan, sympy.oo, 1j, b"2BDK", numpy.ones(3)]
 )
-def test_a_thing_that_is_no_answer_is_told_so(answer):
+def test_a_thing_that_is_not_an_answer_gets_an_error(answer):
     assert "cannot read" in COUNT.check(answer).message and not COUNT.check(answer).right
 
 
@@ -246,7 +246,7 @@ def test_a_verdict_shows_itself_escaped():
     assert Exercise(1).check(1)._repr_html_() == "<p><strong>Right.</strong></p>"
 
 
-def test_a_verdict_brings_along_what_the_site_asks_with():
+def test_a_verdict_carries_the_form_of_the_site():
     assert PRODUCT.check("BDK")._repr_mimebundle_() == {FORM: PRODUCT.form()}
     assert RATIO.form()["exactly"] == "Exactly it is 8285/4357, about 1.90154."
     assert Verdict(True, "")._repr_mimebundle_() == {}

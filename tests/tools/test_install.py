@@ -85,7 +85,7 @@ def test_a_failure_is_explained_by_its_own_words(tmp_path, monkeypatch):
         install.step("another", ["sh", "-c", "echo ERROR: No space left on device; exit 1"])
 
 
-def test_large_files_are_told_with_their_source_and_sums_at_the_end(tmp_path, monkeypatch, capsys):
+def test_large_files_are_printed_with_their_source_and_sums_at_the_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(install, "LOG", tmp_path / "install.log")
     lines = (
         "  Downloading https://download.pytorch.org/whl/cpu/torch-2.13.0%2Bcpu.whl (179.8 MB)",

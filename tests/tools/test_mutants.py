@@ -41,7 +41,7 @@ def test_every_number_operator_condition_registration_and_default_is_changed(mut
     ]
 
 
-def test_a_mutant_asks_the_tests_that_run_its_line_and_one_of_the_module_all(mutants):
+def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_all(mutants):
     path = str(mutants[0].path)
     found = {
         "seconds": {"a::x": 2.0, "b::y": 1.0, "b::z": 0.5},

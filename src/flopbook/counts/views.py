@@ -144,24 +144,24 @@ def module_table(step: Node, tree: Sequence[Column], depth: int | None = None) -
 def notes(counted: Breakdown) -> list[str]:
     """List what a reader has to know of these numbers beside their names."""
     cost, masked, remade = counted.step.cost, sum(counted.masked.values()), sum(counted.remade.values())
-    said = []
+    lines = []
     if counted.uncounted:
-        said.append(f"Not counted, for want of a rule: {_listed(counted.uncounted)}.")
+        lines.append(f"Not counted, for want of a rule: {_listed(counted.uncounted)}.")
     if counted.masked_unknown:
-        said.append(f"Counted as if nothing were masked, for the mask is unknown: {_listed(counted.masked_unknown)}.")
+        lines.append(f"Counted as if nothing were masked, for the mask is unknown: {_listed(counted.masked_unknown)}.")
     if masked:
-        said.append(
+        lines.append(
             f"masked: {masked:,} FLOPs of the contractions; needed without them: {cost.contractions - masked:,}."
         )
     if remade:
-        said.append(f"made again: {remade:,} FLOPs of the contractions, for scores that a fused kernel does not keep.")
+        lines.append(f"made again: {remade:,} FLOPs of the contractions, for scores that a fused kernel does not keep.")
     if cost.fused:
-        said.append("fused: pointwise arithmetic that a contraction's operator does besides, such as adding a bias.")
+        lines.append("fused: pointwise arithmetic that a contraction's operator does besides, such as adding a bias.")
     if cost.transcendental:
-        said.append("transcendental: the part of pointwise and fused that is exponentials, logarithms and roots.")
+        lines.append("transcendental: the part of pointwise and fused that is exponentials, logarithms and roots.")
     if cost.integer:
-        said.append("integer: operations on integers, which are not FLOPs.")
-    return said
+        lines.append("integer: operations on integers, which are not FLOPs.")
+    return lines
 
 
 def _listed(calls: Mapping[str, int]) -> str:
@@ -194,11 +194,11 @@ def html_folded(counted: Breakdown, tree: Sequence[Column]) -> str:
 
 def _html_node(node: Node, tree: Sequence[Column], unfolded: int) -> str:
     """Show a module with all that it holds, the first levels unfolded."""
-    said = []
+    cells = []
     for column in tree:
         if text := column.text(node):
-            said.append(f" ({text})" if column.heading == "share" else f" · {column.heading} {text}")
-    words = f"<strong>{escape(node.title)}</strong>{escape(''.join(said))}"
+            cells.append(f" ({text})" if column.heading == "share" else f" · {column.heading} {text}")
+    words = f"<strong>{escape(node.title)}</strong>{escape(''.join(cells))}"
     if not node.children:
         return f"<li>{words}</li>"
     below = "".join(_html_node(child, tree, unfolded - 1) for child in node.children)

@@ -28,20 +28,20 @@ def save(report: Report, results: Results) -> list[str]:
     list of str
         A line for each file.
     """
-    said = [results.keep("profile.json", report.to_json())]
+    lines = [results.keep("profile.json", report.to_json())]
     pictures: dict[str, Callable[[], object]] = {
         "flops-by-operator.svg": lambda: figures.plot_operator_flops(report.counted),
         "memory.svg": lambda: figures.plot_memory(report.held),
     }
     if report.spent and report.trace:
         spent = report.spent
-        said.append(results.keep("step.pt.trace.json", report.trace))
+        lines.append(results.keep("step.pt.trace.json", report.trace))
         pictures |= {
             "time-by-operator.svg": lambda: figures.plot_operator_times(spent),
             "time-by-category.svg": lambda: figures.plot_categories(report.shares),
             "bottlenecks.svg": lambda: figures.plot_bottlenecks(report.shares),
         }
-    return [*said, *(results.keep(name, _svg(draw)) for name, draw in pictures.items())]
+    return [*lines, *(results.keep(name, _svg(draw)) for name, draw in pictures.items())]
 
 
 def _svg(draw: Callable[[], object]) -> str:

@@ -28,9 +28,9 @@ class Results:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     results = Results(folder)
-    ...     said = results.keep("answer.txt", "42")
+    ...     sentence = results.keep("answer.txt", "42")
     ...     history = results.append({"answer": 42})
-    >>> said.startswith("answer.txt is in "), history[-1]["answer"]
+    >>> sentence.startswith("answer.txt is in "), history[-1]["answer"]
     (True, 42)
     """
 

@@ -112,18 +112,18 @@ def _sizes(
 
 
 def _size(line: str, start: Mapping[str, int], meanings: Mapping[str, str]) -> Size:
-    said = _LINE.fullmatch(line)
-    if not said:
+    parts = _LINE.fullmatch(line)
+    if not parts:
         raise CalculatorError(f"this is not a size: {_EXAMPLE}")
-    name, meaning = said["name"], said["meaning"] or ""
-    at = int(said["start"] or start.get(name, 0))
+    name, meaning = parts["name"], parts["meaning"] or ""
+    at = int(parts["start"] or start.get(name, 0))
     if not at:
         raise CalculatorError(f"{name} has no value to start from: {_EXAMPLE}")
-    low, high = int(said["low"] or 1), int(said["high"] or 1 << max(16, at.bit_length() + 4))
+    low, high = int(parts["low"] or 1), int(parts["high"] or 1 << max(16, at.bit_length() + 4))
     if not 1 <= low <= at <= high or low == high:
         raise CalculatorError(f"{name} starts at {at}, which is not between {low} and {high}: {_EXAMPLE}")
     return Size(
-        name, meaning.strip() or meanings.get(name, ""), low, high, at, bool(said["only"]), said["divides"] or ""
+        name, meaning.strip() or meanings.get(name, ""), low, high, at, bool(parts["only"]), parts["divides"] or ""
     )
 
 

@@ -80,12 +80,12 @@ def _toctree(parent: str, pages: list[Page], numbered: int) -> addnodes.toctree:
 
 def _check_page(page: nodes.document, section: nodes.section, stated: Page) -> None:
     if (title := section[0].astext()) != stated.title:
-        said = f"the title is {title!r} here and {stated.title!r} in {FILE}: write the same in both"
-        warn(Kind.COURSE, said, section[0])
+        message = f"the title is {title!r} here and {stated.title!r} in {FILE}: write the same in both"
+        warn(Kind.COURSE, message, section[0])
     minutes = reading_minutes(page)
     if stated.minutes and abs(minutes / stated.minutes - 1) > _TOLERANCE:
-        said = f"it takes {minutes} minutes to read, and {FILE} says {stated.minutes}: write minutes: {minutes}"
-        warn(Kind.COURSE, said, section[0])
+        message = f"it takes {minutes} minutes to read, and {FILE} says {stated.minutes}: write minutes: {minutes}"
+        warn(Kind.COURSE, message, section[0])
 
 
 def _name_neighbours(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:

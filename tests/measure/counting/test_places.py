@@ -74,7 +74,7 @@ def test_a_layer_inside_a_shared_one_that_is_called_by_itself_has_all_modules_ab
     assert counted.by_module["Sequential.1"].forward == counted.total // 2
 
 
-def test_a_module_that_nobody_holds_stands_where_it_is_called(count, x):
+def test_a_module_that_none_holds_is_where_it_is_called(count, x):
     class Hides(nn.Module):
         def __init__(self):
             super().__init__()

@@ -24,7 +24,7 @@ class Halve(torch.autograd.Function):
         return torch.from_numpy(gradient.numpy() / 2)
 
 
-def test_numpy_in_a_function_with_a_gradient_of_its_own_is_said():
+def test_numpy_in_an_autograd_function_is_named():
     x = torch.ones(3, requires_grad=True)
     with pytest.warns(UserWarning) as caught, FlopCount() as counted:
         Halve.apply(x).sum().backward()
@@ -38,13 +38,13 @@ class Through(torch.autograd.Function):
         return torch.from_dlpack(numpy.from_dlpack(x.detach()) / 2)
 
 
-def test_another_library_in_a_function_with_a_gradient_of_its_own_is_said():
+def test_another_library_in_an_autograd_function_is_named():
     with pytest.warns(UserWarning, match="another library in Through"), FlopCount() as counted:
         Through.apply(torch.ones(3))
     assert "another library in Through" in counted.uncounted
 
 
-def test_to_read_a_result_as_an_array_is_no_work(count):
+def test_reading_a_result_as_an_array_is_not_work(count):
     x = torch.ones(3, 3)
     counted = count(lambda: (x @ x).numpy().sum())
     assert counted.uncounted == {}
@@ -58,7 +58,7 @@ def test_numpy_is_handed_over_as_before_once_the_block_ends():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_a_script_whose_operators_are_fused_is_said():
+def test_a_script_whose_operators_are_fused_is_named():
     model = torch.jit.optimize_for_inference(torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3)).eval()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

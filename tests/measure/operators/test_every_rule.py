@@ -513,7 +513,7 @@ def test_the_table_says_of_each_rule_what_it_counts():
     )
 
 
-def test_the_table_shows_one_kind_where_one_asks():
+def test_the_table_shows_the_kind_that_is_named():
     assert {line.split()[1] for line in str(coverage("remade")).splitlines()[1:]} == {"remade"}
 
 

@@ -61,13 +61,13 @@ def test_what_a_fused_kernel_makes_again_is_left_out_of_model_flops(count):
     assert counted.model_flops == unfused.model_flops == unfused.total == counted.total - counted.remade["backward"]
 
 
-def test_the_mask_of_unfused_attention_is_said_to_be_unknown(count):
+def test_the_mask_of_unfused_attention_is_unknown(count):
     with sdpa_kernel(SDPBackend.MATH):
         counted = count(lambda: scaled_dot_product_attention(heads(), heads(), heads(), attn_mask=WINDOW))
     assert counted.masked_unknown == {"aten::_safe_softmax": 1}
 
 
-def test_a_mask_without_data_is_said_to_be_unknown(count):
+def test_a_mask_without_data_is_unknown(count):
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     q = torch.ones(B, H, T, E, device="meta")
     counted = count(lambda: kernel(q, q, q, attn_mask=torch.ones(T, T, device="meta")))
@@ -128,7 +128,7 @@ def test_a_block_mask_leaves_out_what_its_function_and_its_blocks_say(count, mas
     assert (counted.needed, counted.total) == (FORWARD * needed, FORWARD * B * H * 256)
 
 
-def test_a_block_mask_without_data_is_said_to_be_unknown():
+def test_a_block_mask_without_data_is_unknown():
     mask = create_block_mask(window, None, None, T, T, device="cpu").to("meta").as_tuple()
     q = torch.ones(B, H, T, E, device="meta")
     assert MASKED["higher_order::flex_attention"](None, q, q, q, None, mask, 1.0, {}) is None
@@ -158,7 +158,7 @@ def seen(queries, keys, left, right, causal):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(("left", "right"), SIDES)
 @pytest.mark.parametrize(("queries", "keys"), LENGTHS)
-def test_a_window_lies_at_the_end_of_the_keys(queries, keys, left, right, causal):
+def test_a_window_is_at_the_end_of_the_keys(queries, keys, left, right, causal):
     q, k = torch.empty(B, queries, H, E, device="meta"), torch.empty(B, keys, H, E, device="meta")
     arguments = (None, q, k, k, None, None, queries, keys, 0.0, causal, False)
     masked = MASKED["aten::_flash_attention_forward"](*arguments, window_size_left=left, window_size_right=right)

@@ -89,14 +89,14 @@ def gradients(lstm, x, inputs):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fused", "unfused"])
-def test_where_data_alone_asks_for_a_gradient_the_weights_get_none(count, dtype):
+def test_where_data_alone_needs_a_gradient_the_weights_get_none(count, dtype):
     lstm, x = nn.LSTM(D, H, dtype=dtype), torch.ones(T, B, D, dtype=dtype, requires_grad=True)
     counted = count(gradients(lstm, x, x))
     assert counted.backward == 2 * B * (T * ON_DATA + (T - 1) * ON_STATE) == 79_872
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fused", "unfused"])
-def test_where_one_weight_asks_for_a_gradient_the_other_gets_none(count, dtype):
+def test_where_one_weight_needs_a_gradient_the_other_gets_none(count, dtype):
     lstm, x = nn.LSTM(D, H, dtype=dtype), torch.ones(T, B, D, dtype=dtype)
     on_state = count(lambda: lstm(x)[0].sum().backward(inputs=[lstm.weight_hh_l0]))
     on_data = count(lambda: lstm(x)[0].sum().backward(inputs=[lstm.weight_ih_l0]))

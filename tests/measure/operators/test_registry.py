@@ -111,7 +111,7 @@ def test_an_exception_says_more_than_the_warning():
 
 
 @pytest.mark.parametrize("thing", [torch.ops.aten.mm.default, torch.mm, "aten::mm", None])
-def test_what_is_no_operator_is_quoted(thing):
+def test_what_is_not_an_operator_is_quoted(thing):
     with pytest.raises(TypeError) as error:
         flop_rule(thing)
     assert str(error.value) == f"{thing!r} is not an operator: give one such as torch.ops.aten.mm, without overload"
@@ -131,7 +131,7 @@ def test_a_rule_for_an_operator_that_runs_as_others_is_refused():
     )
 
 
-def test_a_rule_that_is_no_function():
+def test_a_rule_that_is_not_a_function_is_refused():
     with pytest.raises(TypeError) as error:
         flop_rule(torch.ops.flopbook_test.product)(120)
     assert str(error.value) == "120 is not a rule: give a function of the result and the operator's arguments"

@@ -41,7 +41,7 @@ def test_a_step_without_a_signature_may_be_measured(model):
 
 
 @pytest.mark.parametrize("wrong", [None, "Regression", len])
-def test_a_model_that_is_no_module(wrong):
+def test_a_model_that_is_not_a_module_is_refused(wrong):
     with pytest.raises(TypeError) as error:
         Report.measure(lambda: None, model=wrong)
     assert str(error.value) == f"model={wrong!r} is not a torch.nn.Module: give the model that the step calls"
@@ -62,7 +62,7 @@ def test_a_step_that_never_calls_the_model(model):
 
 
 @pytest.mark.parametrize("samples", [0, -1, 2.5, True, "7"])
-def test_samples_that_are_no_number_of_samples(model, samples):
+def test_samples_that_are_not_a_number_are_refused(model, samples):
     with pytest.raises(ValueError) as error:
         Report.measure(lambda: model(torch.ones(7, 6)), model=model, samples=samples)
     assert str(error.value) == f"samples={samples!r}: give how many samples a step takes, 1 or more"
@@ -86,7 +86,7 @@ def test_samples_that_cannot_be_seen():
 
 
 @pytest.mark.parametrize("steps", [0, -10, 1.5, True, "10"])
-def test_steps_that_are_no_number_of_steps(model, steps):
+def test_steps_that_are_not_a_number_are_refused(model, steps):
     report = Report.measure(lambda: model(torch.ones(7, 6)), model=model)
     with pytest.raises(ValueError) as error:
         report.project(steps)
@@ -110,7 +110,7 @@ def test_something_to_restore_that_holds_nothing(model):
 @pytest.mark.parametrize(
     "wrong", [None, nn.Linear(1, 1), (layer for layer in ())], ids=["None", "a module", "a generator"]
 )
-def test_things_to_restore_that_are_no_list(model, wrong):
+def test_things_to_restore_that_are_not_a_list_are_refused(model, wrong):
     with pytest.raises(TypeError) as error:
         Report.measure(lambda: model(torch.ones(7, 6)), model, restore=wrong)
     assert str(error.value) == f"restore={wrong!r} is not a list: write restore=[...]"

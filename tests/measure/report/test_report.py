@@ -223,7 +223,7 @@ def test_a_report_holds_neither_the_model_nor_its_tensors(report):
     assert text.startswith("Report(configuration=Configuration(model='Regression'")
 
 
-def test_nothing_is_said_on_standard_error(model, capfd):
+def test_nothing_is_written_to_standard_error(model, capfd):
     Report.measure(lambda: model(torch.ones(7, 6)), model=model)
     assert capfd.readouterr() == ("", "")
 

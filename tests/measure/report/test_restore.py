@@ -274,7 +274,7 @@ def test_a_configuration_that_refuses_changes_is_left_alone(net):
     assert net.config == {"width": 8, "depths": [1, 2]}
 
 
-def test_what_cannot_be_brought_back_is_said_and_all_the_rest_is_brought_back(net):
+def test_what_cannot_be_restored_is_named_and_everything_else_is_restored(net):
     net.config, net.last_shape = FrozenDict({"width": 8}), None
     optimizer = torch.optim.AdamW(net.parameters())
     train, before = training(net, optimizer), snapshot(net, optimizer)

@@ -79,7 +79,7 @@ def test_time_is_flops_over_the_peak():
         ("matrices: at 3", "'matrices: at 3': matrices is in no formula here"),
     ],
 )
-def test_a_line_that_is_no_size_is_quoted(line, said):
+def test_a_line_that_is_not_a_size_is_quoted(line, said):
     with pytest.raises(CalculatorError, match=re.escape(said)) as error:
         calculator("D: 1 to 64", "", line)
     assert error.value.line == 2
@@ -92,7 +92,7 @@ def test_a_line_that_is_no_size_is_quoted(line, said):
         ("B: at 4, a divisor of Q", "'Q', which B should divide, is not a size here: those are B, D, K"),
     ],
 )
-def test_a_divisor_that_cannot_be_is_told(line, said):
+def test_an_impossible_divisor_is_refused(line, said):
     with pytest.raises(CalculatorError, match=re.escape(said)):
         calculator(line)
 

@@ -28,7 +28,7 @@ def test_options_keep_their_order_and_their_reasons():
         (["[]", ": why"], 1, "'[]' is neither"),
     ],
 )
-def test_what_is_missing_is_said_with_its_line(lines, line, message):
+def test_what_is_missing_is_named_with_its_line(lines, line, message):
     with pytest.raises(QuestionError, match=message.replace("[", r"\[")) as raised:
         read_options(lines)
     assert raised.value.line == line

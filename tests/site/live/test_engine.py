@@ -54,7 +54,7 @@ def test_no_live_cell_fails(answers):
     assert {cell: told for cell, told in answers.items() if any(kind == "error" for kind, _ in told)} == {}
 
 
-def test_live_cells_say_what_they_said_in_the_build(answers):
+def test_live_cells_give_what_they_gave_in_the_build(answers):
     built: dict[str, str] = {}
     for cell, text in said({cell.split()[0] for cell in answers if "cell-" in cell}):
         built[cell] = built.get(cell, "") + text

@@ -174,7 +174,7 @@ def test_an_error_above_stops_the_run_and_a_mended_cell_goes_on(told):
         ("try:\n    1 / 0\nexcept ZeroDivisionError:\n    [][1]", ["ZeroDivisionError", "IndexError"]),
     ],
 )
-def test_every_error_is_told(told, source, words):
+def test_every_error_is_shown(told, source, words):
     told.run({"a": source}, "a")
     [error] = told.said("error")
     assert all(word in error for word in words)

@@ -310,16 +310,16 @@ class _Stages:
     """Shows the stage of a long measurement on a terminal, and clears it afterwards."""
 
     def __init__(self) -> None:
-        self._started, self._said = monotonic(), False
+        self._started, self._is_shown = monotonic(), False
 
     def __call__(self, name: str) -> None:
         if sys.stderr.isatty() and monotonic() - self._started > _PATIENCE:
-            self._said = True
+            self._is_shown = True
             print(f"\r\x1b[K{name} ...", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> "_Stages":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._said:
+        if self._is_shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

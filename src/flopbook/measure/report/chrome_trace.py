@@ -98,7 +98,7 @@ def _annotate(events: Iterable[Event], order: Sequence[Call]) -> int:
         contracting, pairs = set(), []
     pairs += _by_operator(found, (call for call in order if call.operator not in contracting))
     for event, call in pairs:
-        event["args"] |= _said(call)
+        event["args"] |= _counts(call)
     return sum(call.flops for _, call in pairs)
 
 
@@ -145,6 +145,6 @@ def _by_operator(events: Iterable[Event], order: Iterable[Call]) -> list[tuple[E
     return [pair for name in equal for pair in zip(found[name], expected[name], strict=True)]
 
 
-def _said(call: Call) -> dict[str, Any]:
-    said = {"FLOPs": call.flops, "pointwise FLOPs": call.pointwise, "module": call.module}
-    return {name: value for name, value in said.items() if value} | {"phase": call.phase}
+def _counts(call: Call) -> dict[str, Any]:
+    counts = {"FLOPs": call.flops, "pointwise FLOPs": call.pointwise, "module": call.module}
+    return {name: value for name, value in counts.items() if value} | {"phase": call.phase}

@@ -46,5 +46,5 @@ def formulas(parameters: int, samples: int, counted: Mapping[str, int]) -> dict[
     factors = {phase: factor for phase, factor in FACTORS.items() if counted[phase]}
     if factors:
         factors["total"] = sum(factors.values())
-    said = {phase: factor * parameters * samples for phase, factor in factors.items()}
-    return {phase: Formula(factors[phase], flops, flops / counted[phase] - 1) for phase, flops in said.items()}
+    products = {phase: factor * parameters * samples for phase, factor in factors.items()}
+    return {phase: Formula(factors[phase], flops, flops / counted[phase] - 1) for phase, flops in products.items()}

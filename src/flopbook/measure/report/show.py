@@ -87,13 +87,13 @@ def flops_table(report: "Report") -> Table:
 
 
 def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
-    said = ("", "", "")
+    rule = ("", "", "")
     if formula := report.formulas.get(phase):
-        said = (f"{formula.factor} x parameters x batch", f"{formula.flops:,}", f"{formula.error:+.1%}")
+        rule = (f"{formula.factor} x parameters x batch", f"{formula.flops:,}", f"{formula.error:+.1%}")
     return (
         phase,
         f"{cost.contractions:,}",
-        *said,
+        *rule,
         *(views.number(getattr(cost, kind)) for kind in views.kinds(report.counted)),
     )
 
@@ -150,23 +150,25 @@ def memory_table(report: "Report") -> Table:
 def notes(report: "Report") -> list[str]:
     """List what a reader has to know of these numbers."""
     cost = report.counted.step.cost
-    said = views.notes(report.counted)
+    lines = views.notes(report.counted)
     both = cost.contractions + cost.pointwise
     fused = f"; with what is fused {cost.flops:,}" if cost.fused else ""
-    said.append(f"Contractions and pointwise operators: {both:,} FLOPs{fused}.")
+    lines.append(f"Contractions and pointwise operators: {both:,} FLOPs{fused}.")
     if report.forward and report.backward:
-        said.append(f"Backward takes {report.backward / report.forward:.4f} times the FLOPs of forward.")
+        lines.append(f"Backward takes {report.backward / report.forward:.4f} times the FLOPs of forward.")
     if report.model_flops != report.total:
-        said.append(f"The model needs {report.model_flops:,} of these FLOPs (for MFU); {report.total:,} ran (for HFU).")
+        lines.append(
+            f"The model needs {report.model_flops:,} of these FLOPs (for MFU); {report.total:,} ran (for HFU)."
+        )
     if "".join(report.configuration.inputs).startswith("int"):
-        said.append("The rule of thumb counts tokens: samples=... sets how many a step takes.")
+        lines.append("The rule of thumb counts tokens: samples=... sets how many a step takes.")
     if report.timing:
         spread, steps = report.timing.spread_seconds, report.timing.calls
         threads = _many(report.timing.threads, "thread")
-        said.append(f"Time: the median of {steps} steps on {threads}; the middle half spreads over {_time(spread)}.")
-        said.append("Latency: a module's forward pass with all that it holds and the time in between, uncompiled.")
-    said.append("Activations: what is kept for the backward pass, at its most; after forward: when that pass begins.")
-    return said
+        lines.append(f"Time: the median of {steps} steps on {threads}; the middle half spreads over {_time(spread)}.")
+        lines.append("Latency: a module's forward pass with all that it holds and the time in between, uncompiled.")
+    lines.append("Activations: what is kept for the backward pass, at its most; after forward: when that pass begins.")
+    return lines
 
 
 def as_dict(report: "Report") -> dict[str, Any]:
