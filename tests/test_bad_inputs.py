@@ -512,8 +512,8 @@ BAD_INPUTS = [
     (lambda: plot_shapes([PRODUCT], dict(B=0, D=3, K=2)), ValueError,
      "B=0 is not a size: write a whole number of at least 1"),
     # measure
-    (lambda: FlopCount(3), TypeError, "FlopCount(int) takes nothing"),
-    (lambda: FlopCount(model=None), TypeError, "FlopCount(model) takes nothing"),
+    (lambda: FlopCount(3), TypeError, "FlopCount takes no argument, but was given int"),
+    (lambda: FlopCount(model=None), TypeError, "FlopCount takes no argument, but was given model"),
     (lambda: FlopMeter(-1), ValueError, "peak_flop_per_s=-1 "),
     (lambda: FlopMeter(float("nan")), ValueError, "peak_flop_per_s=nan "),
     (lambda: FlopMeter("fast"), ValueError, "peak_flop_per_s='fast' "),
