@@ -100,6 +100,13 @@ def test_an_empty_tally_says_zero():
     assert repr(empty) == "<counted: no contraction>"
 
 
+def test_it_prints_operations_on_integers_where_there_are_some():
+    tally = Tally()
+    tally.witness = "counted"
+    tally.note("forward", "", "aten::_int_mm", 0, 0, 0, 1200)
+    assert repr(tally) == "<counted: no contraction, 1,200 operations on integers>"
+
+
 def test_a_view_is_a_copy(tally):
     tally.calls.clear()
     tally.uncounted["aten::fft"] = 1

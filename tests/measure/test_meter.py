@@ -261,6 +261,42 @@ def test_an_input_that_tells_nothing(wrong):
     assert meter.steps == 0
 
 
+class Slotted:
+    __slots__ = ("x",)
+
+    def __init__(self, x):
+        self.x = x
+
+
+class AllEqual(Slotted):
+    def __eq__(self, other):
+        return isinstance(other, AllEqual)
+
+    def __hash__(self):
+        return 1
+
+
+@pytest.mark.parametrize("kind", [Slotted, AllEqual, lambda x: frozenset([x])])
+def test_what_holds_tensors_is_told_by_their_shapes_and_let_go(train, kind):
+    meter, held = FlopMeter(), []
+    for length in (B, B, 2 * B):
+        x = torch.ones(length, D)
+        held.append(ref(x))
+        with meter(kind(x)):
+            train(x)
+        del x
+    assert meter.flops == 4 * STEP
+    assert not any(tensor() is not None for tensor in held)
+
+
+def test_an_input_that_holds_itself_is_refused():
+    endless = {}
+    endless["again"] = endless
+    with pytest.raises(TypeError) as error, FlopMeter()(endless):
+        pass
+    assert str(error.value) == "an input holds itself, in some depth: give tensors, numbers or text"
+
+
 def test_a_meter_without_inputs():
     with pytest.raises(TypeError) as error, FlopMeter():
         pass

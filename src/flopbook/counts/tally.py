@@ -238,5 +238,7 @@ class Tally:
         return dict(self._uncounted)
 
     def __repr__(self):
-        phases = (f"{phase} {flops:,}" for phase, flops in self._by_phase("flops").items() if flops)
-        return f"<{self.witness}: {', '.join(phases) or 'no contraction'}>"
+        said = [f"{phase} {flops:,}" for phase, flops in self._by_phase("flops").items() if flops] or ["no contraction"]
+        if integer := sum(self.integer.values()):
+            said.append(f"{integer:,} operations on integers")
+        return f"<{self.witness}: {', '.join(said)}>"

@@ -1,9 +1,9 @@
 """Meter the FLOPs and FLOP/s of a training loop while it runs."""
 
 import warnings
-from collections.abc import Hashable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import is_dataclass
 from functools import singledispatch
 from math import inf
 from time import perf_counter
@@ -111,7 +111,10 @@ class FlopMeter:
         TypeError
             If an input is none of these.
         """
-        key = torch.is_grad_enabled(), _shape(inputs)
+        try:
+            key = torch.is_grad_enabled(), _shape(inputs)
+        except RecursionError:
+            raise TypeError("an input holds itself, in some depth: give tensors, numbers or text") from None
         if key in self._known:
             start = perf_counter()
             yield
@@ -170,21 +173,32 @@ def _is_peak(value: object) -> bool:
 @singledispatch
 def _shape(value: object) -> Hashable:
     """Return what decides whether two inputs are metered alike, without keeping their data."""
-    if hasattr(value, "__array__"):  # of NumPy, which has a shape as well
-        return getattr(value, "shape", ()), str(getattr(value, "dtype", ""))
-    if isinstance(value, Hashable) and _is_told_by_its_value(value):
+    if isinstance(value, _TOLD_BY_VALUE):
         return value
-    if held := getattr(value, "__dict__", None):
+    if hasattr(type(value), "__array__"):  # of NumPy, which has a shape as well
+        return getattr(value, "shape", ()), str(getattr(value, "dtype", ""))
+    if held := _held(value):  # also where it compares by value, for it may hold data
         return type(value), _shape(held)
+    if isinstance(value, Hashable) and type(value).__hash__ is not object.__hash__:
+        return value
     raise TypeError(f"{value!r} is not an input to know a step by: give tensors, numbers or text")
 
 
-def _is_told_by_its_value(value: Hashable) -> bool:
-    """Tell whether objects of this class are compared by value, and not by identity."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return False  # a dataclass may hold data, and compare the data
-    there_is_one_of_each = (type, NoneType, FunctionType, torch.dtype, torch.layout, torch.memory_format)
-    return type(value).__hash__ is not object.__hash__ or isinstance(value, there_is_one_of_each)
+def _held(value: object) -> dict[str, object]:
+    """Return what an object holds, by name."""
+    slots = (name for kind in type(value).__mro__ for name in _names(vars(kind).get("__slots__", ())))
+    held = {name: getattr(value, name) for name in slots if name != "__dict__" and hasattr(value, name)}
+    return held | getattr(value, "__dict__", {})
+
+
+def _names(slots: str | Iterable[str]) -> Iterable[str]:
+    return (slots,) if isinstance(slots, str) else slots
+
+
+#: What is known by its value, or is there once: other objects are equal to themselves alone, or hold data.
+_TOLD_BY_VALUE = (
+    str, bytes, int, float, complex, type, NoneType, FunctionType, torch.dtype, torch.layout, torch.memory_format
+)  # fmt: skip
 
 
 @_shape.register
@@ -196,6 +210,11 @@ def _(value: Mapping) -> Hashable:
 @_shape.register(tuple)
 def _(value: list | tuple) -> Hashable:
     return tuple(map(_shape, value))
+
+
+@_shape.register
+def _(value: frozenset) -> Hashable:
+    return frozenset(Counter(map(_shape, value)).items())
 
 
 @_shape.register

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
@@ -304,6 +305,45 @@ def test_to_move_data_of_a_tensor_that_holds_others_counts_what_runs_on_them(cou
     table, rows = LowRank(torch.ones(20, 2), torch.ones(2, H)), torch.tensor([3, 1, 7])
     assert count(lambda: torch.nn.functional.embedding(rows, table)).total == 2 * 3 * 2 * H
     assert count(lambda: torch.index_select(table, 0, rows)).total == 2 * 3 * 2 * H
+
+
+class Fails(torch.optim.SGD):
+    @torch.no_grad()
+    def step(self, closure=None):
+        torch.ones(3).add_(1)
+        raise ArithmeticError
+
+
+def test_what_follows_a_step_that_raised_is_no_part_of_it(count, model, x):
+    optimizer = Fails(model.parameters())
+
+    def step():
+        with suppress(ArithmeticError):
+            optimizer.step()
+        with torch.no_grad():
+            model(x)
+
+    counted = count(step)
+    assert (counted.forward, counted.optimizer) == (FIRST + SECOND, 0)
+    assert counted.pointwise["optimizer"] == 3
+
+
+def test_what_follows_a_known_step_that_raised_is_seen(count, model, x, monkeypatch):
+    optimizer = torch.optim.SGD(model.parameters())
+    train(model, x)
+    count(optimizer.step)
+
+    def fails(*_, **__):
+        raise ArithmeticError
+
+    monkeypatch.setattr(sys.modules[torch.optim.SGD.__module__], "sgd", fails)
+
+    def step():
+        with suppress(ArithmeticError):
+            optimizer.step()
+        model(x)
+
+    assert count(step).forward == FIRST + SECOND
 
 
 class Wrapped(torch.Tensor):

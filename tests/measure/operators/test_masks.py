@@ -67,6 +67,12 @@ def test_the_mask_of_unfused_attention_is_unknown(count):
     assert counted.masked_unknown == {"aten::_safe_softmax": 1}
 
 
+def test_unfused_attention_without_a_mask_has_nothing_masked(count):
+    with sdpa_kernel(SDPBackend.MATH):
+        counted = count(lambda: scaled_dot_product_attention(heads(), heads(), heads()))
+    assert (counted.masked_unknown, counted.needed) == ({}, counted.total)
+
+
 def test_a_mask_without_data_is_unknown(count):
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     q = torch.ones(B, H, T, E, device="meta")

@@ -116,6 +116,13 @@ def test_the_batch_of_systems_may_be_larger_than_that_of_matrices(count):
     assert count(lambda: linalg.solve_triangular(lower, matrix(4, 5, 3), upper=False)).forward == 4 * 3 * 25
 
 
+def test_one_matrix_on_the_right_of_a_batch_is_no_batch_of_vectors(count):
+    one = count(lambda: linalg.solve(matrix(4, 4), matrix(4, 3))).forward
+    assert count(lambda: linalg.solve(matrix(5, 4, 4), matrix(4, 3))).forward == 5 * one
+    vectors = count(lambda: linalg.solve(matrix(5, 4, 4), matrix(5, 4))).forward
+    assert vectors == 5 * count(lambda: linalg.solve(matrix(4, 4), matrix(4, 4)[0])).forward < 5 * one
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_a_cholesky_solve_runs_two_triangles(count, n):
     factor = linalg.cholesky(matrix(n, n))

@@ -3,6 +3,7 @@
 This module does not import SymPy: a count that knew the formula could not confirm the formula.
 """
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterator
@@ -40,6 +41,9 @@ _TRACING = torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.
 
 #: Operators that call a function of the reader.
 _CONTROL_FLOW = {"cond", "map_impl", "scan", "associative_scan", "while_loop"}
+
+#: Where optimizers step.
+_STEPPING = {inspect.getfile(Optimizer)}
 
 #: Where PyTorch prepares gradients for an optimizer's step: clipping, and undoing the scale of a loss.
 _PREPARING = {torch.nn.utils.clip_grad.__file__, torch.amp.grad_scaler.__file__}
@@ -135,13 +139,19 @@ class _Mode(TorchDispatchMode):
 
     def _place(self, node: Node | None) -> tuple[str, str]:
         """Return phase and module of the operator that runs now."""
-        if self._optimizers and node is self._stepping_in:
+        if self._steps_in(node):
             return "optimizer", self.running.path
         if node is not None:
             return self.running.place(node)
-        if not self.running.path and not torch.is_grad_enabled() and _prepares_an_update():
+        if not self.running.path and not torch.is_grad_enabled() and _runs_in(_PREPARING):
             return "optimizer", ""
         return "forward", self.running.path
+
+    def _steps_in(self, node: Node | None) -> bool:
+        """Tell whether an optimizer steps now; one whose step raises an error does not say that it ends."""
+        if self._optimizers and not _runs_in(_STEPPING):
+            self._optimizers, self._kind = 0, None
+        return self._optimizers > 0 and node is self._stepping_in
 
     def start_update(self, optimizer: Optimizer, arguments: tuple, options: dict) -> tuple[tuple, dict]:
         """Note that an optimizer steps; return its arguments, with the closure kept apart."""
@@ -218,10 +228,10 @@ def _is_traced() -> bool:
     return torch.compiler.is_exporting() or any(map(torch._C._get_dispatch_mode, _TRACING))
 
 
-def _prepares_an_update() -> bool:
-    """Tell whether PyTorch now prepares gradients for an optimizer."""
+def _runs_in(files: set[str]) -> bool:
+    """Tell whether a function of one of these files runs now."""
     frame: FrameType | None = sys._getframe()
-    while frame and frame.f_code.co_filename not in _PREPARING:
+    while frame and frame.f_code.co_filename not in files:
         frame = frame.f_back
     return frame is not None
 
@@ -359,6 +369,8 @@ class FlopCount(Views, Tally):
 
     def _start_module(self, module: nn.Module, arguments: tuple) -> None:
         if mode := self._here():
+            if mode.resting:  # no known step calls a module: it raised
+                mode.wake()
             mode.running.start(module)
             for name in fused_in(module) if isinstance(module, torch.jit.ScriptModule) else ():
                 mode.noted._uncounted[name] += 1

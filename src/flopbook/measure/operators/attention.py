@@ -323,8 +323,12 @@ def _listed(number: Tensor, places: Tensor, blocks: int) -> Tensor:
 
 
 @masked("_safe_softmax")
+@unseen
 def softmax_of_masked_scores(out, scores, *_, **__):
-    """Not known: attention that runs unfused has lost its mask, and the width of its products."""
+    """Not known where scores are minus infinity: attention that runs unfused has lost the width of its products."""
+    if scores.is_nested or not has_data(scores) or scores.device.type != "cpu":  # a device would have to wait
+        return None
+    return None if scores.isneginf().any() else 0
 
 
 def _tokens(sequences) -> tuple[int, int, int]:

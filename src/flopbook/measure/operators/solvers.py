@@ -84,9 +84,10 @@ def _triangle(n: int, columns: int) -> _Work:
     return _Work(3 * columns * n * (n + 1), 3 * columns * n * (n - 1))
 
 
-def _columns(right: Tensor, n: int, left: bool = True) -> int:
+def _columns(matrix: Tensor, right: Tensor, left: bool = True) -> int:
     """Count the right-hand sides: columns, rows (matrix on the right), or one vector."""
-    return right.shape[-1 if left else -2] if right.dim() > 1 else 1
+    is_vector = right.dim() == 1 or (right.dim() == matrix.dim() - 1 and right.shape == matrix.shape[:-1])
+    return 1 if is_vector else right.shape[-1 if left else -2]
 
 
 @contraction("linalg_cholesky_ex", "cholesky")
@@ -132,10 +133,9 @@ def lu_solve(out, factors, pivots, right, *, left=True, adjoint=False):
 @contraction("_linalg_solve_ex")
 def solve(out, matrix, right, *, left=True, **__):
     """2n^3/3 - n^2/2 + 5n/6 for an n x n matrix and 2n^2 - n for each right-hand side, by LAPACK Working Note 41."""
-    n, vectors = matrix.shape[-1], right.dim() == matrix.dim() - 1 or right.dim() == 1
-    columns = 1 if vectors else right.shape[-1 if left else -2]
+    n = matrix.shape[-1]
     batch = out[1]  # the factors: as many as there are systems
-    return _lu(n, n).also(_solve_lu(n, columns)).flops(batch)
+    return _lu(n, n).also(_solve_lu(n, _columns(matrix, right, left))).flops(batch)
 
 
 @contraction("linalg_inv_ex")
@@ -191,6 +191,5 @@ def least_squares(out, matrix, right, rcond=None, *, driver=None):
     if driver != "gels" and matrix.device.type != "cuda":
         return None  # the others pivot or iterate
     m, n = matrix.shape[-2:]
-    columns = right.shape[-1] if right.dim() == matrix.dim() else 1
-    rank = min(m, n)
+    columns, rank = _columns(matrix, right), min(m, n)
     return _qr(m, n).also(_apply_q(m, columns, rank)).also(_triangle(rank, columns)).flops(matrix)
