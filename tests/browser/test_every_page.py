@@ -37,6 +37,11 @@ PARTED = """[...document.querySelectorAll("[role=main] span.math")].filter((math
   range.setEnd(mark, 1);
   return range.getBoundingClientRect().left < last.getBoundingClientRect().left;
 }).map((math) => math.parentElement.textContent.slice(0, 60))"""
+# Formulas of another colour than the text around them.
+COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
+  getComputedStyle(glyphs).color !== getComputedStyle(glyphs.closest(".katex").parentElement).color
+  || glyphs.querySelector("[style*=color]")
+).map((glyphs) => glyphs.textContent.slice(0, 60))"""
 # What scrolls sideways without a shadow on the edge behind which there is more.
 UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .katex-display, .figure, .put-in")]
   .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
@@ -63,6 +68,7 @@ class Visit:
     broken_fonts: list[str] = field(default_factory=list)
     unfocused: list[str] = field(default_factory=list)
     violations: dict[str, list[str]] = field(default_factory=dict)
+    coloured: list[str] = field(default_factory=list)
     overlaps: list[str] = field(default_factory=list)
     unhinted: list[str] = field(default_factory=list)
     parted: list[str] = field(default_factory=list)
@@ -95,9 +101,10 @@ def visit(page: Page, address: str) -> Visit:
         seen.unfocused += page.evaluate(UNFOCUSED)
     page.set_viewport_size({"width": 1280, "height": 800})
     page.add_script_tag(path=AXE)
-    for scheme in ("light", "dark"):
+    for scheme, rules in (("light", None), ("dark", ["color-contrast"])):  # a scheme changes nothing but colours
         page.emulate_media(color_scheme=scheme)
-        seen.violations[scheme] = axe_violations(page)
+        seen.violations[scheme] = axe_violations(page, rules=rules)
+        seen.coloured += page.evaluate(COLOURED)
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 800})
         seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
@@ -113,6 +120,10 @@ def visit(page: Page, address: str) -> Visit:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(visits, scheme):
     assert {name: visit.violations[scheme] for name, visit in visits.items() if visit.violations[scheme]} == {}
+
+
+def test_formulas_have_the_colour_of_their_text(visits):
+    assert {name: visit.coloured for name, visit in visits.items() if visit.coloured} == {}
 
 
 def test_pages_load_without_complaint(visits):
