@@ -19,6 +19,7 @@ PRELOADED = [
     "IPython.core.completer",
     "ipykernel.kernelapp",
     "matplotlib.pyplot",
+    "myst_nb.ext.glue",
     "numpy",
     "sklearn.datasets",
     "sympy",
