@@ -26,6 +26,7 @@ def main() -> int:
     try:
         with patch_docutils(root), docutils_namespace():
             app = Sphinx(root, root, build / "html", build / "doctrees", "html", status=None, warningiserror=True)
+            app.connect("env-updated", lambda app, env: setattr(app, "parallel", 2))
             app.build()
     except KeyboardInterrupt:
         print("\nInterrupted. The pages done so far are kept: `make html` goes on from there.", file=sys.stderr)
