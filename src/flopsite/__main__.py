@@ -1,5 +1,6 @@
 """Build the site for `make html`, and print at the end what to do next."""
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from flopsite.book import Book
 
 def main() -> int:
     """Build `_build/html` from the current folder; return 0 only if there was no warning."""
+    argparse.ArgumentParser(prog="python -m flopsite", description=__doc__).parse_args()
     root, build = Path.cwd(), Path("_build").resolve()
     # Sphinx repeats no warning of a page that it remembers, so after a failure or an interrupt its memory is dropped.
     complete = build / "complete"
@@ -26,6 +28,7 @@ def main() -> int:
     try:
         with patch_docutils(root), docutils_namespace():
             app = Sphinx(root, root, build / "html", build / "doctrees", "html", status=None, warningiserror=True)
+            # While a second process writes a page, the next one is resolved. Reading is not safe side by side.
             app.connect("env-updated", lambda app, env: setattr(app, "parallel", 2))
             app.build()
     except KeyboardInterrupt:
