@@ -329,7 +329,7 @@ FAMILIES = {
         dict(B=1, T=1, D=4, H=2, G=1), dict(B=2, T=7, D=36, H=6, G=3),
     ),
     "separate heads": (
-        separate_heads, steps, dict(B=3, T=5, D=8, H=2), dict(B=1, T=1, D=3, H=3), dict(B=2, T=7, D=15, H=5)
+        separate_heads, rows, dict(B=3, D=8, H=2), dict(B=1, D=3, H=3), dict(B=2, D=15, H=5)
     ),
     "heads beside a plain number": (
         heads_beside_a_plain_number, steps, dict(B=3, T=5, D=12, H=3),
@@ -521,7 +521,7 @@ def network(kinds, widths):
     return nn.Sequential(*layers)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(LAYERS, min_size=1, max_size=3), st.lists(SIZE, min_size=10, max_size=10), st.booleans())
 def test_random_networks(kinds, numbers, needs_gradient):
     widths = ["D", "F", "H", "K"][: len(kinds) + 1]

@@ -50,8 +50,13 @@ def traced_with(function, **sizes):
     return trace(lambda D: Apply(function, D), rows, dict(B=8, D=16) | sizes)
 
 
-def test_mlp():
-    traced = trace(mlp, rows, SIZES)
+@pytest.fixture(scope="module")
+def traced_mlp():
+    return trace(mlp, rows, SIZES)
+
+
+def test_mlp(traced_mlp):
+    traced = traced_mlp
     assert (traced.forward, traced.backward, traced.recomputed) == (4 * B * D * F, 6 * B * D * F, 0)
     assert traced.total == 10 * B * D * F
     assert traced.by_module["0"] == (2 * B * D * F, 2 * B * D * F, 0)
@@ -59,11 +64,10 @@ def test_mlp():
     assert (traced.sizes, traced.conditions, traced.uncounted) == (SIZES, (), {})
 
 
-def test_the_tables_of_a_trace():
-    traced = trace(mlp, rows, SIZES)
-    assert list(traced.by_module) == ["", "0", "2"]
-    assert repr(traced).splitlines()[0].split() == ["module", "forward", "backward"]
-    html = traced._repr_html_()
+def test_the_tables_of_a_trace(traced_mlp):
+    assert list(traced_mlp.by_module) == ["", "0", "2"]
+    assert repr(traced_mlp).splitlines()[0].split() == ["module", "forward", "backward"]
+    html = traced_mlp._repr_html_()
     assert html.count("<math>") == 6 and "<mi>F</mi>" in html
 
 
@@ -182,9 +186,8 @@ def test_operators_whose_kernels_want_plain_numbers_leave_the_letters(function, 
     assert traced.way == "B, D stayed letters."
 
 
-def test_a_formula_can_be_confirmed_by_a_trace():
-    traced = trace(mlp, rows, SIZES)
-    at = evaluate(traced.total, SIZES)
+def test_a_formula_can_be_confirmed_by_a_trace(traced_mlp):
+    at = evaluate(traced_mlp.total, SIZES)
     assert boxed("mlp", "An MLP", 10 * B * D * F, when="always", sizes=SIZES, traced=at).witnesses == ("traced",)
 
 
@@ -198,10 +201,10 @@ def test_a_trace_beside_the_other_witnesses():
     assert comparison.agrees
 
 
-def test_a_wrong_formula_is_not_confirmed():
-    traced = trace(mlp, rows, SIZES)
+def test_a_wrong_formula_is_not_confirmed(traced_mlp):
+    at = evaluate(traced_mlp.total, SIZES)
     with pytest.raises(ValueError, match="but traced says"):
-        boxed("mlp", "An MLP", 8 * B * D * F, when="always", sizes=SIZES, traced=evaluate(traced.total, SIZES))
+        boxed("mlp", "An MLP", 8 * B * D * F, when="always", sizes=SIZES, traced=at)
 
 
 @pytest.mark.parametrize(
@@ -224,8 +227,8 @@ NO_INPUTS = "let it return a tensor, a tuple of arguments, or a dictionary of na
 @pytest.mark.parametrize(
     ("build", "inputs", "message"),
     [
-        (nn.Linear(16, 64), rows, "build is no function but a Linear: write build=lambda D, F: nn.Linear(D, F)"),
-        (mlp, torch.ones(2), "inputs is no function but a Tensor: write inputs=lambda B, D: torch.empty(B, D)"),
+        (nn.Linear(16, 64), rows, "build is not a function but a Linear: write build=lambda D, F: nn.Linear(D, F)"),
+        (mlp, torch.ones(2), "inputs is not a function but a Tensor: write inputs=lambda B, D: torch.empty(B, D)"),
         (lambda D, F: None, rows, "build returns None: let it return a model"),
         (mlp, lambda B, D: None, f"inputs returns None: {NO_INPUTS}"),
         (mlp, lambda B, D: np.ones(3), f"inputs returns a ndarray: {NO_INPUTS}"),
@@ -262,16 +265,16 @@ def test_a_letter_that_only_the_input_has():
     assert traced_with(first).forward == 2 * D**2
 
 
-@pytest.mark.parametrize("shape", [(8, 16), (8, -1)])
+@pytest.mark.parametrize("shape", [(7, 16), (7, -1)])
 def test_a_number_in_place_of_a_letter(shape):
     def view(layer, x):
         return layer(x.view(*shape))
 
     with pytest.raises(FormulaError) as error:
-        traced_with(view)
+        traced_with(view, B=7)
     line = view.__code__.co_firstlineno + 1
     assert str(error.value) == (
-        f"test_tracing.py:{line}: return layer(x.view(*shape)) runs with no other B than 8: write 8, and leave B out"
+        f"test_tracing.py:{line}: return layer(x.view(*shape)) runs with no other B than 7: write 7, and leave B out"
     )
 
 
@@ -291,7 +294,7 @@ def tokens(B):
 
 
 def test_parameters_that_are_no_letters():
-    with pytest.raises(TypeError, match=r"\*\*sizes of .* is no letter: write a parameter for each letter"):
+    with pytest.raises(TypeError, match=r"\*\*sizes of .* is not one letter: write a parameter for each letter"):
         trace(lambda **sizes: nn.Linear(sizes["D"], 3), rows, SIZES)
 
 
@@ -345,7 +348,7 @@ def batch_of_eight(layer, x):
 
 
 @pytest.mark.parametrize(("function", "question"), [(large_batch, "B > 10"), (batch_of_eight, "B is 8")])
-@pytest.mark.parametrize("size", [8, 9, 12])
+@pytest.mark.parametrize("size", [8, 13])
 def test_a_size_that_the_model_goes_by(function, question, size):
     with pytest.raises(FormulaError) as error:
         traced_with(function, B=size)
@@ -362,7 +365,7 @@ def at_powers_of_two(layer, x):
 
 def test_a_number_without_polynomial():
     with pytest.raises(FormulaError) as error:
-        traced_with(at_powers_of_two)
+        traced_with(at_powers_of_two, B=7)
     line = at_powers_of_two.__code__.co_firstlineno + 1
     expected = f"no polynomial in B gives the FLOPs: test_tracing.py:{line}: for number in range(x.shape[0]): takes B"
     assert str(error.value).startswith(expected)
@@ -508,8 +511,9 @@ def test_layers_are_letters_of_modules_too():
     def build(D, L):
         return nn.ModuleDict({"layers": nn.Sequential(*(nn.Linear(D, D) for _ in range(L)))})["layers"]
 
-    assert trace(build, rows, dict(B=2, D=3, L=4)).by_module["0"].forward == 2 * B * D**2
-    assert L in trace(build, rows, dict(B=2, D=3, L=4)).forward.free_symbols
+    traced = trace(build, rows, dict(B=2, D=3, L=4))
+    assert traced.by_module["0"].forward == 2 * B * D**2
+    assert L in traced.forward.free_symbols
 
 
 def test_operators_that_take_turns_count_as_one():
@@ -527,31 +531,31 @@ def test_operators_that_take_turns_count_as_one():
 
 
 class Deep(nn.Module):
-    """Linear layers, of which no more than twenty run."""
+    """Linear layers, of which no more than ten run."""
 
     def __init__(self, D, L):
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(D, D) for _ in range(L))
 
     def forward(self, x):
-        for layer in self.layers[:20]:
+        for layer in self.layers[:10]:
             x = layer(x)
         return x
 
 
 def test_a_formula_holds_at_the_examples_however_far_they_are_from_the_samples():
-    assert trace(Deep, rows, dict(B=2, D=3, L=15)).forward == 2 * B * D**2 * L
-    with pytest.raises(FormulaError, match=r"no formula of the letters: at .*L=30"):
-        trace(Deep, rows, dict(B=2, D=3, L=30))
+    assert trace(Deep, rows, dict(B=2, D=3, L=9)).forward == 2 * B * D**2 * L
+    with pytest.raises(FormulaError, match=r"not a formula of the letters: at .*L=17"):
+        trace(Deep, rows, dict(B=2, D=3, L=17))
 
 
 def test_a_branch_on_the_length_of_a_tensor_is_seen_at_the_examples():
     def branching(layer, x):
-        return layer(layer(x)) if len(x) > 100 else layer(x)
+        return layer(layer(x)) if len(x) > 20 else layer(x)
 
     assert traced_with(branching).forward == 2 * B * D**2
-    with pytest.raises(FormulaError, match="no formula of the letters"):
-        traced_with(branching, B=128)
+    with pytest.raises(FormulaError, match="not a formula of the letters"):
+        traced_with(branching, B=23)
 
 
 def test_what_the_examples_raise_is_told_as_it_is():

@@ -1,4 +1,4 @@
-"""The meeting room where a model writes its own formula.
+"""Let a model write its own formula.
 
 The model runs on tensors without data whose sizes are letters. Every operator
 is counted by the rule that `FlopCount` counts it by, and their sum is a formula.
@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Callable, Mapping
 
 from flopbook.counts.tally import times
-from flopbook.tracing.calls import Costs
 from flopbook.tracing.checking import Check
+from flopbook.tracing.costs import Costs
 from flopbook.tracing.errors import FormulaError, NoPolynomialError, TooLongError
 from flopbook.tracing.letters import NeedsPlainNumber
 from flopbook.tracing.run import letters_of
@@ -22,7 +22,7 @@ __all__ = ["FormulaError", "Traced", "trace"]
 
 
 def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced:
-    """FLOPs of a model's training step as formulas in the reader's own letters.
+    """Write the FLOPs of a model's training step as formulas in the reader's letters.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
     TypeError
         If `build` or `inputs` takes something else than letters.
     ValueError
-        If `sizes` lacks a letter, or has one that nobody takes, or nothing
-        depends on a letter.
+        If `sizes` lacks a letter, or has one that neither function takes, or
+        nothing depends on a letter.
     FormulaError
-        If the FLOPs are no formula of the sizes: they depend on the data, or
+        If the FLOPs are not a formula of the sizes: they depend on the data, or
         the model takes another way for some sizes. The message names the line.
 
     Notes
@@ -101,7 +101,7 @@ def trace(build: Callable, inputs: Callable, sizes: Mapping[str, int]) -> Traced
 
 
 def _solved(search: Search) -> tuple[Search, Costs, tuple]:
-    """The formulas and where they hold, with the search that found them: the first one, or one with a quotient."""
+    """Find the formulas: with the letters as they are, or else with a quotient of them as a letter."""
     try:
         return search, *_confirmed(search)
     except NoPolynomialError as error:
@@ -116,7 +116,7 @@ def _solved(search: Search) -> tuple[Search, Costs, tuple]:
 
 
 def _confirmed(search: Search) -> tuple[Costs, tuple]:
-    """The formulas that a search finds and a check confirms, and where they hold."""
+    """Find formulas and check them until the check agrees."""
     while True:
         costs = search.costs()
         try:
@@ -126,12 +126,12 @@ def _confirmed(search: Search) -> tuple[Costs, tuple]:
 
 
 def _checked(sizes: Mapping[str, int], *taken: Mapping[str, bool]) -> dict[str, int]:
-    """The sizes, if there is one for each letter that needs one."""
+    """Return the sizes if there is one for each letter that needs one."""
     letters = dict.fromkeys(name for function in taken for name in function)
     needed = [name for name in letters if any(function.get(name) for function in taken)]
     wanted = ", ".join(f"{name}=..." for name in needed)
     if not isinstance(sizes, Mapping):
-        raise TypeError(f"{sizes!r} are no sizes: write sizes=dict({wanted})")
+        raise TypeError(f"{sizes!r} is not a mapping of letters to sizes: write sizes=dict({wanted})")
     for name, size in sizes.items():
         if isinstance(size, bool) or not hasattr(size, "__index__") or operator.index(size) < 1:
             raise ValueError(f"{name}={size!r} is not a size: write a whole number of at least 1")

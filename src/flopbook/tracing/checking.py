@@ -1,8 +1,8 @@
-"""Holding a formula against the model at other sizes.
+"""Check formulas against the model at other sizes.
 
 PyTorch and the model ask whether sizes are equal, or 1, or large. The example
-sizes answered; what the model does where the answer is another one is seen
-where it runs on plain numbers.
+sizes answered. A run on plain numbers shows what the model does where the
+answer is another one.
 """
 
 import math
@@ -11,9 +11,8 @@ from collections.abc import Iterator
 import sympy
 
 from flopbook.predict.axes import axis
-from flopbook.tracing.calls import Costs
+from flopbook.tracing.costs import Costs, summed
 from flopbook.tracing.errors import FormulaError, NoPolynomialError, remedy
-from flopbook.tracing.fitting import summed
 from flopbook.tracing.letters import Assumption, NeedsPlainNumber, in_words
 from flopbook.tracing.search import Point, Search
 
@@ -22,7 +21,7 @@ _CHEAP = 2_000
 
 
 class Check:
-    """Confirms formulas that a search found.
+    """Check formulas that a search found.
 
     Parameters
     ----------
@@ -40,12 +39,12 @@ class Check:
         self._rounded = dict(search.letters.rounded)
 
     def conditions(self) -> tuple[sympy.Basic, ...]:
-        """Where the formulas hold; everywhere if there are none.
+        """Return the conditions under which the formulas hold.
 
         Raises
         ------
         FormulaError
-            If they are wrong where the model takes another way.
+            If the formulas are wrong where the model takes another way.
         NeedsPlainNumber
             If a letter has to be sampled.
         """
@@ -60,7 +59,7 @@ class Check:
         )
 
     def agrees(self, point: Point) -> bool | None:
-        """Whether the model run at plain numbers says the same; None where it refuses them."""
+        """Tell whether a run on plain numbers gives what the formulas give; None where the model refuses them."""
         if not (run := self._search.attempt(point)):
             return None
         measured = summed(run.costs)
@@ -70,7 +69,10 @@ class Check:
         )
 
     def _further(self) -> Iterator[Point]:
-        """The examples, if they ran; sizes that were not used, sampled letters at their examples if that is cheap."""
+        """Choose sizes to check at: the examples if they ran, and sizes that no run used.
+
+        A sampled letter has its example size there, if a run with that size is cheap.
+        """
         nodes = self._search.nodes
         if known := self._search.has_run(self._search.examples):
             yield self._search.examples
@@ -99,7 +101,7 @@ class Check:
             if symbol not in self._search.sampled:
                 raise NeedsPlainNumber(symbol, line)
         sizes = ", ".join(f"{name}={self._search.meaning[name].subs(point)}" for name in self._search.meaning)
-        message = f"the FLOPs are no formula of the letters: at {sizes} they are others than it gives"
+        message = f"the FLOPs are not a formula of the letters: at {sizes} the model gives others than the formula"
         if not self._search.sampled:
             raise FormulaError(message)
         raise NoPolynomialError(f"{message}. {remedy(*self._search.sampled)}", [*self._search.sampled])
@@ -115,7 +117,7 @@ class Check:
         return FormulaError(f"{asked.line} asks whether {condition}, and the FLOPs depend on the answer")
 
     def _other_way(self, asked: Assumption) -> sympy.Basic | None:
-        """What has to hold so that the model's own question is answered as it was, if the model refuses otherwise."""
+        """Return a question of the model as a condition if the model refuses the sizes with another answer."""
         for point in self._points(asked.condition):
             if self._same_way(asked, point):
                 continue
@@ -126,7 +128,7 @@ class Check:
         return None
 
     def _points(self, condition: sympy.Basic) -> Iterator[Point]:
-        """Sizes at which the condition may have another answer: small, large, and where its two sides meet."""
+        """Choose sizes at which the answer may be another one: small, large, and where both sides are equal."""
         for symbol in sorted(condition.free_symbols, key=str):
             others = condition.subs({other: size for other, size in self._usual.items() if other != symbol})
             meet = [side for side in _meeting(others, symbol) if side.is_Rational]
@@ -135,24 +137,24 @@ class Check:
                 yield {**self._usual, symbol: size}
 
     def _multiples(self) -> Iterator[sympy.Expr]:
-        """The quotients that have to be whole: a guessed one has only been seen to be."""
+        """Return the quotients that have to be whole numbers. A guessed one was whole in every run."""
         for quotient, meaning in self._search.quotients.items():
             guessed = quotient in self._search.guessed
             if guessed and sympy.fraction(meaning)[1].is_number and self._ones([quotient]) is False:
                 raise FormulaError(
-                    f"the FLOPs are no formula of {meaning}: where it is 1, they are others than it gives"
+                    f"the FLOPs are not a formula of {meaning}: where it is 1, the model gives others than the formula"
                 )
             if guessed or not self._without_remainder(quotient):
                 yield meaning
 
     def _without_remainder(self, quotient: sympy.Symbol) -> bool:
-        """Whether the formulas hold where a quotient leaves a remainder, too."""
+        """Tell whether the formulas also hold where a division leaves a remainder."""
         letters = {axis(name): meaning.subs(self._usual) for name, meaning in self._search.meaning.items()}
         divisor = sympy.fraction(self._search.quotients[quotient])[1].subs(letters)
         return bool(self.agrees({**self._usual, quotient: self._usual[quotient] + sympy.S.One / divisor}))
 
     def _at_one(self) -> list[sympy.Basic]:
-        """PyTorch takes another way for some sizes of 1: the letters that must not be, or not together."""
+        """Return which letters must not be 1, or not all of them: there PyTorch may take another way."""
         symbols = list(self._usual)
         if self._ones(symbols) is None:
             symbols = [symbol for symbol in symbols if self._ones([symbol]) is not None]
@@ -176,7 +178,7 @@ class Check:
 
 
 def _meeting(condition: sympy.Basic, symbol: sympy.Symbol) -> list[sympy.Expr]:
-    """Where both sides of a condition are equal; nothing where that is not known."""
+    """Solve for the sizes at which both sides are equal; return nothing where SymPy finds none."""
     try:
         return sympy.solve(condition.lhs - condition.rhs, symbol)
     except (AttributeError, NotImplementedError):

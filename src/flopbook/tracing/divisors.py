@@ -1,4 +1,4 @@
-"""What has to divide which letter, so that sizes that are equal at the example always are."""
+"""Find what has to divide which letter, so that sizes that are equal at the example always are."""
 
 from collections.abc import Collection, Iterator, Mapping, Set
 from itertools import permutations
@@ -8,7 +8,7 @@ import sympy
 
 
 class Divisor(NamedTuple):
-    """A letter, and what it may have to be a multiple of."""
+    """Name a letter, and what it may have to be a multiple of."""
 
     symbol: sympy.Symbol
     divisor: sympy.Expr
@@ -17,7 +17,9 @@ class Divisor(NamedTuple):
 def divisors(
     difference: sympy.Expr, sizes: Mapping[sympy.Symbol, int], candidates: Collection[sympy.Symbol]
 ) -> Iterator[Divisor]:
-    """What has to divide which candidate so that a difference, which is zero at these sizes, always is.
+    """Find what has to divide a candidate so that a difference is always zero.
+
+    At the sizes it is zero.
 
     >>> from flopbook.predict import D, H
     >>> list(divisors(D - H * sympy.floor(D / H), {D: 8, H: 2}, [D, H]))
@@ -46,7 +48,7 @@ def divisors(
 def divisors_of_numbers(
     difference: sympy.Expr, sizes: Mapping[sympy.Symbol, int], held: Mapping[sympy.Symbol, int]
 ) -> Iterator[Divisor]:
-    """What may have to divide a letter that is a plain number meanwhile, and so stands in a quotient as a number.
+    """Find what may have to divide a letter that is held, and stands in a quotient as a number.
 
     >>> from flopbook.predict import D, H
     >>> list(divisors_of_numbers(12 - H * sympy.floor(12 / H), {D: 12, H: 3}, {D: 12}))
@@ -66,7 +68,7 @@ def likely_divisors(
     rounded: Set[sympy.Symbol],
     sizes: Mapping[sympy.Symbol, int],
 ) -> Iterator[Divisor]:
-    """What may have to divide a letter, or what it may have to divide, the most likely first.
+    """Find what may have to divide a letter, or what it may have to divide, the most likely first.
 
     >>> from flopbook.predict import D, H
     >>> [str(found.divisor) for found in likely_divisors(D, [D, H], set(), {D: 12, H: 6})]

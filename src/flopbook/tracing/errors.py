@@ -1,4 +1,4 @@
-"""Errors of a trace: there is no formula, and why."""
+"""Say why a trace finds no formula."""
 
 from collections.abc import Collection, Mapping, Set
 

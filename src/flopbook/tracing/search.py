@@ -1,4 +1,4 @@
-"""Find the formula: which letters stay letters, and which have to be sampled."""
+"""Find formulas: decide which letters stay letters, and sample the others."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -7,7 +7,7 @@ from copy import copy
 import sympy
 
 from flopbook.predict.axes import axis
-from flopbook.tracing.calls import PHASES, Costs
+from flopbook.tracing.costs import Costs, fit, interpolate, summed
 from flopbook.tracing.divisors import Divisor, likely_divisors
 from flopbook.tracing.errors import (
     DATA,
@@ -20,7 +20,6 @@ from flopbook.tracing.errors import (
     refused_sizes,
     too_long,
 )
-from flopbook.tracing.fitting import fit, interpolate, summed
 from flopbook.tracing.letters import Letters, NeedsPlainNumber
 from flopbook.tracing.repeats import Repeats
 from flopbook.tracing.run import Run, letters_of
@@ -105,11 +104,11 @@ class Search:
             return None
 
     def has_run(self, held: Point) -> bool:
-        """Whether the model was run at these plain numbers before."""
+        """Tell whether the model was run at these plain numbers before."""
         return frozenset(held.items()) in self._plain
 
     def costs(self) -> Costs:
-        """The formulas, in the letters that the search works with."""
+        """Return the formulas, in the letters that the search works with."""
         while True:
             try:
                 return self._grid({}, self._sample_lines())
@@ -124,16 +123,17 @@ class Search:
                     self.sample(self._refused(error))
 
     def sample(self, lines: Mapping[sympy.Symbol, Line]) -> None:
-        """From here on, these letters are sampled."""
+        """Sample these letters from here on."""
         self.sampled |= lines
         self._start()
 
     def with_quotient(self, error: NoPolynomialError) -> Iterator["Search"]:
-        """Search for formulas that hold where a letter is a multiple, or another one is a multiple of it.
+        """Make searches with a quotient as a letter, such as D/2 or D/H in place of D.
 
-        What a model rounds, such as half of a size, is not a polynomial of the
-        size, but one of its half: a GPT whose heads are modules, a layer that
-        every second block has, a width of 8/3.
+        Where a model rounds half of a size, the FLOPs are a polynomial of the
+        half, but not of the size: a layer that every second block has, heads
+        that are modules, a width of 8/3. No question of the model tells which
+        quotient, since plain numbers were rounded: so likely ones are tried.
         """
         whole = [axis(name) for name in letters_of(self._build, "build") if self.meaning.get(name) == axis(name)]
         for symbol in error.symbols:
@@ -156,7 +156,7 @@ class Search:
 
     @property
     def way(self) -> str:
-        """How the formulas were found, in words."""
+        """Say how the formulas were found."""
         stayed = [name for name, meaning in self.meaning.items() if not meaning.free_symbols & self.sampled.keys()]
         told = [f"{', '.join(stayed)} stayed {'letters' if len(stayed) > 1 else 'a letter'}."] if stayed else []
         for symbol, line in self.sampled.items():
@@ -166,21 +166,21 @@ class Search:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Calls of operators without a rule, in the first run."""
+        """Return the calls of operators without a rule, in the first run."""
         return next(iter((self._runs | self._plain).values())).uncounted
 
     def idle(self, costs: Costs) -> list[str]:
-        """The letters that nothing depends on: no formula and no input has them, and nobody asked for them."""
+        """Return the letters that no formula, no input and no question has."""
         used = {*self.letters.asked, *self.sampled}.union(*(cost.free_symbols for cost in costs.values()))
         used |= {symbol for run in self._runs.values() for symbol in run.given}
         return [name for name, meaning in self.meaning.items() if not meaning.free_symbols & used]
 
     def in_letters(self, expression: sympy.Basic) -> sympy.Basic:
-        """An expression in the reader's own letters."""
+        """Write an expression in the reader's own letters."""
         return expression.xreplace(self.quotients)
 
     def _refused(self, error: Exception) -> dict[sympy.Symbol, Line]:
-        """The letters that the model refuses to run with, while it runs with plain numbers."""
+        """Return the letters that the model refuses, though it runs with plain numbers."""
         line, held = raising(error, self._build), self.letters.held
         if isinstance(error, DATA):
             raise depends_on_data(line) from error
@@ -205,7 +205,7 @@ class Search:
         return refused or dict.fromkeys(rest, line)
 
     def _runs_at(self, symbols: list[sympy.Symbol]) -> dict[sympy.Symbol, int]:
-        """Small sizes of some letters at which the model runs, or else the example's."""
+        """Return small sizes of some letters at which the model runs, or else their examples."""
         for small in (2, 4) if symbols else ():
             if self.attempt(point := dict.fromkeys(symbols, small)):
                 return point
@@ -213,7 +213,7 @@ class Search:
         return point
 
     def _sample_lines(self) -> list[sympy.Symbol]:
-        """Find for each sampled letter the sizes that determine its polynomial, the others being held."""
+        """Find for each sampled letter the sizes that determine its polynomial, while the others are held."""
         symbols = list(self.sampled)
         base = self._runs_at(symbols)
         for symbol in symbols:
@@ -230,8 +230,9 @@ class Search:
             samples.append(run.costs)
             calls.append(run.calls)
             totals = [summed(sample) for sample in samples]
-            degrees = [interpolate(symbol, values, [total.get(p, sympy.S.Zero) for total in totals])[1] for p in PHASES]
-            if max(degrees) <= len(values) - 3:
+            phases = {phase for total in totals for phase in total}
+            degrees = [interpolate(symbol, values, [total.get(p, sympy.S.Zero) for total in totals])[1] for p in phases]
+            if max(degrees, default=0) <= len(values) - 3:
                 self.growth[symbol] = (calls[-1] - calls[-2]) / (values[-1] - values[-2])
                 return values[: self._settle(symbol, values, samples) + 1]
             if len(values) == _HIGHEST + 3:
@@ -243,7 +244,7 @@ class Search:
         raise self._no_polynomial(symbol, values, samples)
 
     def _settle(self, symbol: sympy.Symbol, values: list[int], samples: list[Costs]) -> int:
-        """Merge what is no polynomial for itself, as the last of all layers; the highest degree."""
+        """Merge the cells that are not polynomials for themselves, as the last layer's; return the highest degree."""
         degrees, highest = fit(symbol, values, samples, self._merged)[1], len(values) - 3
         while unsettled := [cell for cell, degree in degrees.items() if degree > highest]:
             operators = self._merged | {cell.operator for cell in unsettled}

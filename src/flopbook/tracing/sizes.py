@@ -88,6 +88,9 @@ class _Number(SymNode):
         self.letters, self.expr, self.pytype, self._hint, self.constant = letters, expr, pytype, hint, constant
         self.shape_env = self.fx_node = None
 
+    def __deepcopy__(self, memo: dict) -> "_Number":
+        return self  # a model clones its layers
+
     def wrap_int(self, num: int) -> "_Number":
         return _Number(self.letters, sympy.Integer(num), int, num, num)
 

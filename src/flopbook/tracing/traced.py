@@ -1,4 +1,4 @@
-"""What a trace gives: formulas by phase, by module and by operator."""
+"""Hold what a trace gives: formulas by phase, by module and by operator."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from flopbook.counts.breakdown import upwards
 from flopbook.counts.tally import Tally
 from flopbook.predict.values import evaluate
 from flopbook.tables import Cell, Styled, Table
-from flopbook.tracing.calls import PHASES, Costs
+from flopbook.tracing.costs import Costs
 from flopbook.tracing.letters import in_words
 
 
 class ModuleFormula(NamedTuple):
-    """FLOPs of a module with all that it holds, in each phase."""
+    """Hold the FLOPs of a module with all that it holds, in each phase."""
 
     forward: sympy.Expr
     backward: sympy.Expr
@@ -26,13 +26,13 @@ class ModuleFormula(NamedTuple):
 
 
 class TracedTally(Tally):
-    """A trace at given sizes, as :func:`flopbook.comparison.compare` takes it."""
+    """Hold a trace at given sizes, as :func:`flopbook.comparison.compare` takes it."""
 
     witness = "traced"
 
 
 class Traced:
-    """The formula of a model, made by :func:`trace`.
+    """Hold the formulas of a model, made by :func:`trace`.
 
     In a notebook it shows itself as a table of its modules.
 
@@ -92,7 +92,7 @@ class Traced:
                 rank.setdefault(holder, len(rank))
                 sums[holder, phase].append(cost)
         return {
-            path: ModuleFormula(*(readable(sympy.Add(*sums[path, phase])) for phase in PHASES))
+            path: ModuleFormula(*(readable(sympy.Add(*sums[path, phase])) for phase in ModuleFormula._fields))
             for path in sorted(rank, key=lambda path: [rank[holder] for holder in reversed([*upwards(path)])])
         }
 
@@ -104,7 +104,7 @@ class Traced:
         return {operator: readable(sympy.Add(*costs)) for operator, costs in sums.items()}
 
     def at(self, sizes: Mapping[str, int]) -> TracedTally:
-        """What the formulas give at these sizes, to be compared with other witnesses."""
+        """Count what the formulas give at these sizes, to compare it with other witnesses."""
         tally = TracedTally()
         for (phase, path, operator), cost in self._costs.items():
             tally.note(phase, path, operator, int(evaluate(cost, sizes)), 0)
@@ -112,7 +112,7 @@ class Traced:
 
     @property
     def _table(self) -> Table:
-        phases = [phase for phase in PHASES if getattr(self, phase) != 0 or phase != "recomputed"]
+        phases = [phase for phase in ModuleFormula._fields if getattr(self, phase) != 0 or phase != "recomputed"]
         rows: list[tuple[Cell, ...]] = [
             (path or "the whole step", *(_formula(getattr(formula, phase)) for phase in phases))
             for path, formula in self.by_module.items()
@@ -138,7 +138,7 @@ def _formula(expression: sympy.Expr) -> Styled:
 
 
 def readable(expression: sympy.Expr) -> sympy.Expr:
-    """The shortest of the ways to write an expression: multiplied out, in factors, or with what is common in front.
+    """Choose the shortest way to write an expression: multiplied out, in factors, or with common ones in front.
 
     >>> from flopbook.predict import B, D, K
     >>> readable(2 * B * D * K + 4 * B * D * K)

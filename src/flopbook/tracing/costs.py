@@ -1,18 +1,30 @@
-"""Formulas through samples: what is known at a few sizes of a letter, as a polynomial of it."""
+"""Find polynomials through the costs of a model at a few sizes of a letter."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import sympy
 
 from flopbook.counts.breakdown import upwards
-from flopbook.tracing.calls import Cell, Costs
+
+
+class Cell(NamedTuple):
+    """Name what costs: a phase, a module and an operator."""
+
+    phase: str
+    module: str
+    operator: str
+
+
+#: FLOPs of every cell.
+Costs = dict[Cell, sympy.Expr]
 
 
 def fit(
     symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[Costs], merged: Collection[str] = ()
 ) -> tuple[Costs, dict[Cell, int]]:
-    """The polynomials through all samples, and the degree of each.
+    """Return the polynomials through all samples, and the degree of each.
 
     Parameters
     ----------
@@ -41,7 +53,7 @@ def fit(
 
 
 def interpolate(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[sympy.Expr]) -> tuple[sympy.Expr, int]:
-    """Newton's polynomial through the samples, and its degree.
+    """Return Newton's polynomial through the samples, and its degree.
 
     >>> x = sympy.Symbol("x")
     >>> interpolate(x, [2, 3, 5, 6], [sympy.Integer(n) for n in (4, 9, 25, 36)])
@@ -60,7 +72,10 @@ def interpolate(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[s
 
 
 def align(samples: Sequence[Costs], merged: Collection[str]) -> list[Costs]:
-    """The same modules in every sample: one that is not in all of them, or merged, counts as its holder."""
+    """Give every sample the same modules.
+
+    A module that some samples lack, or that is merged, counts as the one that holds it.
+    """
     either = " or ".join(sorted(name for name in merged if "::" in name))
     common = set.intersection(*({holder for cell in sample for holder in upwards(cell.module)} for sample in samples))
     aligned = []
@@ -74,7 +89,7 @@ def align(samples: Sequence[Costs], merged: Collection[str]) -> list[Costs]:
 
 
 def summed(costs: Costs) -> dict[str, sympy.Expr]:
-    """The costs of all modules and operators together, by phase."""
+    """Add up the costs of each phase."""
     sums: defaultdict[str, list[sympy.Expr]] = defaultdict(list)
     for cell, cost in costs.items():
         sums[cell.phase].append(cost)
