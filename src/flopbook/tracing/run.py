@@ -46,6 +46,10 @@ class _Operators(TorchDispatchMode):
     def __init__(self, fake: FakeTensorMode, repeats: Repeats, modules: RunningModules):
         super().__init__()
         self._fake, self._repeats, self._modules = fake, repeats, modules
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Forget all that was noted."""
         self.costs: defaultdict[Cell, list[sympy.Expr]] = defaultdict(list)
         self.uncounted: defaultdict[str, int] = defaultdict(int)
         self.number = 0
@@ -92,21 +96,6 @@ class _Operators(TorchDispatchMode):
     def _place(self) -> tuple[str, str]:
         node = _current_node()
         return ("forward", self._modules.path) if node is None else self._modules.place(node)
-
-
-class _Making(TorchDispatchMode):
-    """Make a model: what its weights are made of is not counted."""
-
-    def __init__(self, fake: FakeTensorMode, repeats: Repeats):
-        super().__init__()
-        self._fake, self._repeats = fake, repeats
-
-    @classmethod
-    def _should_skip_dynamo(cls):
-        return False
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        return self._repeats.run(self._fake, func, args, kwargs or {})[0]
 
 
 def _refuse_mixed(func, args) -> None:
@@ -165,17 +154,17 @@ class Run:
             fake = FakeTensorMode(allow_non_fake_inputs=True)
             fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
             stack.enter_context(fake)
-            with _Making(fake, repeats):
-                model = _call(build, "build", sizes)
-                arguments, named = _arguments(_call(inputs, "inputs", sizes))
+            running = RunningModules(places := Places())
+            operators = stack.enter_context(_Operators(fake, repeats, running))
+            model = _call(build, "build", sizes)
+            arguments, named = _arguments(_call(inputs, "inputs", sizes))
+            operators.start_again()  # what the model is made of is not counted
             self.given = {size for tensor in tensors((arguments, named)) for size in letters_in(tensor)}
             if isinstance(model, nn.Module):
                 model = _without_data(model, fake)
-            running = RunningModules(places := Places())
             stack.callback(register_module_forward_pre_hook(lambda module, *_: running.start(module)).remove)
             stop = register_module_forward_hook(lambda _, *seen: running.stop(*seen), always_call=True)
             stack.callback(stop.remove)
-            operators = stack.enter_context(_Operators(fake, repeats, running))
             _backward(model(*arguments, **named))
         self.costs = _from_the_model(operators.costs, places, model)
         self.uncounted, self.calls = dict(operators.uncounted), operators.number
