@@ -555,7 +555,7 @@ def test_a_branch_on_the_length_of_a_tensor_is_seen_at_the_examples():
 
     assert traced_with(branching).forward == 2 * B * D**2
     with pytest.raises(FormulaError, match="not a formula of the letters"):
-        traced_with(branching, B=23)
+        traced_with(branching, B=23, D=13)
 
 
 def test_what_the_examples_raise_is_told_as_it_is():
