@@ -140,6 +140,15 @@ DEVICES = {
             source="https://docs.cloud.google.com/tpu/docs/v6e",
             date=_READ,
         ),
+        Device(
+            name="TPU7x",
+            peak_flop_per_s={"bf16": 2307e12, "fp8": 4614e12},
+            bytes_per_s=7.38e12,
+            memory_bytes=192 * _GIB,
+            link_bytes_per_s=1.2e12,
+            source="https://docs.cloud.google.com/tpu/docs/tpu7x",
+            date=_READ,
+        ),
     )
 }  # fmt: skip
 
