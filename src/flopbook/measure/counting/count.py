@@ -31,7 +31,7 @@ from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.counting.optimizer_cache import kind_of_step, recall, remember
 from flopbook.measure.counting.threads import follow_threads
 from flopbook.measure.counting.unseen import fused_in, watch_numpy
-from flopbook.measure.operators.arithmetic import elements
+from flopbook.measure.operators.arithmetic import elements, gives_floats
 from flopbook.measure.operators.lookup import explain, find_rule, made_of_others, of_the_book
 from flopbook.measure.operators.registry import FOUND, MOVES
 
@@ -109,7 +109,7 @@ class _Mode(TorchDispatchMode):
         apart = pointwise(out, *args, **kwargs) if pointwise else 0
         hard = transcendental(out, *args, **kwargs) if transcendental else 0
         whole = integer(out, *args, **kwargs) if integer else 0
-        if contraction and of_the_book(contraction):
+        if contraction and (flops is None or not gives_floats(out)) and of_the_book(contraction):
             flops, whole = self._by_result(name, out, flops, whole)
         phase, module = place
         self._calls[phase, module, name, flops, apart, hard, whole] += 1
@@ -139,7 +139,7 @@ class _Mode(TorchDispatchMode):
 
     def _place(self, node: Node | None) -> tuple[str, str]:
         """Return phase and module of the operator that runs now."""
-        if self._steps_in(node):
+        if self._optimizers and self._steps_in(node):
             return "optimizer", self.running.path
         if node is not None:
             return self.running.place(node)
@@ -149,9 +149,10 @@ class _Mode(TorchDispatchMode):
 
     def _steps_in(self, node: Node | None) -> bool:
         """Tell whether an optimizer steps now; one whose step raises an error does not say that it ends."""
-        if self._optimizers and not _runs_in(_STEPPING):
+        if not _runs_in(_STEPPING):
             self._optimizers, self._kind = 0, None
-        return self._optimizers > 0 and node is self._stepping_in
+            return False
+        return node is self._stepping_in
 
     def start_update(self, optimizer: Optimizer, arguments: tuple, options: dict) -> tuple[tuple, dict]:
         """Note that an optimizer steps; return its arguments, with the closure kept apart."""

@@ -27,6 +27,11 @@ def elements(value) -> int:
     return 0
 
 
+def gives_floats(out) -> bool:
+    """Tell whether a result is a tensor of real floating-point numbers, as most are."""
+    return type(out) is Tensor and out.dtype in _REAL
+
+
 def complex_elements(value) -> int:
     """Count the complex numbers of a tensor or of a list of tensors."""
     if isinstance(value, Tensor):
