@@ -62,7 +62,7 @@ class _Operators(TorchDispatchMode):
         if func is _DEVICE:
             return args[0].fake_device
         kwargs = kwargs or {}
-        rule = FOUND.get(func) or find_rule(func)
+        rule = FOUND.get(getattr(func, "_op", func)) or find_rule(func)
         if rule is None:
             return self._without_rule(func, args, kwargs)
         self.number += 1

@@ -69,7 +69,8 @@ class _Mode(TorchDispatchMode):
     @never_compiled
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         # This runs for every operator of a step, so it calls as little as it can.
-        rule = FOUND.get(func) or find_rule(func)
+        run = getattr(func, "_op", func)  # what func calls, without a frame of its own
+        rule = FOUND.get(run) or find_rule(func)
         if rule is None:
             return self._without_rule(func, types, args, kwargs or {})
         if types and ((others := made_of_others(types, args, kwargs)) or _is_traced()):
@@ -79,17 +80,26 @@ class _Mode(TorchDispatchMode):
         if rule is MOVES:
             if node is not None and torch.is_grad_enabled():
                 self.running.place(node)  # the gradient of a movement may do arithmetic
-            return func(*args, **kwargs) if kwargs else func(*args)
+            return run(*args, **kwargs) if kwargs else run(*args)
         kwargs = kwargs or {}
         if node is None and not self._optimizers and self.running.path:
             place = "forward", self.running.path
         else:
             place = self._place(node)
-        out = func(*args, **kwargs)
+        out = run(*args, **kwargs)
         if out is not None:
             kwargs.pop("out", None)  # the result, which a rule gets as its first argument
+        name, contraction, pointwise, transcendental, integer, masked, remade = rule
         try:
-            self._note(rule, place, out, args, kwargs)
+            flops = contraction(out, *args, **kwargs) if contraction else 0
+            apart = pointwise(out, *args, **kwargs) if pointwise else 0
+            hard = transcendental(out, *args, **kwargs) if transcendental else 0
+            whole = integer(out, *args, **kwargs) if integer else 0
+            if contraction and (flops is None or not gives_floats(out)) and of_the_book(contraction):
+                flops, whole = self._by_result(name, out, flops, whole)
+            self._calls[(*place, name, flops, apart, hard, whole)] += 1
+            if masked or remade:
+                self._note_parts(rule, place[0], out, args, kwargs)
         except Exception as error:
             explain(error, rule, func, out, args, kwargs)
             raise
@@ -102,22 +112,13 @@ class _Mode(TorchDispatchMode):
             return 0, whole
         return (flops, whole) if elements(out) else (0, whole + flops)
 
-    def _note(self, rule, place, out, args, kwargs):
-        """Note the cost of an operator, by its rule."""
-        name, contraction, pointwise, transcendental, integer, masked, remade = rule
-        flops = contraction(out, *args, **kwargs) if contraction else 0
-        apart = pointwise(out, *args, **kwargs) if pointwise else 0
-        hard = transcendental(out, *args, **kwargs) if transcendental else 0
-        whole = integer(out, *args, **kwargs) if integer else 0
-        if contraction and (flops is None or not gives_floats(out)) and of_the_book(contraction):
-            flops, whole = self._by_result(name, out, flops, whole)
-        phase, module = place
-        self._calls[phase, module, name, flops, apart, hard, whole] += 1
-        if masked:
+    def _note_parts(self, rule, phase, out, args, kwargs):
+        """Note which part of an operator's cost is masked, and which was remade."""
+        if rule.masked:
             with no_dispatch():  # so that no other count sees the operators that read a mask
-                self.noted.note_masked(phase, name, masked(out, *args, **kwargs))
-        if remade:
-            self.noted.note_remade(phase, remade(out, *args, **kwargs))
+                self.noted.note_masked(phase, rule.operator, rule.masked(out, *args, **kwargs))
+        if rule.remade:
+            self.noted.note_remade(phase, rule.remade(out, *args, **kwargs))
 
     def _without_rule(self, func, types, args, kwargs):
         """Count a composite operator by its parts; note any other as uncounted."""

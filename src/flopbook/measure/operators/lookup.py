@@ -33,7 +33,7 @@ def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
     """Find the rule of an operator, or None."""
     rule = _look_up(operator)
     if rule:
-        FOUND[operator] = rule
+        FOUND[getattr(operator, "_op", operator)] = rule  # whose hash is not computed in Python
     return rule
 
 
