@@ -15,7 +15,7 @@ from tests.support.browser import MISSING, chromium, find_chromium, note_respons
 
 BASELINE = "c582e8b"  # version 0.1.0
 CELL = "\n```{code-cell}\n:tags: [remove-cell]\n\nchanged = 1\n```\n"
-TESTS = {"0.1.0": [], "now": ["-n", "logical", "--maxprocesses", "8", "--dist", "loadgroup"]}
+TESTS = {"0.1.0": [], "now": ["-n", "logical", "--maxprocesses", "8", "--dist", "loadscope", "--no-loadscope-reorder"]}
 
 
 def copy_of_now(folder: Path) -> None:

@@ -15,7 +15,7 @@ from tests.support.browser import (
     weight,
 )
 
-pytestmark = [*IN_BROWSER, pytest.mark.xdist_group("every page")]  # which are opened once
+pytestmark = IN_BROWSER
 
 WEIGHT_LIMIT = 450_000  # bytes
 MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())

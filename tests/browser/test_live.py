@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.support.browser import AXE, IN_BROWSER, axe_violations
 from tests.support.html import read
 
-pytestmark = [*IN_BROWSER, pytest.mark.xdist_group("live cells")]  # which share one Python
+pytestmark = IN_BROWSER
 
 PAGE = "lectures/gradients.html"
 LOADING = 60_000  # milliseconds, on a busy machine

@@ -13,7 +13,6 @@ from flopsite.math.katex import NODE
 from tests.conftest import ROOT
 from tests.support.html import read
 
-pytestmark = pytest.mark.xdist_group("live engine")  # which is started once
 SCRIPT = Path(__file__).with_name("live.mjs")
 
 
