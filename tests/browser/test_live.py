@@ -29,6 +29,7 @@ def opened(browser, address):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{address}/{PAGE}", wait_until="networkidle")
+        page.wait_for_function(f"{CELLS}.length")  # a script of the page makes the cells live
         yield page, complaints, requests
     assert complaints == []
     assert [request for request in requests if not request.startswith((address, "data:"))] == []
