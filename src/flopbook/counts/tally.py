@@ -58,7 +58,7 @@ def _whole(cost: Any, operator: str) -> int:
     """Read a rule's result, late, so that counting never waits for a device."""
     value = cost.item() if hasattr(cost, "item") else cost
     if not isinstance(value, int) or value < 0:
-        raise TypeError(f"the rule of {operator} returned {cost!r}: return its FLOPs, an int")
+        raise TypeError(f"the rule of {operator} returned {cost!r}: return its FLOPs, an int of at least 0")
     return value
 
 

@@ -18,7 +18,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.operators.lookup import find_rule, of_the_book
-from flopbook.measure.operators.registry import FOUND
 from flopbook.tracing.costs import Cell, Costs
 from flopbook.tracing.patches import surroundings
 from flopbook.tracing.repeats import Repeats
@@ -62,7 +61,7 @@ class _Operators(TorchDispatchMode):
         if func is _DEVICE:
             return args[0].fake_device
         kwargs = kwargs or {}
-        rule = FOUND.get(getattr(func, "_op", func)) or find_rule(func)
+        rule = find_rule(func)
         if rule is None:
             return self._without_rule(func, args, kwargs)
         self.number += 1

@@ -176,6 +176,15 @@ def test_least_squares_by_qr(count):
     assert counted.forward == 208 + (4 * 3 * (2 * 6 + 2 - 4) + 4 * 3 * (2 * 6 + 1 - 4)) + 3 * 16
 
 
+def test_least_squares_of_a_batch(count):
+    def flops(*shapes):
+        return count(lambda: linalg.lstsq(*(matrix(*shape) for shape in shapes), driver="gels")).total
+
+    vector, three_columns = flops((6, 4), (6, 1)), flops((6, 4), (6, 3))
+    assert flops((2, 6, 4), (2, 6)) == 2 * vector
+    assert flops((6, 6, 4), (6, 3)) == 6 * three_columns  # one right-hand side for all systems
+
+
 def test_least_squares_by_pivoting_are_not_known():
     from flopbook.measure import FlopCount  # noqa: PLC0415
 

@@ -31,10 +31,10 @@ TABLES = CONTRACTIONS, POINTWISE, TRANSCENDENTAL, INTEGER, MASKED, REMADE
 
 def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
     """Find the rule of an operator, or None."""
-    rule = _look_up(operator)
-    if rule:
-        FOUND[getattr(operator, "_op", operator)] = rule  # whose hash is not computed in Python
-    return rule
+    key = getattr(operator, "_op", operator)  # whose hash is not computed in Python
+    if key not in FOUND and (rule := _look_up(operator)):
+        FOUND[key] = rule
+    return FOUND.get(key)
 
 
 def _look_up(operator: OpOverload | HigherOrderOperator) -> Rule | None:

@@ -73,8 +73,8 @@ def flop_rule(*operators: Operator) -> Callable:
         If something other than an operator is given, or nothing, or what is
         decorated is not a function.
     ValueError
-        If an operator runs as others, such as ``torch.ops.aten.linear``: its
-        rule would never be called.
+        If an operator runs as others in all its overloads, such as
+        ``torch.ops.aten.linear``: its rule would never be called.
 
     Examples
     --------
@@ -112,8 +112,11 @@ def _runs_as_others(operator: Operator) -> bool:
     """Tell whether PyTorch replaces an operator by others before a count sees it."""
     if isinstance(operator, HigherOrderOperator):
         return False
-    first = getattr(operator, operator.overloads()[0]).name()
-    return torch._C._dispatch_has_kernel_for_dispatch_key(first, torch._C.DispatchKey.CompositeImplicitAutograd)
+    overloads = (getattr(operator, name, None) for name in operator.overloads())  # PyTorch names some that are missing
+    every = [overload for overload in overloads if overload]
+    plain = [overload for overload in every if not overload._schema.is_mutable] or every
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    return all(torch._C._dispatch_has_kernel_for_dispatch_key(overload.name(), composite) for overload in plain)
 
 
 def name_of(operator: Operator) -> str:
