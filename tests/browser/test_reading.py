@@ -114,3 +114,15 @@ def test_the_drawers_of_a_narrow_window_open_by_keyboard(page):
     page.get_by_role("button", name="All pages").press("Enter")
     assert link.is_visible()
     page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@pytest.mark.parametrize(
+    "name", ["lectures/matrix-product.html", "notebooks/module-tree.html", "reference/conventions.html"]
+)
+def test_the_sections_of_a_page_stand_below_its_name_in_the_sidebar(page, address, name):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{address}/{name}")
+    shown = page.locator(".sidebar-tree .current-page")
+    title, sections = shown.locator("> a").bounding_box(), shown.locator("> ul").bounding_box()
+    assert title["y"] + title["height"] <= sections["y"] + 1
+    assert sections["width"] > 0.7 * title["width"]

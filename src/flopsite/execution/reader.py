@@ -19,11 +19,12 @@ from sphinx.errors import SphinxError
 from flopsite.book import Book, Failure
 from flopsite.execution.cache_key import code_cells, installation, page_inputs, page_key
 from flopsite.execution.execute import execute
-from flopsite.execution.kernel import Kernels
+from flopsite.execution.kernel import FORK_IS_SAFE, Kernels
 from flopsite.execution.progress import Progress
 from flopsite.warnings import Kind, warn
 
 _BYTES_PER_KERNEL = 2 << 30  # 2 GiB: a page that trains a network takes about half of it
+_FEW = 3  # pages: so many take longer to prepare for a fork than to start plainly
 
 
 @dataclass
@@ -112,7 +113,8 @@ def _executed(pages: list[Page], root: Path, progress: Progress) -> Iterator[Pag
     """Execute pages several at a time, then those that time something one after the other."""
     if not pages:
         return
-    with ThreadPoolExecutor(_at_a_time()) as pool, Kernels() as kernels:
+    fork = FORK_IS_SAFE and len(pages) > _FEW
+    with ThreadPoolExecutor(_at_a_time()) as pool, Kernels(fork) as kernels:
 
         def execute(page: Page) -> Page:
             progress.start(page.docname)

@@ -108,13 +108,17 @@ def test_a_formula_is_boxed_once(book):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_build_goes_on_where_it_stopped(book, how):
     book.append("lectures/direct.md", "\n```{code-cell}\n1\n```\n")
-    book.append("lectures/unrelated.md", "\n```{code-cell}\nimport time\ntime.sleep(60)\n```\n")
+    hold = book.folder / "hold"
+    hold.touch()
+    waits = f"import pathlib, time\nwhile pathlib.Path('{hold}').exists():\n    time.sleep(0.1)"
+    book.append("lectures/unrelated.md", f"\n```{{code-cell}}\n{waits}\n```\n")
     process = book.start()
     assert process.stdout.readline().startswith("[1/2] lectures/direct")
     time.sleep(1)
     process.send_signal(how)
     process.communicate(timeout=600)
     assert process.returncode != 0
+    hold.unlink()
     build = book.build()
     assert build.code == 0, build.text
     assert build.executed == {"lectures/unrelated"}
