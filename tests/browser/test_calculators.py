@@ -1,6 +1,5 @@
 """Test that calculators in a browser show the formulas' values, at any setting."""
 
-import json
 import random
 import re
 from collections.abc import Iterator
@@ -19,6 +18,31 @@ pytestmark = IN_BROWSER
 KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
 MATMUL = "lectures/matrix-product.html"
 WHOLE = "reference/calculator.html"
+
+# Choose an option in each list, type a size into each field, and a multiple where one size divides another.
+SET = """(box, [chosen, typed, times]) => {
+  const type = (field, text) => {
+    field.value = text;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const field = (size) => size.querySelector("[type=text]");
+  box.querySelectorAll("select").forEach((list, at) => type(list, list.options[chosen[at]].value));
+  box.querySelectorAll(".size").forEach((size, at) => type(field(size), typed[at]));
+  for (const size of box.querySelectorAll("[data-divides]")) {
+    const whole = box.querySelector(`[data-size="${size.dataset.divides}"]`);
+    type(field(whole), String(times * Number(field(size).value.replaceAll(",", ""))));
+  }
+}"""
+# The sizes that choices set and fields show, and the rows of results.
+SHOWN = """(box) => {
+  const chosen = [...box.querySelectorAll("option:checked")].map((one) => JSON.parse(one.dataset.sizes ?? "{}"));
+  const fields = [...box.querySelectorAll(".size")];
+  const typed = fields.map((size) => [size.dataset.size, size.querySelector("[type=text]").value]);
+  const rows = [...box.querySelectorAll(".results tbody tr")];
+  const said = rows.map((row) => [row.querySelector("th").innerText, row.querySelector(".long").innerText]);
+  return [Object.assign({}, ...chosen, Object.fromEntries(typed)), said];
+}"""
 
 
 def calculator(page: Page, name: str) -> Locator:
@@ -56,16 +80,6 @@ def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
     }
 
 
-def settings_of(box: Locator) -> dict[str, int]:
-    """Return the sizes that fields show and choices set."""
-    chosen = box.locator("option:checked").evaluate_all("all => all.map(option => option.dataset.sizes)")
-    fields = box.locator(".size").evaluate_all(
-        "all => all.map(size => [size.dataset.size, size.querySelector('[type=text]').value])"
-    )
-    hidden = [item for sizes in chosen if sizes for item in json.loads(sizes).items()]
-    return {name: int(text.replace(",", "")) for name, text in [*hidden, *fields]}
-
-
 def written(value) -> str:
     digits = [f"{abs(part):,}" for part in (value.numerator, value.denominator)]
     sign = "−" if value < 0 else ""
@@ -84,22 +98,20 @@ def check(page: Page, name: str, draw: random.Random) -> set[int]:
     formulas, lengths = formulas_on(name), set()
     known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
     for box in page.locator(".calculator").all():
+        fields = box.locator(".size").evaluate_all("all => all.map((size) => ({ ...size.dataset }))")
+        options = box.locator("select").evaluate_all("all => all.map((select) => select.options.length)")
+        own = known | formulas[box.get_attribute("data-name")]
         for largest in (2**4, 2**10, 2**16, 2**31, 2**40):
-            for select in box.locator("select").all():
-                select.select_option(index=draw.randrange(select.locator("option").count() - 1))
-            for size in box.locator(".size").all():
-                limit, only = size.get_attribute("data-high"), size.get_attribute("data-only") is not None
-                low = int(size.get_attribute("data-low")) if only else 1
-                size.locator('[type="text"]').fill(str(draw.randint(low, int(limit) if only else largest)))
-            for size in box.locator("[data-divides]").all():
-                part = int(size.locator('[type="text"]').input_value().replace(",", ""))
-                field(box, size.get_attribute("data-divides")).fill(str(part * draw.randint(1, 64)))
-            sizes = settings_of(box)
-            own = known | formulas[box.get_attribute("data-name")]
-            for row in box.locator(".results tbody tr").all():
-                title = row.locator("th").inner_text()
+            chosen = [draw.randrange(number - 1) for number in options]
+            typed = [
+                draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest)
+                for each in fields
+            ]
+            box.evaluate(SET, [chosen, list(map(str, typed)), draw.randint(1, 64)])
+            shown, rows = box.evaluate(SHOWN)
+            sizes = {letter: int(str(size).replace(",", "")) for letter, size in shown.items()}
+            for title, said in rows:
                 if title in own:
-                    said = row.locator(".long").inner_text()
                     assert said == value_of(own[title], sizes), (name, title, sizes)
                     lengths.add(len(said))
     return lengths
@@ -313,8 +325,7 @@ def test_a_link_restores_the_state(address, page, browser):
     with browser.new_page() as other:
         other.goto(page.url)
         again = calculator(other, "matmul")
-        assert settings_of(again) == settings_of(box)
-        assert again.locator(".results").inner_text() == box.locator(".results").inner_text()
+        assert again.evaluate(SHOWN) == box.evaluate(SHOWN)
         again.locator(".reset").click()
         assert other.url.partition("?")[2] == "other=1#turn-the-sizes"
 

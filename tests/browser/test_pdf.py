@@ -3,6 +3,7 @@
 import io
 import re
 import unicodedata
+from dataclasses import dataclass
 
 import pytest
 from pypdf import PdfReader
@@ -18,6 +19,17 @@ TOO_WIDE = """[...document.querySelectorAll("pre, table, .katex-display, .figure
   .map(box => `${box.closest("article")?.id} ${box.scrollWidth} ${box.textContent.trim().slice(0, 60)}`)"""
 
 
+@dataclass
+class Printed:
+    """Holds the PDF, the text of each sheet, and what the page that was printed has."""
+
+    pdf: bytes
+    sheets: list[str]
+    too_wide: list[str]
+    code: list[str]
+    numbers: list[str]
+
+
 @pytest.fixture(scope="module")
 def book(browser, site):
     """Print the PDF, and list what is wider than the paper."""
@@ -27,7 +39,8 @@ def book(browser, site):
         page.goto((site.parent / "pdf" / "book.html").as_uri())
         code = page.locator("pre").all_text_contents()
         numbers = page.locator(".eqno").all_text_contents()
-        return pdf, page.evaluate(TOO_WIDE), code, numbers
+        sheets = [squeezed(sheet.extract_text()) for sheet in PdfReader(io.BytesIO(pdf)).pages]
+        return Printed(pdf, sheets, page.evaluate(TOO_WIDE), code, numbers)
 
 
 def squeezed(text: str) -> str:
@@ -40,27 +53,27 @@ def test_a_ligature_is_its_letters():
 
 
 def test_every_chapter_is_there_and_the_contents_know_its_page(book, site):
-    reader = PdfReader(io.BytesIO(book[0]))
-    numbers = page_numbers(book[0])
-    contents = squeezed("".join(page.extract_text() for page in reader.pages[1:4]))
+    numbers = page_numbers(book.pdf)
+    contents = "".join(book.sheets[1:4])
     titles = [chapter.title for chapter in chapters(site)]
     assert len(titles) > 15
     for chapter in chapters(site):
         number = numbers[chapter.anchor]
-        assert squeezed(chapter.title) in squeezed(reader.pages[number - 1].extract_text())
+        assert squeezed(chapter.title) in book.sheets[number - 1]
         assert squeezed(f"{chapter.title}{number}") in contents
-    outline = [squeezed(entry.title) for entry in reader.outline if not isinstance(entry, list)]
+    entries = PdfReader(io.BytesIO(book.pdf)).outline
+    outline = [squeezed(entry.title) for entry in entries if not isinstance(entry, list)]
     assert outline == list(map(squeezed, ["Contents", *titles]))
 
 
 def test_nothing_is_wider_than_the_paper(book):
-    assert book[1] == []
+    assert book.too_wide == []
 
 
 def test_code_is_complete_and_equations_are_numbered(book):
-    text = squeezed("".join(page.extract_text() for page in PdfReader(io.BytesIO(book[0])).pages))
-    lines = [line for block in book[2] for line in map(squeezed, block.splitlines()) if len(line) > 60]
+    text = "".join(book.sheets)
+    lines = [line for block in book.code for line in map(squeezed, block.splitlines()) if len(line) > 60]
     assert len(lines) > 100
     assert [line for line in lines if line[-20:] not in text] == []
-    assert len(book[3]) > 10 and "(2.1)" in book[3]
-    assert [number for number in book[3] if number not in text] == []
+    assert len(book.numbers) > 10 and "(2.1)" in book.numbers
+    assert [number for number in book.numbers if number not in text] == []

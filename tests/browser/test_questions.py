@@ -7,6 +7,12 @@ from tests.support.browser import IN_BROWSER
 
 pytestmark = IN_BROWSER
 
+# Choose each answer of a question in turn, and return what is said of it.
+SAID = """question => [...question.querySelectorAll("input[type=radio]")].map((choice) => {
+  choice.click();
+  return question.querySelector("[role=status]").textContent;
+})"""
+
 
 def lectures(pages: list[str]) -> list[str]:
     return [name for name in pages if name.startswith("lectures/")]
@@ -16,10 +22,7 @@ def test_every_answer_gets_its_reason(page: Page, address, pages):
     for name in lectures(pages):
         page.goto(f"{address}/{name}")
         for question in page.locator(".question").all():
-            reasons = [reason.text_content() for reason in question.locator(".reason").all()]
-            for choice, reason in zip(question.get_by_role("radio").all(), reasons, strict=True):
-                choice.check()
-                expect(question.get_by_role("status")).to_have_text(reason)
+            assert question.evaluate(SAID) == question.locator(".reason").all_text_contents() != []
         total = page.locator(".question").count()
         expect(page.locator("#quiz > .progress")).to_have_text(f"{total} of {total} done")
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from tests.support.html import read
+from tests.support.html import anchors, read
 
 LOADED = {
     "audio": "src",
@@ -73,7 +73,7 @@ def dead_links(site: Path, name: str) -> Iterator[str]:
         path, anchor = urldefrag(address)
         folder = site if path.startswith("/") else (site / name).parent
         target = folder / unquote(urlsplit(path).path).lstrip("/") if path else site / name
-        if not target.is_file() or (anchor and not read(target).find(id=unquote(anchor))):
+        if not target.is_file() or (anchor and unquote(anchor) not in anchors(target)):
             yield address
 
 

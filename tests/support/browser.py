@@ -16,24 +16,29 @@ from tests.conftest import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PAPER_WIDTH = 657  # CSS pixels between the margins of a page
-CONTRAST = """within => {
+# One element for each colour, size and background of text: a page repeats them thousands of times.
+SAMPLE_TEXT = """within => {
   const background = (element) => {
     if (!element) return "";
     const { backgroundColor, backgroundImage, opacity } = getComputedStyle(element);
     const covers = /^rgb\\(/.test(backgroundColor) && opacity === "1";
     return [backgroundColor, backgroundImage, opacity, covers ? "" : background(element.parentElement)].join();
   };
-  const kinds = new Map();
+  const kinds = new Set();
   for (const element of document.querySelectorAll(`${within}, ${within} *`)) {
+    element.removeAttribute("data-sample");
     const hasText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
     if (!hasText || element.closest(".katex-html") || !element.checkVisibility()) continue;
     const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element);
     const kind = [color, fontSize, fontWeight, textShadow, background(element)].join();
-    if (!kinds.has(kind)) kinds.set(kind, element);
+    if (!kinds.has(kind)) element.setAttribute("data-sample", "");
+    kinds.add(kind);
   }
-  if (!kinds.size) return [];
-  const options = { runOnly: ["color-contrast"], resultTypes: ["violations"] };
-  return axe.run({ include: [...kinds.values()] }, options).then((result) => result.violations);
+}"""
+ASK_AXE = """([within, options]) => {
+  axe.configure({ rules: [{ id: "color-contrast", selector: "[data-sample]" }] });
+  const where = { include: [[within]], exclude: [[".katex-html"]] };
+  return axe.run(where, { resultTypes: ["violations"], ...options }).then((result) => result.violations);
 }"""
 #: The marks of a module whose tests need Chromium.
 IN_BROWSER = [
@@ -78,26 +83,17 @@ def weight(responses: list[Response]) -> int:
     return sum(len(body if url.endswith(".woff2") else gzip.compress(body)) for url, body in bodies.items())
 
 
-def axe_violations(page: Page, within: str = "html") -> list[str]:
+def axe_violations(page: Page, within: str = "html", **options: object) -> list[str]:
     """Ask axe what keeps somebody out, in the colours that the page has now and in all other respects.
 
     The glyphs of a formula are left out: a screen reader reads its MathML, and
     their colour is that of the text around them (test_every_page.py holds it).
     """
-    other = page.evaluate(
-        """within => axe.run(
-          { include: [[within]], exclude: [[".katex-html"]] },
-          { resultTypes: ["violations"], rules: { "color-contrast": { enabled: false } } },
-        ).then((result) => result.violations)""",
-        within,
-    )
-    return [*_described(other), *contrast_violations(page, within)]
-
-
-def contrast_violations(page: Page, within: str = "html") -> list[str]:
-    """Ask axe which text is too faint: of each colour, size and background once, since a page repeats them."""
-    return _described(page.evaluate(CONTRAST, within))
-
-
-def _described(violations: list[dict]) -> list[str]:
+    page.evaluate(SAMPLE_TEXT, within)
+    violations = page.evaluate(ASK_AXE, [within, options])
     return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in violations for node in v["nodes"][:3]]
+
+
+def contrast_violations(page: Page) -> list[str]:
+    """Ask axe which text is too faint."""
+    return axe_violations(page, runOnly=["color-contrast"])
