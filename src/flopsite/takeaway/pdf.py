@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -13,6 +14,9 @@ from flopsite.takeaway.downloads import PDF
 from flopsite.takeaway.print_html import on_paper
 
 SITE = Path("_build/html")
+NUMBER = """pages => {
+  for (const place of document.querySelectorAll("[data-page-of]")) place.textContent = pages[place.dataset.pageOf];
+}"""
 TITLE = "The FLOP Book"
 SUBTITLE = "Every FLOP of a training step, derived, counted and timed"
 
@@ -31,7 +35,15 @@ def main() -> int:
 
 def print_book(browser: Browser, site: Path) -> bytes:
     """Print a built site twice, first for the page numbers of its contents."""
-    return _print(browser, site, page_numbers(_print(browser, site, {})))
+    source = site.parent / "pdf" / "book.html"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text(on_paper(site, TITLE, SUBTITLE), "utf-8")
+    with browser.new_page() as page:
+        page.goto(source.resolve().as_uri(), wait_until="networkidle")
+        page.evaluate("document.fonts.ready")
+        printed = partial(page.pdf, prefer_css_page_size=True, print_background=True)
+        page.evaluate(NUMBER, page_numbers(printed()))
+        return printed(outline=True, tagged=True)
 
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
@@ -39,16 +51,6 @@ def page_numbers(pdf: bytes) -> dict[str, int]:
     reader = PdfReader(io.BytesIO(pdf))
     found = ((name, reader.get_destination_page_number(place)) for name, place in reader.named_destinations.items())
     return {name.removeprefix("/"): number + 1 for name, number in found if number is not None}
-
-
-def _print(browser: Browser, site: Path, page_of: dict[str, int]) -> bytes:
-    source = site.parent / "pdf" / "book.html"
-    source.parent.mkdir(exist_ok=True)
-    source.write_text(on_paper(site, TITLE, SUBTITLE, page_of), "utf-8")
-    page = browser.new_page()
-    page.goto(source.resolve().as_uri(), wait_until="networkidle")
-    page.evaluate("document.fonts.ready")
-    return page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
 
 
 if __name__ == "__main__":

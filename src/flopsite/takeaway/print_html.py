@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urldefrag, urlsplit
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, SoupStrainer, Tag
 
 _STYLES = ["styles/furo.css", "pygments.css", "katex/katex.min.css", "web/flopsite.css", "web/print.css"]
 # Parts that serve on a screen alone, and folded code, which the notebooks have.
@@ -33,14 +33,14 @@ def chapters(site: Path) -> Iterator[Chapter]:
     for part in _read(site / "index.html").select(".sidebar-tree > details"):
         for link in part.select("a"):
             address = str(link["href"])
-            title = _read(site / address).select("h1")[0]
+            title = _read(site / address, SoupStrainer("h1")).select("h1")[0]
             for left_out in title.select(".headerlink"):
                 left_out.decompose()
             yield Chapter(address, title.get_text(), part.select("summary")[0].get_text())
 
 
-def on_paper(site: Path, title: str, subtitle: str, page_of: Mapping[str, int]) -> str:
-    """Write the HTML of the whole book; `page_of` gives the page of each anchor."""
+def on_paper(site: Path, title: str, subtitle: str) -> str:
+    """Write the HTML of the whole book; in its contents, the page of each anchor is still to be filled in."""
     contents = list(chapters(site))
     anchors = {chapter.address: chapter.anchor for chapter in contents}
     styles = "".join(f'<link rel="stylesheet" href="../html/_static/{style}">' for style in _STYLES)
@@ -48,22 +48,22 @@ def on_paper(site: Path, title: str, subtitle: str, page_of: Mapping[str, int]) 
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>{styles}</head>'
         f'<body data-theme="light" class="book"><header><p class="book-title">{escape(title)}</p>'
-        f"<p>{escape(subtitle)}</p></header>{_table_of_contents(contents, page_of)}{bodies}</body></html>"
+        f"<p>{escape(subtitle)}</p></header>{_table_of_contents(contents)}{bodies}</body></html>"
     )
 
 
-def _read(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+def _read(path: Path, only: SoupStrainer | None = None) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser", parse_only=only)
 
 
-def _table_of_contents(contents: list[Chapter], page_of: Mapping[str, int]) -> str:
+def _table_of_contents(contents: list[Chapter]) -> str:
     lines, part = [], ""
     for chapter in contents:
         if chapter.part != part:
             part = chapter.part
             lines.append(f'<li class="part">{escape(part)}</li>')
-        page = page_of.get(chapter.anchor, "")
-        lines.append(f'<li><a href="#{chapter.anchor}">{escape(chapter.title)}</a><span>{page}</span></li>')
+        page = f'<span data-page-of="{chapter.anchor}"></span>'
+        lines.append(f'<li><a href="#{chapter.anchor}">{escape(chapter.title)}</a>{page}</li>')
     return f'<nav><h1>Contents</h1><ul class="book-contents">{"".join(lines)}</ul></nav>'
 
 
