@@ -13,9 +13,10 @@ from types import FrameType
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._ops import HigherOrderOperator
 from torch.autograd.graph import Node
+from torch.jit import ScriptModule
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils._mode_utils import no_dispatch
@@ -31,7 +32,7 @@ from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.counting.optimizer_cache import kind_of_step, recall, remember
 from flopbook.measure.counting.threads import follow_threads
 from flopbook.measure.counting.unseen import fused_in, watch_numpy
-from flopbook.measure.operators.arithmetic import elements, gives_floats
+from flopbook.measure.operators.arithmetic import REAL, elements
 from flopbook.measure.operators.lookup import explain, find_rule, made_of_others, of_the_book
 from flopbook.measure.operators.registry import FOUND, MOVES
 
@@ -69,23 +70,23 @@ class _Mode(TorchDispatchMode):
     @never_compiled
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         # This runs for every operator of a step, so it calls as little as it can.
-        run = getattr(func, "_op", func)  # what func calls, without a frame of its own
-        rule = FOUND.get(run) or find_rule(func)
-        if rule is None:
-            return self._without_rule(func, types, args, kwargs or {})
+        try:
+            run = func._op  # what func calls, without a frame of its own
+            rule = FOUND[run]
+        except (AttributeError, KeyError):
+            if (found := find_rule(func)) is None:
+                return self._without_rule(func, types, args, kwargs or {})
+            run, rule = func, found
         if types and ((others := made_of_others(types, args, kwargs)) or _is_traced()):
             # a tensor that is made of others runs the operator on those
             return NotImplemented if others else func(*args, **(kwargs or {}))
-        node = _current_node()
         if rule is MOVES:
-            if node is not None and torch.is_grad_enabled():
+            if torch.is_grad_enabled() and (node := _current_node()) is not None:
                 self.running.place(node)  # the gradient of a movement may do arithmetic
             return run(*args, **kwargs) if kwargs else run(*args)
         kwargs = kwargs or {}
-        if node is None and not self._optimizers and self.running.path:
-            place = "forward", self.running.path
-        else:
-            place = self._place(node)
+        node = _current_node()
+        place = (self._place if node is None or self._optimizers else self.running.place)(node)
         out = run(*args, **kwargs)
         if out is not None:
             kwargs.pop("out", None)  # the result, which a rule gets as its first argument
@@ -95,8 +96,8 @@ class _Mode(TorchDispatchMode):
             apart = pointwise(out, *args, **kwargs) if pointwise else 0
             hard = transcendental(out, *args, **kwargs) if transcendental else 0
             whole = integer(out, *args, **kwargs) if integer else 0
-            if contraction and (flops is None or not gives_floats(out)) and of_the_book(contraction):
-                flops, whole = self._by_result(name, out, flops, whole)
+            if contraction and (flops is None or type(out) is not Tensor or out.dtype not in REAL):
+                flops, whole = self._by_result(rule, out, flops, whole)
             self._calls[(*place, name, flops, apart, hard, whole)] += 1
             if masked or remade:
                 self._note_parts(rule, place[0], out, args, kwargs)
@@ -105,10 +106,12 @@ class _Mode(TorchDispatchMode):
             raise
         return out
 
-    def _by_result(self, name: str, out, flops, whole):
+    def _by_result(self, rule, out, flops, whole):
         """Split a cost into FLOPs and integer operations; note as uncounted what is None."""
+        if not of_the_book(rule.contraction):
+            return flops, whole
         if flops is None:
-            self.noted._uncounted[name] += 1
+            self.noted._uncounted[rule.operator] += 1
             return 0, whole
         return (flops, whole) if elements(out) else (0, whole + flops)
 
@@ -124,7 +127,7 @@ class _Mode(TorchDispatchMode):
         """Count a composite operator by its parts; note any other as uncounted."""
         if made_of_others(types, args, kwargs):
             return NotImplemented
-        nested = any(isinstance(tensor, torch.Tensor) and tensor.is_nested for tensor in args)
+        nested = any(isinstance(tensor, Tensor) and tensor.is_nested for tensor in args)
         schema = getattr(func, "_schema", None)
         if schema and not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
             with self:
@@ -218,7 +221,7 @@ class _ThreadMode(_Mode):
 
 def _refuse_to_train(func: HigherOrderOperator, args: tuple) -> None:
     """Refuse an operator of control flow whose gradient only a compiled function computes."""
-    if func.name() in _CONTROL_FLOW and any(isinstance(x, torch.Tensor) and x.requires_grad for x in tree_leaves(args)):
+    if func.name() in _CONTROL_FLOW and any(isinstance(x, Tensor) and x.requires_grad for x in tree_leaves(args)):
         raise RuntimeError(
             f"{func.name()} cannot be counted in training: PyTorch takes its gradient only in a compiled function, and "
             "what is counted runs uncompiled. Write it with if and for while you count, or count under torch.no_grad()"
@@ -341,8 +344,8 @@ class FlopCount(Views, Tally):
 
     def _here(self) -> _Mode | None:
         """Return this count's mode in the current thread, since every thread calls the hooks."""
-        found = self._modes.get(get_ident())
-        return found or (self._mode if self._mode in _get_current_dispatch_mode_stack() else None)
+        mode = self._modes.get(get_ident())
+        return mode or (self._mode if self._mode in _get_current_dispatch_mode_stack() else None)
 
     def _follow(self) -> AbstractContextManager | None:
         mode = self._here()
@@ -370,15 +373,16 @@ class FlopCount(Views, Tally):
             self.absorb(mode.noted)
 
     def _start_module(self, module: nn.Module, arguments: tuple) -> None:
-        if mode := self._here():
+        if mode := self._modes.get(get_ident()) or self._here():
             if mode.resting:  # no known step calls a module: it raised
                 mode.wake()
             mode.running.start(module)
-            for name in fused_in(module) if isinstance(module, torch.jit.ScriptModule) else ():
-                mode.noted._uncounted[name] += 1
+            if isinstance(module, ScriptModule):
+                for name in fused_in(module):
+                    mode.noted._uncounted[name] += 1
 
     def _stop_module(self, module: nn.Module, arguments: tuple, result: object) -> None:
-        if mode := self._here():
+        if mode := self._modes.get(get_ident()) or self._here():
             mode.running.stop(arguments, result)
 
     def _note_unseen(self, name: str) -> None:

@@ -32,11 +32,12 @@ class Places:
 
     def path(self, around: str, called: nn.Module) -> str:
         """Return the path of a module that is called while the one at `around` runs."""
-        path = self._known.get((around, called))
-        if path is None:
-            path = self._held(around, called) or self._root(around, called)
-            self._known[around, called] = path
-            self._first.setdefault(called, path)
+        named = self._named.get(called)
+        if named and around and named.startswith(f"{around}."):  # as most are; this runs for every call of a module
+            path = named
+        elif not (path := self._known.get((around, called), "")):
+            path = self._known[around, called] = self._held(around, called) or self._root(around, called)
+        self._first.setdefault(called, path)
         return path
 
     def again(self, around: str, called: nn.Module) -> str:
@@ -120,7 +121,9 @@ class RunningModules:
         else:
             path = self._places.again(self._made_by(node), module)
         self._outer.append((self.path, self._node))
-        self._go(path, node)
+        self.path, self._node = path, node
+        self._makers.from_here(path)
+        self._made_backward = self._makers
 
     def stop(self, arguments: tuple, result: object) -> None:
         """Note that the innermost module returns or raises an error."""
@@ -128,13 +131,17 @@ class RunningModules:
             if self._is_started:
                 mark(self.path, arguments, result)
                 self._places.has_marks = True
-            self._go(*self._outer.pop())
+            self.path, self._node = self._outer.pop()
+            self._makers.from_here(self.path)
 
     def place(self, node: Node) -> tuple[str, str]:
         """Return phase and module of the operator that runs in a backward node."""
         in_a_module = node is self._node
         phase = "recomputed" if recomputes(node, in_a_module) else "backward"
-        path = self.path if in_a_module else self._made_by(node)
+        if in_a_module:
+            path = self.path
+        else:  # most operators have no marks to look for
+            path = self._made_by(node) if self._places.has_marks else self._made_backward.of(node)
         if torch.is_grad_enabled():
             self.give(path)
         return phase, path
@@ -148,11 +155,6 @@ class RunningModules:
     def _made_by(self, node: Node) -> str:
         path = marked(node) if self._places.has_marks else None
         return self._made_backward.of(node) if path is None else path
-
-    def _go(self, path: str, node: Node | None) -> None:
-        self.path, self._node = path, node
-        self._makers.from_here(path)
-        self._made_backward = self._makers
 
 
 def _parameters(*modules: nn.Module) -> int:

@@ -33,7 +33,7 @@ def watch_numpy(listener: Listener) -> Iterator[None]:
     with _lock:
         _listeners.append(listener)
         for name in _plain:
-            setattr(torch.Tensor, name, _watched(name))
+            setattr(torch.Tensor, name, _WATCHED[name])
     try:
         yield
     finally:
@@ -41,6 +41,17 @@ def watch_numpy(listener: Listener) -> Iterator[None]:
             _listeners.remove(listener)
             for name in () if _listeners else _plain:
                 setattr(torch.Tensor, name, _plain[name]) if name in _own else delattr(torch.Tensor, name)
+
+
+def _function_that_runs() -> str | None:
+    """Return the name of the innermost `torch.autograd.Function` that runs forward or backward."""
+    frame: FrameType | None = sys._getframe()
+    while frame and not (frame.f_code.co_name == "apply" and frame.f_code.co_filename == autograd_function.__file__):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    own = frame.f_locals.get("cls") or type(frame.f_locals["self"])._forward_cls
+    return own.__name__
 
 
 def _watched(name: str) -> Callable:
@@ -53,12 +64,4 @@ def _watched(name: str) -> Callable:
     return hand_over
 
 
-def _function_that_runs() -> str | None:
-    """Return the name of the innermost `torch.autograd.Function` that runs forward or backward."""
-    frame: FrameType | None = sys._getframe()
-    while frame and not (frame.f_code.co_name == "apply" and frame.f_code.co_filename == autograd_function.__file__):
-        frame = frame.f_back
-    if frame is None:
-        return None
-    own = frame.f_locals.get("cls") or type(frame.f_locals["self"])._forward_cls
-    return own.__name__
+_WATCHED = {name: _watched(name) for name in _plain}

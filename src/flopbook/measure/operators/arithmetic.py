@@ -12,24 +12,19 @@ from flopbook.measure.operators.names import pointwise, transcendental
 SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
 
 _DTYPES = {dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
-_REAL = {dtype for dtype in _DTYPES if dtype.is_floating_point}
+REAL = {dtype for dtype in _DTYPES if dtype.is_floating_point}
 _COMPLEX = {dtype for dtype in _DTYPES if dtype.is_complex}
 
 
 def elements(value) -> int:
     """Count the floating-point numbers of a tensor or a list; a complex number is two."""
     if isinstance(value, Tensor):
-        if value.dtype in _REAL:
-            return stored(value)
+        if value.dtype in REAL:  # this runs for most operators, so the plain layout comes first, without a call
+            return value.numel() if value.layout is torch.strided else stored(value)
         return 2 * stored(value) if value.dtype in _COMPLEX else 0
     if isinstance(value, (list, tuple)):
         return sum(map(elements, value))
     return 0
-
-
-def gives_floats(out) -> bool:
-    """Tell whether a result is a tensor of real floating-point numbers, as most are."""
-    return type(out) is Tensor and out.dtype in _REAL
 
 
 def complex_elements(value) -> int:
@@ -57,8 +52,6 @@ def multiply_accumulate(tensor: Tensor) -> int:
 
 def of_result(out, *_, **__) -> int:
     """1 operation for each element of the result."""
-    if type(out) is Tensor and out.layout is torch.strided and out.dtype in _REAL:
-        return out.numel()  # as `elements`, but sooner: most calls end here
     return elements(out)
 
 
