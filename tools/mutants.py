@@ -297,10 +297,14 @@ class Record:
         self.lines: dict[str, dict[str, list[str]]] = found["lines"]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run a mutant's line; those of its file outside of functions."""
+        """Return the tests that run a mutant's line; outside of functions, those of its file and of its part."""
         lines = self.lines.get(str(mutant.path), {})
         wanted = map(str, mutant.lines) if mutant.lines else lines
-        return sorted({test for line in wanted for test in lines.get(line, ())})
+        tests = {test for line in wanted for test in lines.get(line, ())}
+        if not mutant.lines:  # a test may read a table without running a line of the file
+            part = next(target for target in TARGETS if mutant.path.is_relative_to(SOURCE / "flopbook" / target))
+            tests |= {test for test in self.seconds if test.startswith(f"tests/{part}/")}
+        return sorted(tests)
 
     def batches(self, mutant: Mutant) -> list[list[str]]:
         """Return the tests of a mutant by file, quick files first."""

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch import nn
+from torch._higher_order_ops.map import map as map_op
+from torch._higher_order_ops.scan import scan
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopCount
@@ -354,11 +356,51 @@ def test_a_function_that_is_traced_counts_as_often_as_it_runs(count, x):
 
 
 @pytest.mark.filterwarnings("ignore:no rule")
-def test_control_flow_in_training_says_what_to_do():
-    x = torch.ones(4, 4, requires_grad=True)
+@pytest.mark.parametrize("trained", ["argument", "tensor", "layer"])
+def test_a_condition_in_training_says_what_to_do(trained):
+    x, w = (torch.ones(4, 4, requires_grad=name == trained) for name in ("argument", "tensor"))
+    layer = nn.Linear(4, 4)
+    branch = {"argument": torch.square, "tensor": lambda x: x @ w, "layer": lambda x: layer(x) + x}[trained]
     with pytest.raises(RuntimeError) as error, FlopCount():
-        torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x * 2, (x,))
+        torch.cond(x.sum() > 0, branch, lambda x: x * 2, (x,))
     assert str(error.value) == (
         "cond cannot be counted in training: PyTorch takes its gradient only in a compiled function, and what is "
-        "counted runs uncompiled. Write it with if and for while you count, or count under torch.no_grad()"
+        "counted runs uncompiled. Write it with if and for while you count"
     )
+    with torch.no_grad(), FlopCount() as counted:
+        torch.cond(x.sum() > 0, branch, lambda x: x * 2, (x,))
+    assert counted.uncounted == {"higher_order::cond": 1}
+
+
+def map_over(x):
+    return map_op(lambda row: row * 2, x)
+
+
+def scanned(x):
+    return scan(lambda total, row: (total + row, total * row), x[0], x)
+
+
+@pytest.mark.filterwarnings("ignore:no rule", "ignore:`torch.jit.script_method` is deprecated")
+@pytest.mark.parametrize("repeat", [map_over, scanned])
+def test_a_map_and_a_scan_in_training_say_what_to_do(repeat):
+    with pytest.raises(RuntimeError, match=r"^(map_impl|scan) cannot be counted in training"), FlopCount():
+        repeat(torch.ones(4, 4, requires_grad=True))
+
+
+def test_a_module_that_no_other_holds_keeps_its_path_when_it_runs_again():
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    x = torch.ones(2, 4, requires_grad=True)
+    with FlopCount() as counted:
+        checkpoint(lambda x: second(first(x)), x, use_reentrant=False).sum().backward()
+    assert list(counted.by_module) == ["", "Linear", "Linear_2"]
+    product = 2 * 2 * 4 * 4  # the last one of a checkpoint need not run again
+    assert [counted.by_module[name].flops for name in ("Linear", "Linear_2")] == [4 * product, 3 * product]
+
+
+def test_what_runs_when_a_gradient_is_ready_belongs_to_no_module():
+    layer, after = nn.Linear(4, 4), torch.ones(4, 4)
+    layer.weight.register_post_accumulate_grad_hook(lambda weight: print(weight.grad @ after))
+    with FlopCount() as counted:
+        layer(torch.ones(2, 4)).sum().backward()
+    own = 2 * 2 * 2 * 4 * 4
+    assert (counted.by_module["Linear"].flops, counted.total) == (own, own + 2 * 4 * 4 * 4)

@@ -43,6 +43,9 @@ _TRACING = torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.
 #: Operators that call a function of the reader.
 _CONTROL_FLOW = {"cond", "map_impl", "scan", "associative_scan", "while_loop"}
 
+#: Where PyTorch runs a function whose gradient is written out, without gradients inside.
+_DIFFERENTIATING = {torch.autograd.function.__file__}
+
 #: Where optimizers step.
 _STEPPING = {inspect.getfile(Optimizer)}
 
@@ -221,11 +224,22 @@ class _ThreadMode(_Mode):
 
 def _refuse_to_train(func: HigherOrderOperator, args: tuple) -> None:
     """Refuse an operator of control flow whose gradient only a compiled function computes."""
-    if func.name() in _CONTROL_FLOW and any(isinstance(x, Tensor) and x.requires_grad for x in tree_leaves(args)):
+    in_training = torch.is_grad_enabled() or _runs_in(_DIFFERENTIATING)
+    if func.name() in _CONTROL_FLOW and in_training and any(map(_is_trained, tree_leaves(args))):
         raise RuntimeError(
             f"{func.name()} cannot be counted in training: PyTorch takes its gradient only in a compiled function, and "
-            "what is counted runs uncompiled. Write it with if and for while you count, or count under torch.no_grad()"
+            "what is counted runs uncompiled. Write it with if and for while you count"
         )
+
+
+def _is_trained(value: object) -> bool:
+    """Tell whether a value needs gradients, or is a function that uses one that does."""
+    used: list[object] = [value]
+    if inspect.isfunction(value):
+        names = inspect.getclosurevars(value)
+        used += [*names.nonlocals.values(), *names.globals.values()]
+    tensors = (tensor for each in used for tensor in (each.parameters() if isinstance(each, nn.Module) else [each]))
+    return any(isinstance(tensor, Tensor) and tensor.requires_grad for tensor in tensors)
 
 
 def _is_traced() -> bool:
