@@ -32,11 +32,13 @@ SOURCE = Path("src")
 TARGETS = ["predict", "measure/operators", "measure/counting", "comparison.py"]
 #: The tests that must notice a mutant: those of these parts, and those of their agreement.
 _AGREEMENT = ("convolutions", "fuzz", "memory", "mlp", "models", "optimizers", "pointwise", "products")
+_PARTS = ("counts", "measure/counting", "measure/operators", "predict", "test_bad_inputs.py", "test_comparison.py")
 TESTS = [
     *(f"src/flopbook/{target}" for target in TARGETS),
-    *(f"tests/{part}" for part in ("counts", "measure/counting", "measure/operators", "predict", "test_comparison.py")),
+    *(f"tests/{part}" for part in _PARTS),
     *(f"tests/agreement/test_{what}.py" for what in _AGREEMENT),
 ]
+_ON_IMPORT = ""  # coverage's name for what runs outside of all tests
 EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
 PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 #: A mutant hangs, which counts as noticed, after this many times its tests' seconds, plus this many seconds.
@@ -297,14 +299,14 @@ class Record:
         self.lines: dict[str, dict[str, list[str]]] = found["lines"]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run a mutant's line; outside of functions, those of its file and of its part."""
+        """Return the tests that run a mutant's line, or those of its file and part where it runs on import."""
         lines = self.lines.get(str(mutant.path), {})
         wanted = map(str, mutant.lines) if mutant.lines else lines
         tests = {test for line in wanted for test in lines.get(line, ())}
-        if not mutant.lines:  # a test may read a table without running a line of the file
+        if not mutant.lines or _ON_IMPORT in tests:  # a test may read a result without running a line of the file
             part = next(target for target in TARGETS if mutant.path.is_relative_to(SOURCE / "flopbook" / target))
             tests |= {test for test in self.seconds if test.startswith(f"tests/{part}/")}
-        return sorted(tests)
+        return sorted(tests - {_ON_IMPORT})
 
     def batches(self, mutant: Mutant) -> list[list[str]]:
         """Return the tests of a mutant by file, quick files first."""
@@ -379,7 +381,7 @@ def find_tests(targets: Sequence[Path], written: str) -> int:
     data, lines = measured.get_data(), {}
     for path in targets:
         contexts = data.contexts_by_lineno(str(path.resolve()))
-        lines[str(path)] = {line: [test for test in tests if test] for line, tests in contexts.items()}
+        lines[str(path)] = contexts
     Path(written).write_text(json.dumps({"seconds": recorder.seconds, "lines": lines, "failed": recorder.failed}))
     return 0
 

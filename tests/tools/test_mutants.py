@@ -1,5 +1,7 @@
 """Test what `make mutants` changes, and which tests it runs."""
 
+from pathlib import Path
+
 import pytest
 
 from tools.mutants import Record, mutants_of
@@ -19,8 +21,10 @@ def product(out, left, bias=False) -> int:
 
 
 @pytest.fixture
-def mutants(tmp_path):
-    path = tmp_path / "source.py"
+def mutants(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("src/flopbook/predict/source.py")
+    path.parent.mkdir(parents=True)
     path.write_text(SOURCE)
     return list(mutants_of(path))
 
@@ -41,15 +45,16 @@ def test_every_number_operator_condition_registration_and_default_is_changed(mut
     ]
 
 
-def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_all(mutants):
+def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_those_of_its_part_too(mutants):
     path = str(mutants[0].path)
     found = {
-        "seconds": {"a::x": 2.0, "b::y": 1.0, "b::z": 0.5},
-        "lines": {path: {"10": ["b::y"], "11": ["a::x", "b::z"]}},
+        "seconds": {"a::x": 2.0, "b::y": 1.0, "b::z": 0.5, "tests/predict/c::w": 3.0, "tests/measure/d::v": 0.1},
+        "lines": {path: {"9": [""], "10": ["b::y"], "11": ["a::x", "b::z"]}},
     }
     tests = Record(found)
     asked = {mutant.shown()["becomes"]: tests.batches(mutant) for mutant in mutants}
     assert asked["return 3 * out"] == [["b::y"]]
     assert asked["return out"] == [["b::z"], ["a::x"]]
-    assert asked["SIZES = {3, 5}"] == asked['@rule( "bmm")'] == [["b::y", "b::z"], ["a::x"]]
-    assert asked["if not (left):"] == []
+    part = [["b::y", "b::z"], ["a::x"], ["tests/predict/c::w"]]
+    assert asked["SIZES = {3, 5}"] == asked['@rule( "bmm")'] == part
+    assert asked["if not (left):"] == [["tests/predict/c::w"]]

@@ -191,7 +191,7 @@ CALLS = {
                    {"contraction": 2 * 2 * 5 * 3 * 4}),
     "affine_grid_generator": (call(t(3, 4, 5, 2), t(3, 2, 3)), {"contraction": 2 * 3 * 4 * 5 * 2 * 3}),
     "_euclidean_dist": (call(t(3, 4), t(3, 6), t(4, 6)), {"contraction": 2 * 3 * 4 * 8}),
-    "_cdist_forward": (call(t(3, 4), t(3, 6)), {"pointwise": 3 * 12 * 6}),
+    "_cdist_forward": (call(t(2, 3, 4), t(2, 3, 6), t(2, 4, 6)), {"pointwise": 3 * 24 * 6}),
     "_pdist_forward": (call(t(3), t(3, 6)), {"pointwise": 3 * 3 * 6}),
     "_cdist_backward": (call(t(3, 6), t(3, 4), t(3, 6)), {"pointwise": 3 * 12 * 6}),
     "_pdist_backward": (call(t(3, 6), t(3), t(3, 6)), {"pointwise": 3 * 3 * 6}),

@@ -67,25 +67,23 @@ FUNCTIONS = {"exponential", "logarithm", "root", "sine", "sigmoid", "tanh"}
 
 def each_element(steps: str, *names: str) -> None:
     """Register operators that do these comma-separated steps for each element of their first argument."""
-    _register(steps, "element", lambda out, first, *_, **__: elements(first), names)
+    _register(steps, "element", lambda out, first: elements(first), names)
 
 
 def each_result(steps: str, *names: str) -> None:
     """Register operators that do these steps, divided by commas, for each element of their result."""
-    _register(
-        steps, "element of the result", lambda out, first, *_, **__: elements(first if out is None else out), names
-    )
+    _register(steps, "element of the result", lambda out, first: elements(first if out is None else out), names)
 
 
 def _register(steps: str, of_what: str, number: Callable[..., int], names: tuple[str, ...]) -> None:
     words = steps.split(", ")
     hard = sum(word.split()[0] in FUNCTIONS for word in words)
 
-    def rule(*arguments, **named):
-        return len(words) * number(*arguments, **named)
+    def rule(out, first, *_, **__):
+        return len(words) * number(out, first)
 
-    def hard_part(*arguments, **named):
-        return hard * number(*arguments, **named)
+    def hard_part(out, first, *_, **__):
+        return hard * number(out, first)
 
     rule.__doc__ = f"{len(words)} for each {of_what}: {steps}."
     hard_part.__doc__ = f"{hard} for each {of_what}, of: {steps}."

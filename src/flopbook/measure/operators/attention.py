@@ -95,7 +95,7 @@ def _sizes(operator: str, given: Mapping[str, Any]) -> _Sizes | None:
 
 def _padded_sizes(query: Tensor, key: Tensor, value: Tensor) -> _Sizes:
     B, H, T, width = query.shape
-    return _Sizes(B * H, T, key.shape[-2], width, value.shape[-1])
+    return _Sizes(B * H, T, key.shape[2], width, value.shape[3])
 
 
 def _masked_pairs(operator: str, given: Mapping[str, Any], sizes: _Sizes) -> Number:
