@@ -101,6 +101,14 @@ def test_a_complex_tap_takes_8_flops(count, conv, way):
         assert count(lambda: conv[1](x, w.to(torch.complex64))).forward == 4 * real.forward
 
 
+def test_the_product_of_the_real_parts_stands_for_two(count):
+    x, w = torch.ones(2, 4, 7, dtype=torch.complex64), torch.ones(6, 4, 3, dtype=torch.complex64)
+    one = 2 * 2 * 6 * 5 * 4 * 3
+    first, *others = count(lambda: functional.conv1d(x, w)).calls.items()
+    assert (first[0].flops, first[1]) == (2 * one, 1)
+    assert [(call.flops, calls) for call, calls in others if call.flops] == [(one, 2)]
+
+
 def test_each_gradient_of_a_complex_convolution_costs_what_the_forward_pass_did(count):
     conv = nn.Conv1d(4, 6, 3, dtype=torch.complex64)
     x = torch.ones(2, 4, 7, dtype=torch.complex64, requires_grad=True)

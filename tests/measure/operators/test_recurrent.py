@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from flopbook.measure.operators.recurrent import cudnn_rnn, cudnn_rnn_backward
 from flopbook.measure.operators.registry import CONTRACTIONS, POINTWISE
 
 
@@ -164,3 +165,14 @@ def test_cudnn_of_a_packed_sequence_counts_the_samples_that_are_left_at_each_ste
 @pytest.mark.parametrize(("cell", "gates"), [(nn.LSTMCell, 5), (nn.GRUCell, 3)])
 def test_the_activations_of_a_cell_are_transcendental(count, cell, gates):
     assert count(lambda: cell(4, 5)(torch.ones(2, 4))).transcendental["forward"] == gates * 2 * 5
+
+
+@pytest.mark.parametrize("projection", [1, 2])
+def test_a_projection_is_one_weight_more(projection):
+    weights = [torch.empty(shape, device="meta") for shape in [(16, 3), (16, projection), 16, 16, (projection, 4)]]
+    data, kept = torch.empty(5, 2, 3, device="meta"), 10 * (16 * 3 + 16 * projection + projection * 4)
+    shape = 2, 4, projection, 1, False, 0.0, True, False, []
+    assert cudnn_rnn(None, data, weights, 5, None, None, None, *shape) == 2 * kept
+    given = None, data, weights, 5, None, None, None, None, None, None, None
+    needed = [True, True, True, True]
+    assert cudnn_rnn_backward(*given, *shape, None, None, needed) == 4 * kept
