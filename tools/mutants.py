@@ -299,13 +299,13 @@ class Record:
         self.lines: dict[str, dict[str, list[str]]] = found["lines"]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run a mutant's line, or those of its file and part where it runs on import."""
+        """Return the tests that run a mutant's line; where it runs on import, those of its file, part and agreement."""
         lines = self.lines.get(str(mutant.path), {})
         wanted = map(str, mutant.lines) if mutant.lines else lines
         tests = {test for line in wanted for test in lines.get(line, ())}
         if not mutant.lines or _ON_IMPORT in tests:  # a test may read a result without running a line of the file
             part = next(target for target in TARGETS if mutant.path.is_relative_to(SOURCE / "flopbook" / target))
-            tests |= {test for test in self.seconds if test.startswith(f"tests/{part}/")}
+            tests |= {test for test in self.seconds if test.startswith((f"tests/{part}/", "tests/agreement/"))}
         return sorted(tests - {_ON_IMPORT})
 
     def batches(self, mutant: Mutant) -> list[list[str]]:

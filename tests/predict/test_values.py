@@ -115,3 +115,14 @@ def test_no_text_is_run(text):
     with pytest.raises(TypeError, match=r"is not an expression: write 2 [*] B, with B from flopbook.predict") as error:
         evaluate(text, {"B": 2})
     assert str(error.value).startswith(repr(text[:30])[:-1]) and len(str(error.value)) < 250
+
+
+def test_a_root_of_a_value_that_is_too_long_is_refused():
+    with pytest.raises(ValueError, match="is too large at"):
+        evaluate(sympy.sqrt(B**40001 + 1), {"B": 10})
+
+
+def test_a_power_of_fractions_that_is_too_long_is_refused():
+    with pytest.raises(ValueError, match="is too large at"):
+        evaluate((1 / B + 1 / D) ** -250, {"B": 10**9, "D": 10**9 + 7})
+    assert evaluate((1 / B + 1 / D) ** -2, {"B": 2, "D": 2}) == 1

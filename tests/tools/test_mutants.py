@@ -48,13 +48,20 @@ def test_every_number_operator_condition_registration_and_default_is_changed(mut
 def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_those_of_its_part_too(mutants):
     path = str(mutants[0].path)
     found = {
-        "seconds": {"a::x": 2.0, "b::y": 1.0, "b::z": 0.5, "tests/predict/c::w": 3.0, "tests/measure/d::v": 0.1},
+        "seconds": {
+            "a::x": 2.0,
+            "b::y": 1.0,
+            "b::z": 0.5,
+            "tests/predict/c::w": 3.0,
+            "tests/agreement/c::v": 4.0,
+            "tests/measure/d::u": 0.1,
+        },
         "lines": {path: {"9": [""], "10": ["b::y"], "11": ["a::x", "b::z"]}},
     }
     tests = Record(found)
     asked = {mutant.shown()["becomes"]: tests.batches(mutant) for mutant in mutants}
     assert asked["return 3 * out"] == [["b::y"]]
     assert asked["return out"] == [["b::z"], ["a::x"]]
-    part = [["b::y", "b::z"], ["a::x"], ["tests/predict/c::w"]]
+    part = [["b::y", "b::z"], ["a::x"], ["tests/predict/c::w"], ["tests/agreement/c::v"]]
     assert asked["SIZES = {3, 5}"] == asked['@rule( "bmm")'] == part
-    assert asked["if not (left):"] == [["tests/predict/c::w"]]
+    assert asked["if not (left):"] == part[2:]

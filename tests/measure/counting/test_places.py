@@ -1,6 +1,7 @@
 """Test which module and phase an operator belongs to, however it was reached."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,7 @@ from torch._higher_order_ops.scan import scan
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopCount
+from flopbook.measure.operators import flop_rule
 
 B, D, H = 7, 5, 11
 PRODUCT = 2 * B * D * H
@@ -258,6 +260,23 @@ def test_what_a_checkpoint_of_a_function_runs_again_belongs_to_the_module_that_c
     assert counted.by_module["Net"].recomputed == counted.recomputed == PRODUCT
 
 
+def test_the_gradient_of_a_movement_belongs_to_the_module_that_moved(count):
+    class Sum(nn.Module):
+        def forward(self, x):
+            return x.square().sum(-1)  # backward expands, and the gradient of that adds up
+
+    x = torch.ones(4, 16, 8, requires_grad=True)
+    model = nn.Sequential(Sum(), nn.Linear(16, 2, bias=False))
+
+    def step():
+        (gradient,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        gradient.sum().backward()
+
+    modules = count(step).by_module
+    assert sum(cost.pointwise for cost in modules["Sequential.1"].costs.values()) == 0
+    assert modules["Sequential.0"].costs["backward"].pointwise > 0
+
+
 def test_threads_that_the_block_started_are_counted_with_their_modules(count):
     class Branches(nn.Module):
         def __init__(self):
@@ -294,6 +313,29 @@ def test_a_backward_pass_in_a_thread_is_counted_with_its_modules(count, x):
     counted = count(step)
     assert (counted.forward, counted.backward) == (2 * PRODUCT, 3 * PRODUCT)
     assert counted.by_module["AutoEncoder.decoder"].backward == 2 * PRODUCT
+
+
+def test_a_thread_that_goes_on_after_the_block_asks_no_rule(x):
+    asked, over = [], threading.Event()
+
+    @flop_rule(torch.ops.aten.erfinv)
+    def rule(out, *_):
+        asked.append(out)
+        return 1
+
+    def work():
+        x.erfinv()
+        over.wait()
+        x.erfinv()
+
+    with FlopCount() as counted:
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not asked:
+            time.sleep(0.01)
+    over.set()
+    thread.join()
+    assert (len(asked), counted.total) == (1, 1)
 
 
 def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(count):

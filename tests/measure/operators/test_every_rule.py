@@ -517,6 +517,11 @@ def test_the_table_says_of_each_rule_what_it_counts():
     assert silent == [], "rules whose docstring is missing, or begins with a space"
 
 
+def test_each_row_of_the_table_is_headed_by_its_operator():
+    html = coverage("remade")._repr_html_()
+    assert html.count('scope="row"') == html.count("<tr") - 1
+
+
 def test_the_table_shows_the_kind_that_is_named():
     assert {line.split()[1] for line in str(coverage("remade")).splitlines()[1:]} == {"remade"}
 

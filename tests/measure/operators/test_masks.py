@@ -31,6 +31,7 @@ MASKS = {
     "minus infinity": additive(WINDOW),
     "the least number": additive(WINDOW, torch.finfo(torch.float32).min),
     "for each sample": WINDOW.expand(B, 1, T, T),
+    "for each head": WINDOW.expand(1, H, T, T),
     "for each sample and head": WINDOW.repeat(B, H, 1, 1),
 }
 

@@ -15,8 +15,10 @@ UPDATES = [
     (Adam, {"amsgrad": True}),
     (Adam, {"weight_decay": 0.1, "maximize": True}),
     (AdamW, {}),
+    (AdamW, {"maximize": True}),
     (AdamW, {"weight_decay": 0, "amsgrad": True}),
     (Adagrad, {}),
+    (Adagrad, {"maximize": True}),
     (Adagrad, {"weight_decay": 0.1}),
 ]
 

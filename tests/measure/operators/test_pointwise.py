@@ -263,3 +263,11 @@ def test_interpolation_weighs_neighbors_and_adds_them_up(count, mode, dimensions
     result = 2 * 3 * 8**dimensions
     assert counted.pointwise["forward"] == (0 if neighbors == 1 else (2 * neighbors - 1) * result)
     assert counted.pointwise["backward"] == (1 if neighbors == 1 else 2 * neighbors) * result
+
+
+@pytest.mark.parametrize(
+    ("affine", "training", "each"), [(True, True, 5), (True, False, 2), (False, True, 4), (False, False, 1)]
+)
+def test_the_norm_of_a_batch_scales_and_shifts_by_weights_where_it_has_some(count, affine, training, each):
+    norm = nn.BatchNorm1d(4, affine=affine).train(training)
+    assert count(lambda: norm(torch.ones(5, 4))).pointwise["forward"] == each * 20

@@ -9,9 +9,9 @@ from torch import Tensor, ones
 from flopbook.counts.tally import Total
 from flopbook.measure import FlopCount
 from flopbook.measure.operators import flop_rule
-from flopbook.measure.operators.lookup import TABLES
+from flopbook.measure.operators.lookup import TABLES, find_rule
 from flopbook.measure.operators.names import contraction, integer, masked, pointwise, remade, transcendental
-from flopbook.measure.operators.registry import FOUND
+from flopbook.measure.operators.registry import FOUND, MOVES
 
 
 @torch.library.custom_op("flopbook_test::product", mutates_args=())
@@ -237,3 +237,16 @@ def test_reading_a_mask_is_not_counted_by_whoever_counts_too(count):
         product(ones(3, 4), ones(4, 5))
     assert inner.masked["forward"] == outer.masked["forward"] == 24
     assert sum(inner.pointwise.values()) == sum(outer.pointwise.values()) == 0
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        "_c10d_functional.wait_tensor", "c10d.broadcast_", "fsdp.chunk_cat", "prim.device", "prims.collapse_view",
+        "profiler._record_function_enter_new",
+    ],
+)  # fmt: skip
+def test_what_only_communicates_or_takes_notes_moves(operator):
+    pytest.importorskip("torch.distributed.fsdp")  # which registers operators of its own
+    namespace, name = operator.split(".")
+    assert find_rule(getattr(getattr(torch.ops, namespace), name).default) is MOVES

@@ -27,8 +27,10 @@ def _real_part(tensor: Tensor) -> bool:
     """
     whole = tensor._base
     if torch.is_inference_mode_enabled():  # where a view does not know of what it is one, but takes every second number
-        return tensor.storage_offset() % 2 == 0 and all(step % 2 == 0 for step in tensor.stride())
-    return whole is not None and whole.is_complex() and tensor.storage_offset() == 2 * whole.storage_offset()
+        of_complex = all(step % 2 == 0 for step in tensor.stride())
+    else:
+        of_complex = whole is not None and whole.is_complex()
+    return of_complex and tensor.storage_offset() % 2 == 0
 
 
 @contraction("convolution", "_convolution", "convolution_overrideable")
