@@ -72,3 +72,9 @@ def test_a_frozen_script_whose_operators_are_seen_is_counted(count):
     model = torch.jit.freeze(torch.jit.script(nn.Sequential(nn.Linear(5, 3)).eval()))
     counted = count(lambda: model(torch.ones(7, 5)))
     assert (counted.forward, counted.uncounted) == (2 * 7 * 5 * 3, {})
+
+
+def test_tensors_are_as_before_once_the_block_ends(count):
+    before = dict(vars(torch.Tensor))
+    count(lambda: torch.ones(2).sum())
+    assert dict(vars(torch.Tensor)) == before

@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from flopbook.measure.operators.registry import CONTRACTIONS, MASKED
+from flopbook.measure.operators.registry import CONTRACTIONS, MASKED, POINTWISE, TRANSCENDENTAL
 
 B, H, T, E = 2, 3, 16, 8
 FORWARD, BACKWARD, SCORES = 2 * (E + E), 2 * (3 * E + 2 * E), 2 * E
@@ -185,6 +185,8 @@ def test_sequences_of_unknown_lengths_are_uncounted():
     arguments = (None, q, q, q, ends, ends, 5, 5, 0.0, False, False)
     assert CONTRACTIONS["aten::_flash_attention_forward"](*arguments) is None
     assert MASKED["aten::_flash_attention_forward"](*arguments) is None
+    assert POINTWISE["aten::_flash_attention_forward"](*arguments) == 0
+    assert TRANSCENDENTAL["aten::_flash_attention_forward"](*arguments) == 0
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")

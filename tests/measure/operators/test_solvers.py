@@ -100,6 +100,10 @@ def test_a_solve_factorizes_and_solves_twice(count, n):
     a = matrix(n, n)
     assert count(lambda: linalg.solve(a, matrix(n, 3))).forward == expected
     assert count(lambda: linalg.solve(a, matrix(3, n), left=False)).forward == expected
+    factors, pivots = linalg.lu_factor(a.expand(2, n, n))
+    batch = matrix(3, n).expand(2, 3, n)
+    solved = 2 * (triangle(n, 3, unit=True).flops + triangle(n, 3).flops)
+    assert count(lambda: linalg.lu_solve(factors, pivots, batch, left=False)).forward == solved
     vector = lu(n, n).flops + triangle(n, 1, unit=True).flops + triangle(n, 1).flops
     assert count(lambda: linalg.solve(a, torch.ones(n, dtype=a.dtype))).forward == vector
 
