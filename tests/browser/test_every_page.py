@@ -50,8 +50,18 @@ COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
   getComputedStyle(glyphs).color !== getComputedStyle(glyphs.closest(".katex").parentElement).color
   || glyphs.querySelector("[style*=color]")
 ).map((glyphs) => glyphs.textContent.slice(0, 60))"""
-# Two thirds of a lecture's elements are glyphs of formulas, which axe is not asked about.
-WITHOUT_GLYPHS = "document.querySelectorAll('.katex-html').forEach((glyphs) => glyphs.replaceChildren())"
+# What repeats, so that axe need not be asked about it again: glyphs of formulas, parts of MathML, and further words of a
+# kind in a block of code. They are most of a lecture's elements.
+WITHOUT_REPEATS = """() => {
+  document.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
+  for (const code of document.querySelectorAll("pre")) {
+    const kinds = new Set();
+    for (const word of code.querySelectorAll("span:not(:has(*))")) {
+      if (kinds.has(word.className)) word.replaceWith(word.textContent);
+      kinds.add(word.className);
+    }
+  }
+}"""
 # What scrolls sideways without a shadow on the edge behind which there is more.
 UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .katex-display, .figure, .put-in")]
   .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
@@ -125,7 +135,7 @@ def visit(page: Page, address: str) -> Visit:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         seen.coloured += page.evaluate(COLOURED)
-    page.evaluate(WITHOUT_GLYPHS)
+    page.evaluate(WITHOUT_REPEATS)
     page.add_script_tag(path=AXE)
     for scheme, ask in (("light", axe_violations), ("dark", contrast_violations)):  # dark changes nothing but colours
         page.emulate_media(color_scheme=scheme)
