@@ -50,8 +50,10 @@ COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
   getComputedStyle(glyphs).color !== getComputedStyle(glyphs.closest(".katex").parentElement).color
   || glyphs.querySelector("[style*=color]")
 ).map((glyphs) => glyphs.textContent.slice(0, 60))"""
-# What repeats, so that axe need not be asked about it again: glyphs of formulas, parts of MathML, and further words of a
-# kind in a block of code. They are most of a lecture's elements.
+# axe judges no text on an image, such as the shadows at the edges of what scrolls.
+WITHOUT_SHADOWS = "* { background-image: none !important }"
+# What repeats, so that axe need not be asked about it again: glyphs of formulas, parts of MathML, further words of a kind
+# in a block of code. They are most of a lecture's elements.
 WITHOUT_REPEATS = """() => {
   document.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
   for (const code of document.querySelectorAll("pre")) {
@@ -136,6 +138,7 @@ def visit(page: Page, address: str) -> Visit:
         page.emulate_media(color_scheme=scheme)
         seen.coloured += page.evaluate(COLOURED)
     page.evaluate(WITHOUT_REPEATS)
+    page.add_style_tag(content=WITHOUT_SHADOWS)
     page.add_script_tag(path=AXE)
     for scheme, ask in (("light", axe_violations), ("dark", contrast_violations)):  # dark changes nothing but colours
         page.emulate_media(color_scheme=scheme)
