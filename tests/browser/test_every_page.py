@@ -52,8 +52,8 @@ COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
 ).map((glyphs) => glyphs.textContent.slice(0, 60))"""
 # axe judges no text on an image, such as the shadows at the edges of what scrolls.
 WITHOUT_SHADOWS = "* { background-image: none !important }"
-# What repeats, so that axe need not be asked about it again: glyphs of formulas, parts of MathML, further words of a kind
-# in a block of code. They are most of a lecture's elements.
+# What repeats, so that axe need not be asked about it again, and is most of a lecture's elements: glyphs of formulas,
+# parts of MathML, further words of a kind in a block of code.
 WITHOUT_REPEATS = """() => {
   document.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
   for (const code of document.querySelectorAll("pre")) {
