@@ -140,7 +140,7 @@ def compare(predicted: TrainingStep, *measured: Tally, sizes: Mapping[str, int])
             for product in getattr(predicted, phase, ())
         ]
         rows += products + _leftovers(phase, unpaired)
-        totals[phase] = {"predicted": sum(row.flops["predicted"] or 0 for row in products)}
+        totals[phase] = {"predicted": sum(filter(None, (row.flops["predicted"] for row in products)))}
         totals[phase] |= {tally.witness: getattr(tally, phase) for tally in measured}
     totals = {phase: flops for phase, flops in totals.items() if any(flops.values())}
     uncounted = {name: calls for tally in measured for name, calls in tally.uncounted.items()}

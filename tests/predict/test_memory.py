@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flopbook.predict import B, D, H, K, evaluate, matmul, training_step
-from flopbook.predict.memory import FLOAT32, MIXED, Formats, kept, training_memory
+from flopbook.predict.memory import FLOAT32, MIXED, Formats, activation_memory, kept, training_memory
 from flopbook.predict.notation import NotationError
 
 FIRST = matmul("x[B,D] @ w1[D,H] -> h[B,H]")
@@ -103,3 +103,7 @@ def test_an_unreadable_tensor_is_an_error_of_notation():
 
 def test_evaluates_to_an_integer():
     assert evaluate(training_memory(STEP).total, {"B": 3, "D": 5, "H": 7, "K": 2}) == 16 * 49 + 2 * 4 + 4 * 3 * 12
+
+
+def test_a_step_without_parts_keeps_nothing():
+    assert activation_memory() == (0, 0)

@@ -608,6 +608,18 @@ print(counted.total)
     assert int(run.stdout) == 2 * 2 * 2 * 16 * 16 * 8
 
 
+def test_to_count_does_not_import_the_compiler():
+    program = """
+import sys, torch
+from flopbook.measure import FlopCount
+with FlopCount():
+    torch.ones(2, 2) @ torch.ones(2, 2)
+print("torch._dynamo" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+
+
 def test_a_condition_compiles_itself_and_not_the_count():
     program = """
 import torch

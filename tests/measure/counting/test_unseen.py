@@ -32,6 +32,18 @@ def test_numpy_in_an_autograd_function_is_named():
     assert str(caught[0].message).startswith("no rule for NumPy in Halve (2 calls): not counted.")
 
 
+class HalveArray(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.from_numpy(numpy.asarray(x.detach()) / 2)
+
+
+def test_an_array_made_of_a_tensor_in_an_autograd_function_is_named():
+    with pytest.warns(UserWarning, match="no rule for NumPy in HalveArray"), FlopCount() as counted:
+        HalveArray.apply(torch.ones(3))
+    assert "NumPy in HalveArray" in counted.uncounted
+
+
 class Through(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):

@@ -517,6 +517,11 @@ def test_the_table_says_of_each_rule_what_it_counts():
     assert silent == [], "rules whose docstring is missing, or begins with a space"
 
 
+@pytest.mark.parametrize("namespace", ["higher_order", "torch_nn", "torch_attn"])
+def test_an_operator_that_pytorch_registers_late_is_here(namespace):
+    assert is_here(f"{namespace}::not_yet")
+
+
 def test_each_row_of_the_table_is_headed_by_its_operator():
     html = coverage("remade")._repr_html_()
     assert html.count('scope="row"') == html.count("<tr") - 1

@@ -85,7 +85,7 @@ def _nodes(values: object) -> list[Node]:
     return [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
 
 
-def recomputes(node: Node, in_a_module: bool = False) -> bool:
+def recomputes(node: Node, in_a_module: bool) -> bool:
     """Tell whether the operator in a backward node runs a forward pass again."""
     if in_a_module:  # a compiled backward pass is itself a module
         return type(node).__name__ != "CompiledFunctionBackward"
