@@ -271,3 +271,9 @@ def test_interpolation_weighs_neighbors_and_adds_them_up(count, mode, dimensions
 def test_the_norm_of_a_batch_scales_and_shifts_by_weights_where_it_has_some(count, affine, training, each):
     norm = nn.BatchNorm1d(4, affine=affine).train(training)
     assert count(lambda: norm(torch.ones(5, 4))).pointwise["forward"] == each * 20
+
+
+@pytest.mark.parametrize("exponent, share", [(-3, 1), (-2, 0), (-1, 0), (0.5, 1), (1, 0), (2, 0), (3, 0), (4, 1)])
+def test_a_power_that_runs_as_products_is_not_transcendental(count, exponent, share):
+    counted = count(lambda: torch.pow(ones(3, 4), exponent))
+    assert (counted.pointwise["forward"], counted.transcendental["forward"]) == (12, 12 * share)
