@@ -608,6 +608,20 @@ print(counted.total)
     assert int(run.stdout) == 2 * 2 * 2 * 16 * 16 * 8
 
 
+def test_what_follows_a_known_update_outside_of_modules_is_counted(count):
+    w = torch.ones(4, 4, requires_grad=True)
+    optimizer = torch.optim.AdamW([w])
+
+    def step():
+        (torch.ones(2, 4) @ w).sum().backward()
+        optimizer.step()
+
+    step()
+    once = count(step)
+    again = count(lambda: [step() for _ in range(3)])
+    assert (again.total, again.pointwise["optimizer"]) == (3 * once.total, 3 * once.pointwise["optimizer"])
+
+
 def test_to_count_does_not_import_the_compiler():
     program = """
 import sys, torch

@@ -301,6 +301,26 @@ def test_threads_that_the_block_started_are_counted_with_their_modules(count):
     }
 
 
+def test_all_that_a_module_made_in_a_thread_belongs_to_it(count, x):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Parameter(torch.ones(D, D)), nn.Parameter(torch.ones(D, D))
+
+        def forward(self, x):
+            return (x @ self.first).relu() @ self.second
+
+    model = Two()
+
+    def step():
+        with ThreadPoolExecutor(1) as pool:
+            y = pool.submit(model, x).result()
+        y.sum().backward()
+
+    modules = count(step).by_module
+    assert modules["Two"].backward == modules[""].backward == 3 * modules["Two"].forward // 2
+
+
 def test_a_backward_pass_in_a_thread_is_counted_with_its_modules(count, x):
     model = AutoEncoder()
 
@@ -316,7 +336,7 @@ def test_a_backward_pass_in_a_thread_is_counted_with_its_modules(count, x):
 
 
 def test_a_thread_that_goes_on_after_the_block_asks_no_rule(x):
-    asked, over = [], threading.Event()
+    asked, afterwards, over = [], [], threading.Event()
 
     @flop_rule(torch.ops.aten.erfinv)
     def rule(out, *_):
@@ -326,7 +346,7 @@ def test_a_thread_that_goes_on_after_the_block_asks_no_rule(x):
     def work():
         x.erfinv()
         over.wait()
-        x.erfinv()
+        afterwards.append(torch.add(x.erfinv(), 1, alpha=2))
 
     with FlopCount() as counted:
         thread = threading.Thread(target=work)
@@ -336,6 +356,7 @@ def test_a_thread_that_goes_on_after_the_block_asks_no_rule(x):
     over.set()
     thread.join()
     assert (len(asked), counted.total) == (1, 1)
+    assert torch.equal(afterwards[0], x.erfinv() + 2)
 
 
 def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(count):

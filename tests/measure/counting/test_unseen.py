@@ -1,6 +1,7 @@
 """Test that work which the dispatcher never sees is named where it is known."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from flopbook.measure import FlopCount
+from flopbook.measure.counting.unseen import fused_in
 
 
 class Halve(torch.autograd.Function):
@@ -76,7 +78,14 @@ def test_a_script_whose_operators_are_fused_is_named():
         warnings.simplefilter("ignore")
         with torch.no_grad(), FlopCount() as counted:
             model(torch.ones(2, 3, 5, 5))
-    assert counted.forward or counted.uncounted
+    assert counted.forward or {*counted.uncounted.values()} == {1}
+
+
+def test_nodes_that_run_several_operators_are_fused_however_they_are_spelled():
+    graph = "prim::FusionGroup_0 prim::MKLDNNGroup prim::mkldnn_convolution prim::ConstantMKLDNNTensor aten::mm"
+    assert fused_in(SimpleNamespace(inlined_graph=graph)) == [
+        "prim::FusionGroup_0", "prim::MKLDNNGroup", "prim::mkldnn_convolution",
+    ]  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from flopbook.measure.operators.registry import CONTRACTIONS, MASKED, POINTWISE, TRANSCENDENTAL
+from flopbook.measure.operators.registry import CONTRACTIONS, MASKED, POINTWISE, REMADE, TRANSCENDENTAL
 
 B, H, T, E = 2, 3, 16, 8
 FORWARD, BACKWARD, SCORES = 2 * (E + E), 2 * (3 * E + 2 * E), 2 * E
@@ -180,6 +180,15 @@ def test_the_efficient_kernel_names_its_masks_by_number(kind, size, needed):
     assert MASKED["aten::_efficient_attention_forward"](*arguments, window_size=size) == FORWARD * (35 - needed)
 
 
+@pytest.mark.parametrize("kind", [torch.bool, torch.float32, torch.float16])
+def test_a_fused_layer_is_given_its_mask_by_place_or_by_name(kind):
+    source, diagonal = torch.ones(B, T, E), torch.eye(T, dtype=torch.bool)
+    mask = diagonal if kind is torch.bool else additive(~diagonal, torch.finfo(kind).min).to(kind)
+    layer = MASKED["aten::_transformer_encoder_layer_fwd"]
+    hidden = 4 * E * B * T
+    assert layer(None, source, E, H, *[None] * 15, mask) == layer(None, source, E, H, mask=mask) == hidden
+
+
 def test_sequences_of_unknown_lengths_are_uncounted():
     q, ends = torch.empty(8, H, E, device="meta"), torch.empty(3, dtype=torch.int32, device="meta")
     arguments = (None, q, q, q, ends, ends, 5, 5, 0.0, False, False)
@@ -187,6 +196,8 @@ def test_sequences_of_unknown_lengths_are_uncounted():
     assert MASKED["aten::_flash_attention_forward"](*arguments) is None
     assert POINTWISE["aten::_flash_attention_forward"](*arguments) == 0
     assert TRANSCENDENTAL["aten::_flash_attention_forward"](*arguments) == 0
+    backward = (None, q, q, q, q, q, None, ends, ends, 5, 5, 0.0, False)
+    assert REMADE["aten::_flash_attention_backward"](*backward) == 0
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")

@@ -111,7 +111,7 @@ class RunningModules:
         # until a module runs in this thread, its backward pass goes through what the other thread made
         self._made_backward = starter._makers if starter else self._makers
         self._is_started = starter is not None
-        self._graph_task = -1
+        self._graph_task: int | None = None
 
     def start(self, module: nn.Module) -> None:
         """Note that a module is called."""
