@@ -31,7 +31,7 @@ from flopbook.measure.counting.compiled import eager_when_compiled, never_compil
 from flopbook.measure.counting.modules import Places, RunningModules
 from flopbook.measure.counting.optimizer_cache import kind_of_step, recall, remember
 from flopbook.measure.counting.threads import follow_threads
-from flopbook.measure.counting.unseen import fused_in, watch_numpy
+from flopbook.measure.counting.unseen import function_that_runs, fused_in, watch_numpy
 from flopbook.measure.operators.arithmetic import REAL, elements
 from flopbook.measure.operators.lookup import explain, find_rule, made_of_others, of_the_book
 from flopbook.measure.operators.registry import FOUND, MOVES
@@ -42,9 +42,6 @@ _TRACING = torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.
 
 #: Operators that call a function of the reader.
 _CONTROL_FLOW = {"cond", "map_impl", "scan", "associative_scan", "while_loop"}
-
-#: Where PyTorch runs a function whose gradient is written out, without gradients inside.
-_DIFFERENTIATING = {torch.autograd.function.__file__}
 
 #: Where optimizers step.
 _STEPPING = {inspect.getfile(Optimizer)}
@@ -224,7 +221,7 @@ class _ThreadMode(_Mode):
 
 def _refuse_to_train(func: HigherOrderOperator, args: tuple) -> None:
     """Refuse an operator of control flow whose gradient only a compiled function computes."""
-    in_training = torch.is_grad_enabled() or _runs_in(_DIFFERENTIATING)
+    in_training = torch.is_grad_enabled() or function_that_runs()  # inside of which there are no gradients
     if func.name() in _CONTROL_FLOW and in_training and any(map(_is_trained, tree_leaves(args))):
         raise RuntimeError(
             f"{func.name()} cannot be counted in training: PyTorch takes its gradient only in a compiled function, and "

@@ -1,20 +1,25 @@
 """Name work that PyTorch's dispatcher never sees, which no rule can count."""
 
+import inspect
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from traceback import walk_stack
+from types import CodeType
+from typing import Any
 
 import torch
-from torch.autograd import function as autograd_function
+from torch.autograd import Function
 
 #: Is called with the name of something that runs unseen.
 Listener = Callable[[str], None]
 
 #: Nodes of a script that run several operators, or a library's operator, without the dispatcher.
 _FUSED = re.compile(r"prim::(?!Constant)\w*(?:mkldnn|FusionGroup|TensorExprGroup)\w*", re.IGNORECASE)
+
+#: Methods of a `torch.autograd.Function` that compute.
+_METHODS = {"forward", "backward"}
 
 _lock = threading.Lock()
 _listeners: list[Listener] = []
@@ -43,20 +48,30 @@ def watch_numpy(listener: Listener) -> Iterator[None]:
                 setattr(torch.Tensor, name, _plain[name]) if name in _own else delattr(torch.Tensor, name)
 
 
-def _function_that_runs() -> str | None:
+def function_that_runs() -> str | None:
     """Return the name of the innermost `torch.autograd.Function` that runs forward or backward."""
-    frame: FrameType | None = sys._getframe()
-    while frame and not (frame.f_code.co_name == "apply" and frame.f_code.co_filename == autograd_function.__file__):
-        frame = frame.f_back
-    if frame is None:
-        return None
-    own = frame.f_locals.get("cls") or type(frame.f_locals["self"])._forward_cls
-    return own.__name__
+    running = [frame.f_code for frame, _ in walk_stack(None) if frame.f_code.co_name in _METHODS]
+    # newer releases of PyTorch call these methods without a frame of their own around them
+    names = {code: function.__name__ for function in _below(Function) for code in _code(function)} if running else {}
+    return next((names[code] for code in running if code in names), None)
+
+
+def _below(kind: type[Any]) -> Iterator[type[Any]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _below(below)
+
+
+def _code(function: type[Any]) -> Iterator[CodeType]:
+    """Yield the code of a function's own methods, without decorators."""
+    for name in vars(function).keys() & _METHODS:
+        if code := getattr(inspect.unwrap(getattr(function, name)), "__code__", None):
+            yield code
 
 
 def _watched(name: str) -> Callable:
     def hand_over(tensor: torch.Tensor, *arguments: object, **named: object) -> object:
-        if inside := _function_that_runs():
+        if inside := function_that_runs():
             for listener in list(_listeners):
                 listener(f"{'another library' if name == '__dlpack__' else 'NumPy'} in {inside}")
         return _plain[name](tensor, *arguments, **named)
