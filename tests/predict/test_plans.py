@@ -4,7 +4,9 @@ import pytest
 from sympy import ceiling
 
 from flopbook.predict import B, axis
+from flopbook.predict.devices import DEVICES
 from flopbook.predict.models import mlp
+from flopbook.predict.optimizers import OPTIMIZERS
 from flopbook.predict.plans import training_plan
 
 SIZES = {"B": 7, "D": 5, "H": 3, "K": 2, "L": 3}
@@ -55,3 +57,8 @@ def test_presets_come_first():
     assert next(iter(plan.choices)) == "Model"
     assert plan.choices["Model"] == {"small": SIZES}
     assert "Model" not in PLAN.choices
+
+
+def test_a_plan_offers_every_optimizer_and_device():
+    assert set(PLAN.choices["Optimizer"]) == set(OPTIMIZERS)
+    assert {name.partition(",")[0] for name in PLAN.choices["Device"]} == set(DEVICES)

@@ -297,25 +297,26 @@ CALLS = {
     ),
     # solvers: n = 4, m = 6, three right-hand sides, two matrices;
     # QR of 6 x 4 takes 122 multiplications and 86 additions, its Q 84 and 68
-    **same("linalg_cholesky_ex cholesky", (call(None, t(2, 4, 4)), {"contraction": 2 * (64 + 24 + 2) // 3})
+    **same("linalg_cholesky_ex cholesky", (call(None, t(1, 2, 4, 4)), {"contraction": 2 * (64 + 24 + 2) // 3})
     ),
     **same("cholesky_solve _cholesky_solve_helper",
-                    (call(t(2, 4, 3), t(2, 4, 3), t(2, 4, 4)), {"contraction": 2 * 2 * 16 * 3})),
-    "cholesky_inverse": (call(None, t(2, 4, 4)), {"contraction": 2 * (256 + 48 + 20) // 6}),
+                    (call(t(1, 2, 4, 3), t(1, 2, 4, 3), t(1, 2, 4, 4)), {"contraction": 2 * 2 * 16 * 3})),
+    "cholesky_inverse": (call(None, t(1, 2, 4, 4)), {"contraction": 2 * (256 + 48 + 20) // 6}),
     **same("linalg_lu_factor_ex linalg_lu _linalg_slogdet",
-                    (call(None, t(2, 4, 4)), {"contraction": 2 * (256 - 48 + 20) // 6})),
-    "_linalg_det": (call(None, t(2, 4, 4)), {"contraction": 2 * ((256 - 48 + 20) // 6 + 3)}),
-    "linalg_lu_solve": (call(t(2, 4, 3), t(2, 4, 4), None, t(2, 4, 3)), {"contraction": 2 * 3 * (2 * 16 - 4)}),
+                    (call(None, t(1, 2, 4, 4)), {"contraction": 2 * (256 - 48 + 20) // 6})),
+    "_linalg_det": (call(None, t(1, 2, 4, 4)), {"contraction": 2 * ((256 - 48 + 20) // 6 + 3)}),
+    "linalg_lu_solve": (call(t(1, 2, 4, 3), t(1, 2, 4, 4), None, t(1, 2, 4, 3)), {"contraction": 2 * 3 * (2 * 16 - 4)}),
     "_linalg_solve_ex": (
-        call((t(2, 4, 3), t(2, 4, 4)), t(2, 4, 4), t(2, 4, 3)), {"contraction": 2 * (38 + 3 * (2 * 16 - 4))},
+        call((t(1, 2, 4, 3), t(1, 2, 4, 4)), t(1, 2, 4, 4), t(1, 2, 4, 3)),
+        {"contraction": 2 * (38 + 3 * (2 * 16 - 4))},
     ),
-    "linalg_inv_ex": (call(None, t(2, 4, 4)), {"contraction": 2 * (4 * 64 - 3 * 16 + 5 * 4) // 2}),
-    "geqrf": (call(None, t(2, 6, 4)), {"contraction": 2 * 208}),
-    "linalg_qr": (call(None, t(2, 6, 4)), {"contraction": 2 * (208 + 152)}),
-    "linalg_householder_product": (call(None, t(2, 6, 4), t(2, 4)), {"contraction": 2 * 152}),
+    "linalg_inv_ex": (call(None, t(1, 2, 4, 4)), {"contraction": 2 * (4 * 64 - 3 * 16 + 5 * 4) // 2}),
+    "geqrf": (call(None, t(1, 2, 6, 4)), {"contraction": 2 * 208}),
+    "linalg_qr": (call(None, t(1, 2, 6, 4)), {"contraction": 2 * (208 + 152)}),
+    "linalg_householder_product": (call(None, t(1, 2, 6, 4), t(1, 2, 4)), {"contraction": 2 * 152}),
     "ormqr": (call(None, t(6, 4), t(4), t(6, 3)), {"contraction": 4 * 3 * (2 * 12 - 8 + 3)}),
-    "linalg_solve_triangular": (call(t(2, 4, 3), t(2, 4, 4), t(2, 4, 3)), {"contraction": 2 * 16 * 3}),
-    "triangular_solve": (call((t(2, 4, 3), None), t(2, 4, 3), t(2, 4, 4)), {"contraction": 2 * 16 * 3}),
+    "linalg_solve_triangular": (call(t(1, 2, 4, 3), t(1, 2, 4, 4), t(1, 2, 4, 3)), {"contraction": 2 * 16 * 3}),
+    "triangular_solve": (call((t(1, 2, 4, 3), None), t(1, 2, 4, 3), t(1, 2, 4, 4)), {"contraction": 2 * 16 * 3}),
     # transforms of 8 x 3 numbers, 3 at a time 8
     "_fft_c2c": (call(None, t(3, 8, dtype=C64), [1], 0, True), {"contraction": 3 * 5 * 8 * 3}),
     "_fft_r2c": (call(None, t(3, 8), [1], 0, True), {"contraction": 3 * 5 * 8 * 3 // 2}),
@@ -395,9 +396,9 @@ CALLS = {
     **same("addcmul addcdiv", (call(t(3, 4), t(3, 4), t(4), t(4), value=2), {"pointwise": 36})),
     "trace": (call(t(), t(3, 4)), {"pointwise": 3}),
     # quantized layers
-    **{f"quantized::linear{kind}": (call(t(3, 5), t(3, 4), None), {"integer": 2 * 3 * 4 * 5})
+    **{f"quantized::linear{kind}": (call(t(3, 1, 5), t(3, 1, 4), None), {"integer": 2 * 3 * 4 * 5})
        for kind in ("", "_relu", "_leaky_relu", "_tanh", "_dynamic", "_relu_dynamic")},
-    **{f"quantized::linear{kind}_fp16": (call(t(3, 5), t(3, 4), None), {"contraction": 2 * 3 * 4 * 5})
+    **{f"quantized::linear{kind}_fp16": (call(t(3, 1, 5), t(3, 1, 4), None), {"contraction": 2 * 3 * 4 * 5})
        for kind in ("_dynamic", "_relu_dynamic")},
     "_dyn_quant_matmul_4bit": (call(t(3, 5), t(3, 4), t(9), 32, 4, 5), {"integer": 2 * 3 * 4 * 5}),
     # two layers of 4 units both ways, 5 steps, 2 samples of 3 numbers
