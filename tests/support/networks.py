@@ -180,7 +180,9 @@ class Attention:
         window = (place[:, None] - place).abs() <= 1 if self.mask == "window" else None
 
         def attend(x, *projections):
-            query, key, value = (layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in projections)
+            # the fused kernel takes no rows with gaps, which an einsum may leave
+            projected = (layer(x).contiguous() for layer in projections)
+            query, key, value = (vectors.unflatten(2, (self.heads, -1)).transpose(1, 2) for vectors in projected)
             with sdpa_kernel(kernel):
                 out = F.scaled_dot_product_attention(query, key, value, window, is_causal=self.mask == "causal")
             return out.transpose(1, 2).flatten(2)
