@@ -19,6 +19,16 @@ RECORD = "reference/data/versions.json"
 _PACKAGES = ["torch", "sympy", "numpy", "matplotlib", "sphinx", "myst-nb"]
 
 
+class StatusDirective(FilledLaterDirective):
+    """Leaves the place of the tables, and has the page read again when the record changes."""
+
+    def run(self) -> list[nodes.Node]:
+        record = Path(self.env.srcdir, RECORD)
+        if record.exists():  # a small book has none
+            self.env.note_dependency(str(record))
+        return super().run()
+
+
 class FillStatus(SphinxPostTransform):
     """Replaces the `{build-status}` directive by tables of versions and seconds."""
 
@@ -36,8 +46,7 @@ class FillStatus(SphinxPostTransform):
 
     def _versions(self) -> list[nodes.Node]:
         record = Path(self.app.srcdir, RECORD)
-        self.env.note_dependency(str(record), docname=self.env.docname)
-        if not record.exists():  # a small book has none
+        if not record.exists():
             return []
         title = nodes.paragraph(
             "", "The unit and agreement tests by version of torch, as `make versions` recorded them:"
@@ -76,5 +85,5 @@ def _tested(environment: dict[str, Any]) -> list[str]:
 
 def setup(app: Sphinx) -> None:
     """Register the directive, and the transform that replaces it."""
-    app.add_directive(STATUS, FilledLaterDirective)
+    app.add_directive(STATUS, StatusDirective)
     app.add_post_transform(FillStatus)

@@ -1,6 +1,8 @@
 """Test the build status: which versions of torch the tests passed with."""
 
-from flopsite.course.status import _tested
+import json
+
+from flopsite.course.status import RECORD, _tested
 
 ENVIRONMENT = {
     "kind": "oldest",
@@ -18,3 +20,13 @@ def test_an_environment_is_one_row():
 
 def test_one_that_lacks_nothing_says_so():
     assert _tested({**ENVIRONMENT, "lacks": []})[-1] == "none"
+
+
+def test_a_new_record_is_shown_by_the_next_build(book):
+    book.append("index.md", "\n```{build-status}\n```\n")
+    for torch in ("2.11.0", "2.99.1"):
+        versions = {**ENVIRONMENT["versions"], "torch": torch}
+        book.write(RECORD, json.dumps([{**ENVIRONMENT, "versions": versions}]))
+        build = book.build()
+        assert build.code == 0, build.text
+        assert f"{torch} (oldest)" in (book.folder / "_build" / "html" / "index.html").read_text()
