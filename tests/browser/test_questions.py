@@ -23,7 +23,7 @@ def test_every_answer_gets_its_reason(page: Page, address, pages):
         page.goto(f"{address}/{name}")
         for question in page.locator(".question").all():
             assert question.evaluate(SAID) == question.locator(".reason").all_text_contents() != []
-        total = page.locator(".question").count()
+        total = page.locator("#quiz .question").count()
         expect(page.locator("#quiz > .progress")).to_have_text(f"{total} of {total} done")
 
 
@@ -45,7 +45,7 @@ def test_a_question_works_by_keyboard_and_unfolds_the_other_reasons(page: Page, 
 
 def test_a_right_answer_survives_a_reload_and_a_wrong_one_does_not(page: Page, address):
     page.goto(f"{address}/{LECTURE}")
-    questions = page.locator(".question")
+    questions = page.locator("#quiz .question")
     questions.nth(0).locator("input[data-right]").check()
     questions.nth(1).locator("input:not([data-right])").first.check()
     page.reload()
@@ -59,6 +59,6 @@ def test_without_javascript_the_reasons_unfold(browser, address):
     with browser.new_context(java_script_enabled=False) as context:
         bare = context.new_page()
         bare.goto(f"{address}/{LECTURE}")
-        details = bare.locator(".question details").first
+        details = bare.locator("#quiz .question details").first
         details.locator("summary").click()
         expect(details).to_contain_text("So it is in a layer with parameters.")

@@ -46,11 +46,12 @@
     return made;
   }
 
-  // "2 of 4 done" below the heading of each section with exercises or questions.
+  // "2 of 4 done" below the heading of each section with several exercises or questions; a check alone needs no count.
   function showOnSections() {
     const places = [...document.querySelectorAll(".exercise, .question")];
     for (const section of new Set(places.map((place) => place.closest("section")))) {
       const ids = idsIn(section);
+      if (ids.length < 2) continue;
       const line = section.querySelector(".progress") ?? element("p", { className: "progress" });
       line.textContent = `${doneOf(ids)} of ${ids.length} done`;
       section.querySelector("h2")?.after(line);

@@ -1,4 +1,4 @@
-// The questions of a page's quiz: a chosen answer shows its reason; the right one is kept, and shows all reasons.
+// The questions of a page, in its quiz and between its sections: a chosen answer shows its reason; the right one is kept, and shows all reasons.
 (() => {
   const book = globalThis.flopbook;
 
