@@ -32,19 +32,21 @@ def _folder(never: str, ours: str) -> Folder:
 
 #: A module that is named here stands for itself, a folder for all that it holds but what is named.
 RULES = {
-    "lazy units files checks tables": _folder("torch sympy", "checks"),
+    "lazy units files checks tables colours": _folder("torch sympy", "checks"),
     "counts": _folder("torch sympy", "lazy units files checks tables"),
     "predict": _folder("torch", "lazy units files checks tables"),
     "measure": _folder("sympy", "lazy units files checks tables counts"),
     "teaching": _folder("torch", "lazy units files checks tables predict"),
-    "figures": _folder("torch sympy", "lazy units files checks tables counts predict"),
+    "drawing": _folder("torch", "lazy units files checks tables colours counts predict"),
+    "figures": _folder("torch sympy", "lazy units files checks tables colours counts predict"),
     "comparison": _folder("", "units files checks tables counts predict measure"),
     "tracing": _folder("", "lazy units files checks tables counts predict measure"),
     "specimens": _folder("", "lazy units files checks tables counts predict measure comparison"),
     "specimens.on_paper": _folder("torch", "predict"),
     "specimens.in_torch": _folder("sympy", ""),
     "labs": _folder(
-        "", "lazy units files checks tables counts predict measure teaching figures comparison tracing specimens"
+        "",
+        "lazy units files checks tables counts predict measure teaching drawing figures comparison tracing specimens",
     ),
 }
 FOLDERS = {name: folder for names, folder in RULES.items() for name in names.split()}

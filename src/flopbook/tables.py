@@ -136,6 +136,18 @@ class Table:
         body = "".join(self._body(kinds))
         return f'<table class="{kind}">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
+    @property
+    def html_rows(self) -> list[str]:
+        """Write each row below the head as HTML.
+
+        Examples
+        --------
+        >>> Table(["FLOPs"], [(96,)], labels=0).html_rows
+        ['<tr><td class="number">96</td></tr>']
+        """
+        kinds = [' class="number"' if number else "" for number in self._are_numbers()]
+        return [part for part in self._body(kinds) if part.startswith("<tr")]
+
     def __repr__(self) -> str:
         return self.text
 

@@ -19,6 +19,7 @@ from flopsite.execution import reader  # noqa: E402
 from flopsite.exercises import forms, questions  # noqa: E402
 from flopsite.live import mark  # noqa: E402
 from flopsite.math import boxes, katex  # noqa: E402
+from flopsite.pictures import renderer as pictures  # noqa: E402
 from flopsite.takeaway import downloads, notebooks, wheel  # noqa: E402
 from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, missing_page  # noqa: E402
 
@@ -39,6 +40,7 @@ PARTS = (
     calculators,
     forms,
     questions,
+    pictures,
     mark,
     autodoc,
     metadata,
@@ -55,6 +57,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     for part in PARTS:
         part.setup(app)
     # Not by an entry point of the package, which would also change every other book of the environment.
-    load_mime_renders().extend([forms.ExerciseRenderer, inline_svg.FigureRenderer, boxes.FormulaRenderer])
+    load_mime_renders().extend(
+        [forms.ExerciseRenderer, inline_svg.FigureRenderer, boxes.FormulaRenderer, pictures.PictureRenderer]
+    )
     # Pages with torch use all cores already, and progress is printed in order.
     return {"parallel_read_safe": False, "parallel_write_safe": True}

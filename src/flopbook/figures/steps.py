@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
+from flopbook.colours import MEANINGS
 from flopbook.counts.breakdown import Breakdown
 from flopbook.counts.tally import PHASES
 from flopbook.figures.style import COLOURS, axes, tidy
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from flopbook.measure.report.bottlenecks import Share
 
 _MOST = 10  # operators in a picture; the rest are one bar
-_COLOURS = dict(zip(PHASES, COLOURS, strict=True))
 _REST = "all others"
 
 Bars = dict[str, dict[str, float]]
@@ -54,10 +54,10 @@ def _stacked(bars: Bars, x_label: str, ax: Axes | None) -> Axes:
         shown[_REST] = {phase: sum(bars[name].get(phase, 0) for name in rest) for phase in PHASES}
     ax = axes(ax, 0.9 + 0.3 * len(shown))
     start = dict.fromkeys(shown, 0.0)
-    for phase, colour in _COLOURS.items():
+    for phase in PHASES:
         parts = [bar.get(phase, 0) for bar in shown.values()]
         if any(parts):
-            ax.barh(list(shown), parts, 0.75, list(start.values()), label=phase, color=colour)
+            ax.barh(list(shown), parts, 0.75, list(start.values()), label=phase, color=MEANINGS[phase])
             start = {name: start[name] + part for name, part in zip(shown, parts, strict=True)}
     ax.invert_yaxis()
     ax.set_xlabel(x_label)
@@ -117,8 +117,8 @@ def plot_memory(held: "MemoryProfile", ax: Axes | None = None) -> Axes:
     'bytes more than before the step'
     """
     ax = axes(ax)
-    ax.step(range(1, len(held.bytes) + 1), held.bytes, where="post", color=COLOURS[0])
-    ax.fill_between(range(1, len(held.bytes) + 1), held.bytes, step="post", alpha=0.25, color=COLOURS[0])
+    ax.step(range(1, len(held.bytes) + 1), held.bytes, where="post", color=MEANINGS["bytes"])
+    ax.fill_between(range(1, len(held.bytes) + 1), held.bytes, step="post", alpha=0.25, color=MEANINGS["bytes"])
     ax.set_xlabel("operators so far")
     ax.set_ylabel("bytes more than before the step")
     ax.yaxis.set_major_formatter(EngFormatter())

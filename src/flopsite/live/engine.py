@@ -53,7 +53,8 @@ def own_sources(src: Path) -> dict[str, bytes]:
     paths = (path.relative_to(src) for path in sorted((src / "flopbook").rglob("*.py")))
     modules = {path.as_posix(): ".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
     importable = [path for path, module in modules.items() if not missing(f"import {module}", src)]
-    sources = {path: (src / path).read_bytes() for path in importable}
+    beside = [path.relative_to(src).as_posix() for path in sorted((src / "flopbook" / "drawing").glob("picture.*[!y]"))]
+    sources = {path: (src / path).read_bytes() for path in [*importable, *beside]}
     return sources | dict.fromkeys(_EMPTY, b"") | {name: (_HERE.parents[1] / name).read_bytes() for name in _SESSION}
 
 

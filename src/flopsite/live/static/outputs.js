@@ -20,6 +20,7 @@
     if (drawn) {
       const box = element("div", "output text_html");
       box.innerHTML = drawn;
+      flopbook.mountPictures?.(box);
       return box;
     }
     if (!bundle["text/latex"]) return live.text("text_plain", bundle["text/plain"]);

@@ -1,0 +1,10 @@
+"""Draw pictures that a reader can turn: package objects in; SVG, a sentence and a table out. Without Matplotlib."""
+
+from typing import TYPE_CHECKING
+
+from flopbook.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from flopbook.drawing.multiply_adds import multiply_adds
+
+__getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -1,0 +1,1 @@
+"""Show pictures that a reader can turn; they are made by `flopbook.drawing`."""
