@@ -1,6 +1,8 @@
 """Build the site for `make html`, and print at the end what to do next."""
 
 import argparse
+import hashlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,6 +13,20 @@ from sphinx.util.console import nocolor
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from flopsite.book import Book
+from flopsite.execution.cache_key import installation
+
+_NOT_READ = {"node_modules", "tests", "benchmarks"}  # beside the folders whose names begin with a dot or an underscore
+
+
+def stamp(root: Path) -> str:
+    """Return a digest of all that the site is made of: files, versions, settings of the environment."""
+    settings = sorted(pair for pair in os.environ.items() if pair[0].startswith("FLOPBOOK_"))
+    digest = hashlib.sha256(f"{root} {installation()} {settings}".encode())
+    for folder, inner, names in os.walk(root):
+        inner[:] = sorted(name for name in inner if name[0] not in "._" and name not in _NOT_READ)
+        for path in (Path(folder, name) for name in sorted(names) if name[0] != "."):
+            digest.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def main() -> int:
@@ -18,7 +34,11 @@ def main() -> int:
     argparse.ArgumentParser(prog="python -m flopsite", description=__doc__).parse_args()
     root, build = Path.cwd(), Path("_build").resolve()
     # Sphinx repeats no warning of a page that it remembers, so after a failure or an interrupt its memory is dropped.
-    complete = build / "complete"
+    complete, made_of = build / "complete", stamp(root)
+    first = build / "html" / "index.html"
+    if first.exists() and complete.exists() and complete.read_text("utf-8") == made_of:
+        print(f"The site is up to date: {first}")
+        return 0
     if not complete.exists():
         (build / "doctrees" / "environment.pickle").unlink(missing_ok=True)
     complete.unlink(missing_ok=True)
@@ -42,8 +62,8 @@ def main() -> int:
         for failure in Book.of(app.env).failures:
             print(f"\n{failure}", file=sys.stderr)
         return app.statuscode
-    complete.touch()
-    print(f"The site is built ({time.monotonic() - began:.1f} s): {build / 'html' / 'index.html'}")
+    complete.write_text(made_of, "utf-8")
+    print(f"The site is built ({time.monotonic() - began:.1f} s): {first}")
     print("Look at it with: make serve")
     return 0
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from flopsite.__main__ import stamp
 from tests.support.small_book import ALL, FILES, HEAD
 
 
@@ -29,9 +30,35 @@ def test_a_change_executes_what_it_affects_and_nothing_else(book, name, addition
     assert build.executed == expected
 
 
-def test_nothing_to_do_reads_no_page(book):
+def test_a_site_that_is_up_to_date_is_left_as_it_is(book):
     build = book.build()
-    assert (build.code, re.findall(r"^\[", build.text)) == (0, [])
+    assert build.code == 0
+    assert "The site is up to date" in build.text
+
+
+def test_a_site_without_its_first_page_is_built_again(book):
+    (book.folder / "_build" / "html" / "index.html").unlink()
+    assert "The site is built" in book.build().text
+
+
+@pytest.mark.parametrize("name", ["conf.py", "src/flopsite/web/static/flopsite.css", "a file of its own.txt"])
+def test_any_other_file_than_a_test_makes_the_site_anew(book, name):
+    before = stamp(book.folder)
+    book.write(name, "changed")
+    assert stamp(book.folder) != before
+
+
+@pytest.mark.parametrize("name", ["tests/test_one.py", "_build/complete", ".git/index", ".#a lock of an editor"])
+def test_what_the_site_is_not_made_of_is_not_read(book, name):
+    before = stamp(book.folder)
+    book.write(name, "changed")
+    assert stamp(book.folder) == before
+
+
+def test_a_setting_of_the_environment_makes_the_site_anew(book, monkeypatch):
+    before = stamp(book.folder)
+    monkeypatch.setenv("FLOPBOOK_URL", "https://example.org/")
+    assert stamp(book.folder) != before
 
 
 def test_a_broken_module_fails_every_time_and_every_page_is_named(book):
