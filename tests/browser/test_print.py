@@ -1,12 +1,9 @@
 """Test printed pages: folded parts are shown, controls are not, nothing is cut off."""
 
-import io
-
 import pytest
 from playwright.sync_api import Page
-from pypdf import PdfReader
 
-from tests.browser.test_pdf import squeezed
+from tests.browser.test_pdf import sheets_of, squeezed
 from tests.support.browser import IN_BROWSER, PAPER_WIDTH
 
 pytestmark = IN_BROWSER
@@ -31,7 +28,7 @@ def test_solutions_and_answers_are_open(printed):
     page = printed("lectures/backward.html")
     for folded in ("details.dropdown > summary ~ *", ".question details li"):
         assert page.locator(folded).evaluate_all(SHOWN) == page.locator(folded).count() > 4
-    paper = squeezed("".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(page.pdf())).pages))
+    paper = "".join(sheets_of(page.pdf()))
     assert squeezed("Exactly 1, at any depth and width: each layer has one backward product") in paper
     assert squeezed("The answers, and why they tempt") in paper
 

@@ -1,17 +1,16 @@
 """Print the built site as one book, for `make pdf`."""
 
-import io
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
-from pypdf import PdfReader
+from pypdfium2 import PdfDocument
 
 from flopsite.takeaway.chromium import ARGUMENTS, MISSING, find_chromium
 from flopsite.takeaway.downloads import PDF
-from flopsite.takeaway.print_html import on_paper
+from flopsite.takeaway.print_html import chapters, on_paper
 
 SITE = Path("_build/html")
 NUMBER = """pages => {
@@ -41,16 +40,16 @@ def print_book(browser: Browser, site: Path) -> bytes:
     with browser.new_page() as page:
         page.goto(source.resolve().as_uri(), wait_until="networkidle")
         page.evaluate("document.fonts.ready")
-        printed = partial(page.pdf, prefer_css_page_size=True, print_background=True)
-        page.evaluate(NUMBER, page_numbers(printed()))
-        return printed(outline=True, tagged=True)
+        printed = partial(page.pdf, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+        numbers = (number for _, number in beginnings(printed())[1:])  # after the contents
+        page.evaluate(NUMBER, {chapter.anchor: number for chapter, number in zip(chapters(site), numbers, strict=True)})
+        return printed()
 
 
-def page_numbers(pdf: bytes) -> dict[str, int]:
-    """Return the page, from 1 on, of each anchor that the book links to."""
-    reader = PdfReader(io.BytesIO(pdf))
-    found = ((name, reader.get_destination_page_number(place)) for name, place in reader.named_destinations.items())
-    return {name.removeprefix("/"): number + 1 for name, number in found if number is not None}
+def beginnings(pdf: bytes) -> list[tuple[str, int]]:
+    """Return the title of each chapter, and the page on which it begins, from 1 on."""
+    entries = (entry for entry in PdfDocument(pdf).get_toc() if entry.level == 0)
+    return [(entry.get_title(), entry.get_dest().get_index() + 1) for entry in entries]
 
 
 if __name__ == "__main__":
