@@ -8,6 +8,7 @@ from flopbook.drawing.controls import Choice, Slider, Steps, Tick
 from flopbook.drawing.picture import Frame, Picture
 from flopbook.drawing.svg import rect, words
 from flopbook.tables import Table
+from tests.support.pictures import parts_in
 
 
 def draw(B, wide, name):
@@ -24,23 +25,11 @@ def picture():
     return Picture("rows", "Some rows", 30, draw, CONTROLS)
 
 
-def assembled(data, state):
-    """Return every changing part in a state, as the script works it out."""
-    lengths = [len(keys) for _, keys, _, _ in data["controls"]]
-    found = {}
-    for place, number, axes, texts, which in data["parts"]:
-        index = 0
-        for axis in axes:
-            index = index * lengths[axis] + state[axis]
-        found[place, number] = texts[which[index]]
-    return found
-
-
 def test_the_script_is_given_every_state_as_it_was_drawn(picture):
     data = picture.data
     states = itertools.product(range(3), range(2), range(2))
     for state, frame in zip(states, picture.frames, strict=True):
-        found = assembled(data, state)
+        found = parts_in(data, state)
         assert found["said", 0] == frame.sentence
         shapes = [found["svg", 0], found["svg", 1], found["svg", 2]]
         assert shapes[: len(frame.shapes)] == frame.shapes
