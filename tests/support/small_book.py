@@ -80,9 +80,8 @@ class SmallBook:
         lines = ["parts:", "- title: All", "  pages:"]
         for path in sorted((self.folder / "lectures").glob("*.md")):
             title = re.search(r"^# (.*)", path.read_text(), re.MULTILINE)
-            lines.append(
-                f"  - {{lecture: {path.stem}, title: {title[1] if title else path.stem}, minutes: 1, needs: []}}"
-            )
+            stated = f"title: {title[1] if title else path.stem}, question: 'What?', minutes: 1, needs: []"
+            lines.append(f"  - {{lecture: {path.stem}, {stated}}}")
         self.write("course.yml", "\n".join([*lines, ""]))
 
     def append(self, name: str, text: str) -> None:

@@ -1,9 +1,10 @@
-"""Read the outline of the book from `course.yml`: parts, pages, numbers and needs."""
+"""Read the outline of the book from `course.yml`: parts, pages, numbers, needs and paths."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ FILE = "course.yml"
 FOLDERS = {"lecture": "lectures", "lab": "notebooks", "page": "reference", "record": "reference/records"}
 _DATA = "reference/data"  # the page of a record is in the book only if the record is in this folder
 _REQUIRED = {
-    "lecture": {"title", "minutes", "needs"},
+    "lecture": {"title", "minutes", "needs", "question"},
     "lab": {"title", "needs"},
     "page": {"title"},
     "record": {"title"},
 }
 _OPTIONAL = {"short", "keywords"}
+_OF_A_BOOK = {"parts", "reference", "paths", "absent"}
+_OF_A_PATH = {"path", "title", "reader", "depth", "pages"}
 _ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"]
 _MOST_LETTERS = 24
 
@@ -40,6 +43,7 @@ class Page:
     minutes: int | None = None
     needs: tuple[str, ...] = ()  # docnames of lectures
     keywords: tuple[str, ...] = ()
+    question: str | None = None  # that a lecture answers
 
     @property
     def heading(self) -> str:
@@ -67,11 +71,28 @@ class Part:
 
 
 @dataclass(frozen=True)
+class ReadingPath:
+    """Holds the pages that one kind of reader reads, in order, and how deep."""
+
+    name: str
+    title: str
+    reader: str  # whom the path is for
+    depth: str
+    docnames: tuple[str, ...]
+
+    def after(self, docname: str) -> str | None:
+        """Return the page that follows one; None after the last, and after a page off the path."""
+        return dict(pairwise(self.docnames)).get(docname)
+
+
+@dataclass(frozen=True)
 class Course:
-    """Holds all parts, and the groups of the reference, in order."""
+    """Holds all parts, the groups of the reference, the paths, and what the book does not cover yet."""
 
     parts: tuple[Part, ...]
     reference: tuple[Part, ...]
+    paths: tuple[ReadingPath, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @cached_property
     def pages(self) -> dict[str, Page]:
@@ -98,8 +119,9 @@ def read_course(root: Path) -> Course:
     Raises
     ------
     CourseError
-        If a line cannot be read, a page is named twice, has no file or is in no part, or if a need is unknown,
-        comes later or closes a circle.
+        If a line cannot be read, a page is named twice, has no file or is in no part, if a need is unknown,
+        comes later or closes a circle, if a path names what is not a page or turns the order of needs round,
+        or if a word is both absent and a keyword.
     """
     try:
         stated = yaml.safe_load((root / FILE).read_text("utf-8"))
@@ -107,16 +129,17 @@ def read_course(root: Path) -> Course:
         raise CourseError("the file is missing: it lists the pages of the book, in order") from None
     except yaml.YAMLError as error:
         raise CourseError(f"this is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(stated, dict) or set(stated) - {"parts", "reference"} or not stated.get("parts"):
-        raise CourseError("it holds a list of parts and a list of reference groups, and nothing else")
+    if not isinstance(stated, dict) or set(stated) - _OF_A_BOOK or not stated.get("parts"):
+        raise CourseError("it holds parts, and may hold a reference, paths and absent words, and nothing else")
     numbers = iter(range(1, 1000))
     parts = tuple(_part(part, numeral, numbers) for numeral, part in zip(_ROMAN, stated["parts"], strict=False))
     groups = tuple(_part(part, None, numbers) for part in stated.get("reference") or [])
     _check_files([page.docname for part in (*parts, *groups) for page in part.pages], root)
-    course = Course(*(tuple(_without_waiting(part, root) for part in both) for both in (parts, groups)))
-    pages = [page for part in (*course.parts, *course.reference) for page in part.pages]
-    _check_needs(pages)
-    return course
+    parts, groups = (tuple(_without_waiting(part, root) for part in both) for both in (parts, groups))
+    course = Course(parts, groups, absent=tuple(stated.get("absent") or ()))
+    _check_needs(list(course.pages.values()))
+    _check_absent(course)
+    return replace(course, paths=tuple(_path(path, course.pages) for path in stated.get("paths") or []))
 
 
 def _part(stated: Any, numeral: str | None, numbers: Iterator[int]) -> Part:
@@ -158,7 +181,34 @@ def _page(line: Any, numbers: Iterator[int]) -> Page:
         line.get("minutes"),
         tuple(f"{FOLDERS['lecture']}/{need}" for need in line.get("needs", ())),
         tuple(line.get("keywords", ())),
+        line.get("question"),
     )
+
+
+def _path(stated: Any, pages: Mapping[str, Page]) -> ReadingPath:
+    """Read a path, which names pages as their lines do, and check its order."""
+    if not isinstance(stated, dict) or set(stated) != _OF_A_PATH:
+        raise CourseError(f"a path has {', '.join(sorted(_OF_A_PATH))}, not {_brief(stated)}")
+    docnames = {docname.split("/", 1)[1]: docname for docname in pages}
+    path = f"the path {stated['path']}"
+    for name in stated["pages"]:
+        if name not in docnames:
+            raise CourseError(f"{path} has {name}, which is not a page of the book")
+        if stated["pages"].count(name) > 1:
+            raise CourseError(f"{path} has {name} twice")
+    order = tuple(docnames[name] for name in stated["pages"])
+    for place, docname in enumerate(order):
+        if later := [need for need in pages[docname].needs if need in order[place:]]:
+            raise CourseError(f"{path} has {docname} before {later[0]}, which it needs: change their order")
+    return ReadingPath(stated["path"], stated["title"], stated["reader"], stated["depth"], order)
+
+
+def _check_absent(course: Course) -> None:
+    """Check that no word that the book lacks is a keyword of a page."""
+    words = {word.lower() for word in course.absent}
+    for page in course.pages.values():
+        if covered := [word for word in page.keywords if word.lower() in words]:
+            raise CourseError(f"{covered[0]} is absent, and a keyword of {page.docname}: take it out of one of the two")
 
 
 def _brief(stated: Any) -> str:

@@ -9,15 +9,19 @@ GOOD = """
 parts:
 - title: One
   pages:
-  - {lecture: first, title: "The first, and a long title", short: First, minutes: 10, needs: [], keywords: [LoRA]}
+  - {lecture: first, title: "The first, and a long title", short: First,
+     question: "Which?", minutes: 10, needs: [], keywords: [LoRA]}
   - {lab: measure, title: Measure, needs: [first]}
 - title: Two
   pages:
-  - {lecture: second, title: Second, minutes: 20, needs: [first]}
+  - {lecture: second, title: Second, question: "Why?", minutes: 20, needs: [first]}
 reference:
 - title: Look up
   pages:
   - {page: words, title: Words}
+paths:
+- {path: hasty, title: Hasty, reader: You are, depth: Little, pages: [first, second, words]}
+absent: [FSDP]
 """
 FILES = ["lectures/first.md", "lectures/second.md", "notebooks/measure.md", "reference/words.md"]
 
@@ -44,6 +48,16 @@ def test_lectures_are_numbered_through_the_book_and_parts_have_roman_numbers(roo
     assert course.pages["lectures/second"].needs == ("lectures/first",)
     assert course.pages["lectures/first"].keywords == ("LoRA",)
     assert course.pages["lectures/first"].short == "First"
+    assert course.pages["lectures/first"].question == "Which?"
+    assert course.absent == ("FSDP",)
+
+
+def test_a_path_leads_from_page_to_page(root):
+    (path,) = read_course(root).paths
+    assert path.docnames == ("lectures/first", "lectures/second", "reference/words")
+    assert path.after("lectures/second") == "reference/words"
+    assert path.after("reference/words") is None
+    assert path.after("notebooks/measure") is None
 
 
 def test_neighbours_follow_the_lines(root):
@@ -56,7 +70,7 @@ def test_neighbours_follow_the_lines(root):
 
 def test_one_line_puts_a_lecture_between_two_others(root):
     (root / "lectures" / "between.md").touch()
-    line = "  - {lecture: between, title: Between, minutes: 5, needs: [first]}\n"
+    line = "  - {lecture: between, title: Between, question: 'What?', minutes: 5, needs: [first]}\n"
     (root / "course.yml").write_text(GOOD.replace("- title: Two\n  pages:\n", f"- title: Two\n  pages:\n{line}"))
     numbers = {page.docname: page.number for page in read_course(root).lectures}
     assert numbers == {"lectures/first": 1, "lectures/between": 2, "lectures/second": 3}
@@ -87,6 +101,7 @@ FAULTS = {
     ),
     "a circle": ("minutes: 10, needs: []", "minutes: 10, needs: [second]", "in a circle: .*lectures/first"),
     "a title that is missing": ("title: Second, ", "", "lectures/second has no title"),
+    "a question that is missing": ('question: "Why?", ', "", "lectures/second has no question"),
     "a word that is unknown": (
         "minutes: 20",
         "minuets: 20, minutes: 20",
@@ -104,7 +119,20 @@ FAULTS = {
     ),
     "a part without pages": ("- title: Two\n", "- name: Two\n", "a part has a title and pages, not"),
     "a text that is not YAML": ("title: Second", "title: What? is: it", "this is not YAML"),
-    "another key": ("reference:", "appendix:", "a list of parts and a list of reference groups"),
+    "another key": ("reference:", "appendix:", "it holds parts, and may hold a reference, paths and absent words"),
+    "a path without a depth": (
+        "depth: Little, ",
+        "",
+        "a path has depth, pages, path, reader, title, not {'path': 'hasty'",
+    ),
+    "a path to nowhere": ("words]", "word]", "the path hasty has word, which is not a page of the book"),
+    "a path that turns back": ("second, words]", "second, first]", "the path hasty has first twice"),
+    "a path against the needs": (
+        "[first, second, words]",
+        "[second, first]",
+        "the path hasty has lectures/second before lectures/first, which it needs",
+    ),
+    "a word both absent and covered": ("[FSDP]", "[lora]", "LoRA is absent, and a keyword of lectures/first"),
 }
 
 
@@ -121,7 +149,7 @@ def test_a_fault_is_named(root, fault):
 
 
 def test_a_page_that_shows_a_record_waits_for_the_record(root):
-    (root / "course.yml").write_text(f"{GOOD}  - {{record: seen, title: What was seen}}\n")
+    (root / "course.yml").write_text(GOOD.replace("paths:", "  - {record: seen, title: What was seen}\npaths:"))
     for name in ("reference/records/seen.md", "reference/data/seen.json"):
         (root / name).parent.mkdir()
     (root / "reference/records/seen.md").touch()
