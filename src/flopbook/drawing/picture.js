@@ -37,7 +37,11 @@ flopbook.mountPictures = (root) => {
       this.inputs.forEach((input, number) => this.listen(input, number));
       const svg = figure.querySelector("svg.drawing");
       svg.addEventListener("click", (event) => this.pick(event.target));
-      svg.addEventListener("pointermove", (event) => event.buttons && this.pick(event.target));
+      // what is under the finger now: its events keep the target on which it went down
+      svg.addEventListener("pointermove", ({ buttons, clientX, clientY }) => {
+        const under = document.elementFromPoint(clientX, clientY);
+        if (buttons && svg.contains(under)) this.pick(under);
+      });
       this.addTools();
       figure.classList.add("ready");
       if (this.hasAddress) this.restore();

@@ -10,11 +10,9 @@ WIDTH = 440
 #: What a drawing needs to look right wherever it is, also as a file of its own.
 STYLE = "".join(
     [
-        "svg.drawing{font:12px system-ui,sans-serif}",
-        "svg.drawing :is(rect,circle,path){fill-opacity:.3;stroke-width:1}",
-        "svg.drawing :is(line,.line){fill:none;stroke-width:1.5}",
-        "svg.drawing :is(rect,circle,path,line){fill:none;stroke:currentColor}",
-        "svg.drawing text{dominant-baseline:middle;fill:currentColor;stroke:none;text-anchor:middle}",
+        # on the whole drawing, so that an attribute of a shape counts for more
+        "svg.drawing{fill:none;fill-opacity:.3;font:12px system-ui,sans-serif;stroke:currentColor;stroke-width:1.2}",
+        "svg.drawing text{dominant-baseline:middle;fill:currentColor;fill-opacity:1;stroke:none;text-anchor:middle}",
         "svg.drawing .start{text-anchor:start}svg.drawing .end{text-anchor:end}",
         "svg.drawing .strong{font-weight:bold}svg.drawing .code{font-family:monospace}",
         *(
@@ -26,6 +24,7 @@ STYLE = "".join(
         "svg.drawing .full{fill-opacity:1}",
         "svg.drawing .left-out{fill:none;stroke:#808080;stroke-dasharray:3 3}",
         "svg.drawing [data-set]{cursor:pointer}",
+        "svg.drawing .handle{fill:transparent;stroke:none}",
     ]
 )
 
