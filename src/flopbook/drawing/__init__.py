@@ -6,5 +6,6 @@ from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.drawing.multiply_adds import multiply_adds
+    from flopbook.drawing.roofs import Work, roofline
 
 __getattr__, __dir__, __all__ = export_lazily(__name__)
