@@ -37,12 +37,30 @@ def test_the_script_is_given_every_state_as_it_was_drawn(picture):
         assert found["rows", 0] == frame.table.html_rows[0]
 
 
+def axes_of(data):
+    """Return the controls that each changing part depends on, piece by piece."""
+    return {
+        (place, number): [data["pieces"][piece][0] for piece in made if isinstance(piece, int)]
+        for place, number, made in data["parts"]
+    }
+
+
 def test_a_part_is_kept_over_the_controls_that_it_depends_on_alone(picture):
-    axes = {(place, number): axes for place, number, axes, *_ in picture.data["parts"]}
-    assert axes["svg", 0] == [0]
-    assert axes["svg", 1] == [2]
-    assert axes["svg", 2] == [1]
-    assert axes["said", 0] == [0, 2]
+    axes = axes_of(picture.data)
+    assert axes["svg", 0] == [[0]]
+    assert axes["svg", 1] == [[2]]
+    assert axes["svg", 2] == [[1]]
+    assert axes["rows", 1] == [[0, 1, 2]]
+    assert axes["said", 0] == [[0], [2]]
+
+
+def test_numbers_of_one_text_depend_on_a_control_each():
+    def sides(B, D):
+        return Frame([rect(0, 0, B, D)], f"There are {B} rows. Each has {D}.", Table(["B"], [("all",)], labels=1))
+
+    data = Picture("sides", "Sides", 10, sides, [Slider("B", "B", [1, 2]), Slider("D", "D", [3, 4, 5])]).data
+    assert axes_of(data) == {("svg", 0): [[0], [1]], ("said", 0): [[0], [1]]}
+    assert [texts for _, texts, _ in data["pieces"]] == [["1", "2"], ["3", "4", "5"]]  # each is kept once
 
 
 def test_what_never_changes_is_not_sent():

@@ -29,9 +29,9 @@ flopbook.mountPictures = (root) => {
   class Picture {
     constructor(figure) {
       this.figure = figure;
-      const { controls, parts } = JSON.parse(figure.querySelector(":scope > script").textContent);
+      const { controls, pieces, parts } = JSON.parse(figure.querySelector(":scope > script").textContent);
       this.controls = controls.map(([name, keys, texts, first]) => ({ name, keys, texts, first, at: first }));
-      this.parts = parts;
+      Object.assign(this, { pieces, parts });
       this.told = figure.querySelector(".tools [role=status]");
       this.inputs = [...figure.querySelectorAll("[data-control]")];
       this.inputs.forEach((input, number) => this.listen(input, number));
@@ -112,9 +112,12 @@ flopbook.mountPictures = (root) => {
         input.setAttribute("aria-valuetext", texts[at]);
         input.nextElementSibling.textContent = texts[at];
       });
-      for (const [place, number, axes, texts, which] of this.parts) {
-        const state = axes.reduce((sum, axis) => sum * this.controls[axis].keys.length + this.controls[axis].at, 0);
-        morph(places[place](this.figure)[number], parsed(texts[which[state]], place));
+      const shown = this.pieces.map(([axes, texts, which]) => {
+        return texts[which[axes.reduce((sum, axis) => sum * this.controls[axis].keys.length + this.controls[axis].at, 0)]];
+      });
+      for (const [place, number, made] of this.parts) {
+        const text = made.map((piece) => shown[piece] ?? piece).join("");
+        morph(places[place](this.figure)[number], parsed(text, place));
       }
     }
 

@@ -7,7 +7,8 @@ differs. What does not depend on a control is kept once.
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -26,6 +27,9 @@ PICTURE = "application/vnd.flopbook.picture+json"
 
 _MOST = 4096  # states that are worked out in about a second
 _NOTHING = {"svg": "<g/>", "rows": "<tr hidden></tr>", "said": ""}  # where another state has something
+
+_NUMBER = re.compile(r"(\d+(?:[.,]\d+)*)")
+_SENTENCE_END = re.compile(r"(?<=[.:?] )")
 
 Parts = dict[str, list[str]]
 
@@ -132,24 +136,34 @@ class Picture:
     def data(self) -> dict[str, Any]:
         """Return what `picture.js` needs: the controls, and each part that changes.
 
-        A part has its place in the picture, the controls that it depends on by number, its texts, and which of them
-        belongs to each state of these controls.
+        A piece holds the controls that it depends on by number, its texts, and which of them belongs to each state of
+        these controls. A part has its place in the picture, and what it is put together from: pieces by number, and
+        text that never changes.
         """
+        pieces: dict[str, int] = {}  # of several parts with the same numbers, one is kept
+
+        def place_of(piece: list[Any]) -> int:
+            return pieces.setdefault(json.dumps(piece, ensure_ascii=False), len(pieces))
+
+        parts = [
+            [place, number, [piece if isinstance(piece, str) else place_of(piece) for piece in changing]]
+            for place, number, changing in self._changing()
+        ]
         return {
             "controls": [[control.name, control.keys, control.texts, control.first] for control in self.controls],
-            "parts": list(self._changing()),
+            "pieces": [json.loads(piece) for piece in pieces],
+            "parts": parts,
         }
 
-    def _changing(self) -> Iterator[list[Any]]:
+    def _changing(self) -> Iterator[tuple[str, int, list[str | list[Any]]]]:
         parts = [_parts(frame) for frame in self.frames]
         lengths = [len(control.values) for control in self.controls]
         for place, nothing in _NOTHING.items():
             for number in range(max(len(part[place]) for part in parts)):
                 texts = [part[place][number] if number < len(part[place]) else nothing for part in parts]
-                axes, needed = _needed(texts, lengths)
-                if axes:
-                    unique = list(dict.fromkeys(needed))
-                    yield [place, number, axes, unique, [unique.index(text) for text in needed]]
+                pieces = _joined(_piece(piece, lengths) for piece in _split(texts))
+                if any(isinstance(piece, list) for piece in pieces):
+                    yield place, number, pieces
 
     def html(self, more: str = "") -> str:
         """Write the picture as HTML, with the frame of the first state.
@@ -194,6 +208,44 @@ class Picture:
 def _parts(frame: Frame) -> Parts:
     """Return all that can change of a frame, by the places of `picture.js`."""
     return {"svg": list(frame.shapes), "rows": frame.table.html_rows, "said": [frame.sentence]}
+
+
+def _split(texts: list[str]) -> Iterator[list[str]]:
+    """Split texts into sentences, and these at their numbers, so that each piece depends on few controls.
+
+    >>> list(_split(["x=10 y=3", "x=10 y=45"]))
+    [['x=', 'x='], ['10', '10'], [' y=', ' y='], ['3', '45'], ['', '']]
+
+    Sentences with different numbers of numbers stay whole.
+    """
+    for sentences in itertools.zip_longest(*map(_SENTENCE_END.split, texts), fillvalue=""):
+        split = [_NUMBER.split(sentence) for sentence in sentences]
+        if len(set(map(len, split))) == 1:
+            yield from map(list, zip(*split, strict=True))
+        else:
+            yield list(sentences)
+
+
+def _piece(texts: list[str], lengths: list[int]) -> str | list[Any]:
+    """Return a text that never changes, or the controls that it depends on, with its values."""
+    axes, needed = _needed(texts, lengths)
+    places = {text: place for place, text in enumerate(dict.fromkeys(needed))}
+    return [axes, list(places), [places[text] for text in needed]] if axes else texts[0]
+
+
+def _joined(pieces: Iterable[str | list[Any]]) -> list[str | list[Any]]:
+    """Make one text of those that stand side by side.
+
+    >>> _joined(["x=", "10", " y=", [[0], ["3", "45"], [0, 1]], ""])
+    ['x=10 y=', [[0], ['3', '45'], [0, 1]]]
+    """
+    joined: list[str | list[Any]] = []
+    for piece in pieces:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += piece
+        elif piece:
+            joined.append(piece)
+    return joined
 
 
 def _needed(texts: list[str], lengths: list[int]) -> tuple[list[int], list[str]]:
