@@ -57,8 +57,8 @@ def _short(value: object) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def rect(x: float, y: float, width: float, height: float, kind: str = "", **more: object) -> str:
-    """Write a rectangle by its upper left corner.
+def rect(x: float, y: float, width: float | str, height: float, kind: str = "", **more: object) -> str:
+    """Write a rectangle by its upper left corner; its width is a number of units, or a share such as `23.5%`.
 
     Examples
     --------

@@ -7,6 +7,7 @@ from flopbook.lazy import export_lazily
 if TYPE_CHECKING:
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
+    from flopbook.predict.models.published import PUBLISHED
     from flopbook.predict.models.transformer import decoder, decoder_block, matrices, tables
 
 __getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -1,0 +1,17 @@
+"""Hold the sizes of published transformer decoders, in the letters of `decoder`."""
+
+__all__ = ["PUBLISHED"]
+
+_GPT = dict(V=50257, matrices=2, tables=1)
+_LLAMA = dict(G=8, E=128, V=128256, T=8192, matrices=3, tables=2)
+
+#: Sizes of published models by name. T is the context in training. GPT-2: Radford and others, *Language Models are
+#: Unsupervised Multitask Learners* (2019). GPT-3: Brown and others, *Language Models are Few-Shot Learners* (2020),
+#: table 2.1. Llama 3: Grattafiori and others, *The Llama 3 Herd of Models* (2024), table 3.
+PUBLISHED = {
+    "GPT-2 small": dict(L=12, D=768, H=12, G=12, E=64, F=3072, T=1024, **_GPT),
+    "GPT-3 175B": dict(L=96, D=12288, H=96, G=96, E=128, F=49152, T=2048, **_GPT),
+    "Llama 3 8B": dict(L=32, D=4096, H=32, F=14336, **_LLAMA),
+    "Llama 3 70B": dict(L=80, D=8192, H=64, F=28672, **_LLAMA),
+    "Llama 3 405B": dict(L=126, D=16384, H=128, F=53248, **_LLAMA),
+}
