@@ -52,7 +52,7 @@ def test_a_right_answer_survives_a_reload_and_a_wrong_one_does_not(page: Page, a
     expect(questions.nth(0).locator("input[data-right]")).to_be_checked()
     expect(questions.nth(0).get_by_role("status")).to_contain_text("Right.")
     assert questions.nth(1).locator("input:checked").count() == 0
-    expect(page.locator("#quiz > .progress")).to_have_text("1 of 5 done")
+    expect(page.locator("#quiz > .progress")).to_have_text("1 of 3 done")
 
 
 def test_without_javascript_the_reasons_unfold(browser, address):
