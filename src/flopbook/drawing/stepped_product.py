@@ -18,6 +18,7 @@ def multiply_adds(product: Product, sizes: Mapping[str, int]) -> Picture:
     """Draw a product of two matrices, stepped through one multiply-add at a time.
 
     The letter that is summed over runs fastest, so that the entries of the result are finished one by one.
+    A number in an entry says how many terms it has so far.
 
     Parameters
     ----------
@@ -36,9 +37,11 @@ def multiply_adds(product: Product, sizes: Mapping[str, int]) -> Picture:
     >>> from flopbook.predict import matmul
     >>> picture = multiply_adds(matmul("x[B,D] @ w[D,K] -> y[B,K]"), dict(B=2, D=3, K=4))
     >>> print(picture.frame(step=4).sentence)
-    4 multiplications and 4 additions so far, 8 FLOPs: x₁₁ · w₁₂ begins y₁₂. After 3 terms, y₁₂ is finished.
+    4 multiplications and 4 additions so far, 8 FLOPs: x₁₁ · w₁₂ begins y₁₂. At which step is y₁₂ finished?
     >>> print(picture.frame(step=24, exact=True).sentence)
     24 multiplications and 16 additions, 40 FLOPs: y is finished. Each of its 8 sums has 3 terms and 2 additions.
+    >>> print(picture.frame(step=24).sentence)
+    24 multiplications and 24 additions, 48 FLOPs: y is finished. Each of its 8 sums has 3 terms and 3 additions.
     """
     B, D, K = _sizes(product, sizes)
     total = B * D * K
@@ -64,8 +67,8 @@ def multiply_adds(product: Product, sizes: Mapping[str, int]) -> Picture:
         _TOP + max(B, D) * _cell(D, K) + 6,
         draw,
         [
-            Steps("step", "Multiply-add", range(total + 1), start=total // 2),
-            Tick("exact", "leave out the addition to zero that begins each sum"),
+            Steps("step", "Multiply-add", range(total + 1), start=min(D + 1, total)),  # the second sum begins
+            Tick("exact", "do not count the first addition of each sum, to zero"),
         ],
     )
 
@@ -86,6 +89,7 @@ def _sizes(product: Product, sizes: Mapping[str, int]) -> tuple[int, int, int]:
 
 
 def _cell(D: int, K: int) -> float:
+    """Return the side of a cell."""
     return min(_LARGEST, (WIDTH - 2 * _GAP - 20) / (D + 2 * K))
 
 
@@ -105,6 +109,9 @@ def _matrices(product: Product, sizes: tuple[int, int, int], step: int) -> Itera
         for place in itertools.product(range(height), range(width)):
             x, y = left + place[1] * cell + 1, _TOP + place[0] * cell + 1
             yield rect(x, y, cell - 2, cell - 2, looks.get(place, ""))
+            if tensor is product.output:
+                terms = min(D, max(0, step - D * (place[0] * K + place[1])))
+                yield words(x + cell / 2 - 1, y + cell / 2 - 1, f"{terms}")
         left += width * cell + _GAP
         if sign:
             yield words(left - _GAP / 2, _TOP + max(B, D) * cell / 2, sign, "strong")
@@ -135,7 +142,7 @@ def _what(product: Product, sizes: tuple[int, int, int], step: int, exact: bool)
     result = _entry(product.output.name, row, column)
     verb = "finishes" if term == D - 1 else "begins" if term == 0 else "goes on with"
     does = f"{_entry(product.left.name, row, term)} · {_entry(product.right.name, term, column)} {verb} {result}."
-    return does if term == D - 1 else f"{does} After {D} terms, {result} is finished."
+    return does + f" At which step is {result} finished?" * (verb == "begins")
 
 
 def _entry(name: str, row: int, column: int) -> str:

@@ -1,5 +1,7 @@
 """Test the picture of a product, one multiply-add at a time."""
 
+import re
+
 import pytest
 
 from flopbook.drawing import multiply_adds
@@ -27,7 +29,13 @@ def test_every_step_multiplies_once_and_adds_at_most_once(states):
         assert multiplications == state["step"]
         assert additions == state["step"] - (begun if state["exact"] else 0)
         assert flops == multiplications + additions
-        assert sum("full" in shape for shape in frame.shapes[-5:]) == state["step"] // 3
+        result = frame.shapes[-8:]
+        assert sum("full" in shape for shape in result) == state["step"] // 3
+        assert sum(int(re.search(r">(\d+)<", shape)[1]) for shape in result if "<text" in shape) == state["step"]
+
+
+def test_it_opens_with_a_question():
+    assert multiply_adds(PRODUCT, dict(B=2, D=3, K=4)).frame().sentence.endswith("At which step is y₁₂ finished?")
 
 
 @pytest.mark.parametrize(
