@@ -36,7 +36,7 @@ test: html  ## Build the site and run all tests
 
 lab: $(INSTALLED)  ## Open the lectures and labs in JupyterLab
 	@JUPYTER_CONFIG_DIR=.venv/etc/jupyter $(BIN)/jupytext-config set-default-viewer > /dev/null
-	@$(BIN)/jupyter lab
+	@$(BIN)/jupyter lab --ServerApp.contents_manager_class=flopsite.jupyter.contents.PageManager
 
 notebooks: html  ## Write the .ipynb of every page
 	@echo "The notebooks are in _build/html/notebooks:" && cd _build/html/notebooks && find . -name '*.ipynb' | sort

@@ -11,7 +11,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,14 +63,6 @@ def read_options(lines: Iterable[str]) -> list[Option]:
     if sum(option.right for option in options) != 1 or len(options) < 2:
         raise QuestionError(0, "a question has two answers or more, and one of them is marked [x]")
     return options
-
-
-def plain_question(question: str, options: Sequence[Option]) -> Iterator[str]:
-    """Write a question as Markdown for a notebook; the answers fold."""
-    yield from ["", f"**{question}**", "", *(f"- {option.text}" for option in options), ""]
-    yield from ["<details>", "<summary>The answers, and why they tempt</summary>", ""]
-    yield from (f"- {option.text}: *{_verdict(option)}* {option.reason}" for option in options)
-    yield from ["", "</details>", ""]
 
 
 def _verdict(option: Option) -> str:

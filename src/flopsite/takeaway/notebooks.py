@@ -3,28 +3,26 @@
 import base64
 import hashlib
 import posixpath
-import re
 import zlib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import nbformat
 from myst_nb.core.read import read_myst_markdown_notebook
-from myst_nb.core.variables import format_plain_text
-from myst_nb.ext.glue import extract_glue_data_cell
 from myst_nb.sphinx_ import SphinxEnvType
 from nbformat import NotebookNode
-from pybtex.database import Entry
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 from sphinxcontrib.bibtex.domain import BibtexDomain
 
 from flopsite.book import Book
 from flopsite.execution.cache_key import code_cells
 from flopsite.execution.reader import page_store
+from flopsite.jupyter.page import METADATA, fold
 from flopsite.takeaway import wheel
 from flopsite.takeaway.markdown import plain_markdown
+from flopsite.takeaway.roles import Roles, glued_texts
 
 _GREETING = """*{title}*, a page of *{book}*.
 
@@ -45,17 +43,6 @@ for name, packed in files.items():
 os.chdir(root / "{folder}")"""
 _IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # apart from what the package itself installs
 _HIDDEN = {"jupyter": {"source_hidden": True}}
-# Cells that the site folds or leaves out are folded in the notebook.
-_FOLDED = {
-    "hide-input": {"source_hidden": True},
-    "hide-cell": {"source_hidden": True, "outputs_hidden": True},
-    "remove-cell": {"source_hidden": True, "outputs_hidden": True},
-}
-_METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
-_NAMED_TARGET = re.compile(r"^(?P<text>.*?)\s*<(?P<target>[^>]+)>$", re.DOTALL)
 
 
 def take_away(app: Sphinx, docname: str) -> NotebookNode:
@@ -63,21 +50,21 @@ def take_away(app: Sphinx, docname: str) -> NotebookNode:
     path = Path(app.env.doc2path(docname))
     config = cast(SphinxEnvType, app.env).myst_config
     page = read_myst_markdown_notebook(path.read_text("utf-8"), config, path=path)
-    glued = _glued_texts(nbformat.read(page_store(app, docname), 4))
-
-    def resolve(role: str, content: str) -> str:
-        return _plain_role(app, docname, glued, role, content)
-
+    roles = Roles(
+        link=partial(_link, app, docname),
+        glued=glued_texts(nbformat.read(page_store(app, docname), 4)),
+        entries=cast(BibtexDomain, app.env.get_domain("cite")).bibdata.data.entries,
+        labels={name: title for name, (_, _, title) in app.env.domains.standard_domain.labels.items()},
+    )
     cells = [nbformat.v4.new_markdown_cell(_greeting(app, docname, page))]
     if data := page.metadata.get("flopbook", {}).get("data", []):
         cells.append(nbformat.v4.new_code_cell(_unpacking(app, docname, data), metadata=_HIDDEN))
     for cell in page.cells:
         if cell.cell_type == "markdown":
-            cell.source = plain_markdown(cell.source, resolve)
-        for tag in cell.metadata.get("tags", []):
-            cell.metadata.setdefault("jupyter", {}).update(_FOLDED.get(tag, {}))
+            cell.source = plain_markdown(cell.source, roles)
+        fold(cell)
     cells += [cell for cell in page.cells if cell.source]
-    return nbformat.v4.new_notebook(cells=_identified(cells), metadata=_METADATA)
+    return nbformat.v4.new_notebook(cells=_identified(cells), metadata=METADATA)
 
 
 def _greeting(app: Sphinx, docname: str, page: NotebookNode) -> str:
@@ -99,46 +86,12 @@ def _unpacking(app: Sphinx, docname: str, names: list[str]) -> str:
     return _DATA.format(files=files, folder=posixpath.dirname(docname))
 
 
-def _plain_role(app: Sphinx, docname: str, glued: dict[str, str], role: str, content: str) -> str:
-    """Return as text what the site shows for a role."""
-    env = app.env
-    if role.startswith("glue"):
-        name, _, spec = content.partition(":")
-        return format_plain_text(glued.get(name, name), spec)
-    named = _NAMED_TARGET.match(content)
-    if role == "doc":
-        return _link(app, docname, *(named.groups() if named else ("", content)))
-    if named:
-        return named["text"]
-    if role in ("ref", "numref"):
-        return env.domains.standard_domain.labels.get(content, ("", "", content))[2]
-    return _citation(env, content) if role.startswith("cite") else content
-
-
 def _link(app: Sphinx, docname: str, text: str, target: str) -> str:
     """Link to the notebook of another page, or name a page that has no notebook."""
     folder = posixpath.dirname(docname)
     page = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
     words = text or (app.env.titles[page].astext() if page in app.env.titles else target)
     return f"[{words}]({posixpath.relpath(page, folder)}.ipynb)" if _has_notebook(app, page) else words
-
-
-def _citation(env: BuildEnvironment, keys: str) -> str:
-    entries = cast(BibtexDomain, env.get_domain("cite")).bibdata.data.entries
-    return f"({'; '.join(_author_year(entries[key.strip()]) for key in keys.split(','))})"
-
-
-def _author_year(entry: Entry) -> str:
-    names = [" ".join(map(str, person.rich_last_names)) for person in entry.persons["author"]]
-    if len(names) > 2 or "others" in names:
-        names = [f"{names[0]} et al."]
-    return f"{' and '.join(names)}, {entry.fields['year']}"
-
-
-def _glued_texts(executed: NotebookNode) -> dict[str, str]:
-    """Return the values that a page's cells glued into its prose, as text."""
-    glued = (pair for cell in code_cells(executed) for pair in extract_glue_data_cell(cell))
-    return {name: output["data"].get("text/plain", "") for name, output in glued}
 
 
 def _identified(cells: list[NotebookNode]) -> list[NotebookNode]:

@@ -34,19 +34,27 @@ def test_what_is_missing_is_named_with_its_line(lines, line, message):
     assert raised.value.line == line
 
 
-def test_a_notebook_has_the_options_as_a_list_and_folds_the_answers():
+def test_a_notebook_folds_the_reason_of_each_answer():
     source = "\n".join([":::{question} How many for {math}`x w`?", *RIGHT, ":::"])
     assert plain_markdown(source, lambda role, content: content).splitlines() == [
         "**How many for $x w$?**",
         "",
-        "- $BDK$",
-        "- $2BDK$",
+        "(a) $BDK$",
         "",
         "<details>",
-        "<summary>The answers, and why they tempt</summary>",
+        "<summary>Is it (a)?</summary>",
         "",
-        "- $BDK$: *Not so.* These are MACs.",
-        "- $2BDK$: *Right.* One multiplication and one addition.",
+        "*Not so.* These are MACs.",
+        "",
+        "</details>",
+        "",
+        "(b) $2BDK$",
+        "",
+        "<details>",
+        "<summary>Is it (b)?</summary>",
+        "",
+        "*Right.* One multiplication",
+        "  and one addition.",
         "",
         "</details>",
     ]
