@@ -6,7 +6,6 @@ from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.drawing.held_bytes import Setting, memory_over_step
-    from flopbook.drawing.multiply_adds import multiply_adds
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.stepped_product import multiply_adds
     from flopbook.drawing.transformer_block import transformer_block
