@@ -57,8 +57,8 @@ def _short(value: object) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def rect(x: float, y: float, width: float | str, height: float, kind: str = "", **more: object) -> str:
-    """Write a rectangle by its upper left corner; its width is a number of units, or a share such as `23.5%`.
+def rect(x: float | str, y: float, width: float | str, height: float, kind: str = "", **more: object) -> str:
+    """Write a rectangle by its upper left corner; left and width are units, or shares such as `23.5%`.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def rect(x: float, y: float, width: float | str, height: float, kind: str = "", 
     return element("rect", x=x, y=y, width=width, height=height, kind=kind, **more)
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str = "", **more: object) -> str:
+def line(x1: float | str, y1: float, x2: float | str, y2: float, kind: str = "", **more: object) -> str:
     """Write a straight line.
 
     Examples
