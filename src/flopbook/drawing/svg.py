@@ -1,6 +1,7 @@
 """Write the shapes of a drawing as SVG, coloured by what they mean."""
 
 from html import escape
+from math import hypot
 
 from flopbook.colours import MEANINGS
 
@@ -102,3 +103,29 @@ def words(x: float, y: float, text: str, kind: str = "", **more: object) -> str:
     '<text x="4" y="2" class="start">2BDK</text>'
     """
     return element("text", text, x=x, y=y, kind=kind, **more)
+
+
+def arrow(start: tuple[float, float], end: tuple[float, float], width: float, kind: str = "") -> str:
+    """Write a straight arrow of some width from one point to another.
+
+    Examples
+    --------
+    >>> arrow((0, 0), (20, 0), 2, "forward")
+    '<path d="M0 1L14 1L14 4L20 0L14 -4L14 -1L0 -1Z" class="forward"/>'
+    """
+    (x, y), (to_x, to_y) = start, end
+    length = hypot(to_x - x, to_y - y)
+    head = min(length, width / 2 + 5)
+    along = ((to_x - x) / length, (to_y - y) / length)
+    outline = [
+        (0, width / 2),
+        (length - head, width / 2),
+        (length - head, width / 2 + 3),
+        (length, 0.0),
+        (length - head, -width / 2 - 3),
+        (length - head, -width / 2),
+        (0, -width / 2),
+    ]
+    return path(
+        *((x + far * along[0] - off * along[1], y + far * along[1] + off * along[0]) for far, off in outline), kind=kind
+    )
