@@ -116,7 +116,7 @@ flopbook.mountPictures = (root) => {
         return texts[which[axes.reduce((sum, axis) => sum * this.controls[axis].keys.length + this.controls[axis].at, 0)]];
       });
       for (const [place, number, made] of this.parts) {
-        const text = made.map((piece) => shown[piece] ?? piece).join("");
+        const text = made.map((piece) => (typeof piece === "number" ? shown[piece] : piece)).join("");
         morph(places[place](this.figure)[number], parsed(text, place));
       }
     }
