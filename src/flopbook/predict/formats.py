@@ -1,0 +1,108 @@
+"""Work out which number a pattern of bits stands for, and which pattern a number gets."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf, nan
+
+__all__ = ["FORMATS", "Format"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """Describes a floating-point format: a sign, an exponent and a fraction.
+
+    Attributes
+    ----------
+    name : str
+        As in the lectures, such as ``bf16``.
+    exponent_bits, fraction_bits : int
+        How many bits each has.
+    has_infinity : bool
+        Whether the highest exponent is kept for infinity and for what is not a number. Without, one pattern of each
+        sign is not a number, and what is too large becomes the largest number, as PyTorch converts.
+
+    Examples
+    --------
+    >>> e4m3 = FORMATS["e4m3"]
+    >>> float(e4m3.largest), float(e4m3.value(0b0_0111_100))
+    (448.0, 1.5)
+    >>> FORMATS["bf16"].value(FORMATS["bf16"].nearest(Fraction(100_000)))
+    Fraction(99840, 1)
+    """
+
+    name: str
+    exponent_bits: int
+    fraction_bits: int
+    has_infinity: bool = True
+
+    @property
+    def bits(self) -> int:
+        """Return the bits of a number."""
+        return 1 + self.exponent_bits + self.fraction_bits
+
+    @property
+    def bias(self) -> int:
+        """Return what is taken off an exponent, so that half of all are for numbers below 1."""
+        return 2 ** (self.exponent_bits - 1) - 1
+
+    @property
+    def top(self) -> int:
+        """Return the pattern of the largest number."""
+        return ((2**self.exponent_bits - 1) << self.fraction_bits) + (
+            -1 if self.has_infinity else 2**self.fraction_bits - 2
+        )
+
+    @property
+    def largest(self) -> Fraction:
+        """Return the largest number."""
+        return self._magnitude(self.top)
+
+    @property
+    def smallest(self) -> Fraction:
+        """Return the smallest positive number."""
+        return self._magnitude(1)
+
+    @property
+    def smallest_normal(self) -> Fraction:
+        """Return the smallest number with all bits of its fraction."""
+        return self._magnitude(2**self.fraction_bits)
+
+    def parts(self, pattern: int) -> tuple[int, int, int]:
+        """Split a pattern into sign, exponent and fraction."""
+        rest, fraction = divmod(pattern, 2**self.fraction_bits)
+        return *divmod(rest, 2**self.exponent_bits), fraction
+
+    def value(self, pattern: int) -> Fraction | float:
+        """Return the number that a pattern stands for; infinity and nan as floats."""
+        sign, magnitude = divmod(pattern, 2 ** (self.bits - 1))
+        if magnitude > self.top:
+            return (-inf if sign else inf) if self.has_infinity and magnitude == self.top + 1 else nan
+        return -self._magnitude(magnitude) if sign else self._magnitude(magnitude)
+
+    def nearest(self, number: Fraction) -> int:
+        """Return the pattern of the nearest number; of two, the one that ends in 0."""
+        sign = 2 ** (self.bits - 1) if number < 0 else 0
+        below = min(bisect_right(range(self.top + 2), abs(number), key=self._magnitude) - 1, self.top)
+        middle = (self._magnitude(below) + self._magnitude(below + 1)) / 2
+        chosen = below + (abs(number) > middle or (abs(number) == middle and below % 2))
+        return sign + (chosen if self.has_infinity else min(chosen, self.top))
+
+    def _magnitude(self, pattern: int) -> Fraction:
+        """Return the number of a pattern without its sign, as if none stood for infinity."""
+        _, exponent, fraction = self.parts(pattern)
+        one = 1 if exponent else 0  # the lowest exponent is that of the second lowest, without the 1
+        return (one + Fraction(fraction, 2**self.fraction_bits)) * Fraction(2) ** (max(exponent, 1) - self.bias)
+
+
+def _formats() -> Iterator[Format]:
+    yield Format("fp32", 8, 23)
+    yield Format("bf16", 8, 7)
+    yield Format("fp16", 5, 10)
+    yield Format("e5m2", 5, 2)
+    yield Format("e4m3", 4, 3, has_infinity=False)
+
+
+#: The formats in which networks are trained, by name.
+FORMATS = {each.name: each for each in _formats()}

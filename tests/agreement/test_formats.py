@@ -1,0 +1,70 @@
+"""Hold the values of floating-point formats to PyTorch's."""
+
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+
+from flopbook.predict.formats import FORMATS
+
+DTYPES = {
+    "fp32": (torch.float32, torch.int32),
+    "bf16": (torch.bfloat16, torch.int16),
+    "fp16": (torch.float16, torch.int16),
+    "e5m2": (torch.float8_e5m2, torch.uint8),
+    "e4m3": (torch.float8_e4m3fn, torch.uint8),
+}
+NUMBERS = [
+    0,
+    0.1,
+    1 / 3,
+    1,
+    1.5,
+    3.3,
+    447.0,
+    460.0,
+    65_504,
+    65_519,
+    65_520,
+    100_000,
+    1e-8,
+    1e-7,
+    2.0**-149,
+    3e38,
+    -0.7,
+    -5e5,
+]
+
+
+def same(value, other):
+    return math.isnan(value) and math.isnan(other) if math.isnan(value) or math.isnan(other) else value == other
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_pattern_has_the_value_of_pytorch(name):
+    format_, (dtype, integers) = FORMATS[name], DTYPES[name]
+    step = max(1, 2**format_.bits // 65_536 - 3)
+    patterns = list(range(0, 2**format_.bits, step))
+    signed = [
+        pattern if integers is torch.uint8 or pattern < 2 ** (format_.bits - 1) else pattern - 2**format_.bits
+        for pattern in patterns
+    ]
+    values = torch.tensor(signed, dtype=integers).view(dtype).double().tolist()
+    assert all(same(float(format_.value(pattern)), value) for pattern, value in zip(patterns, values, strict=True))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_number_becomes_what_pytorch_makes_of_it(name):
+    format_, (dtype, _) = FORMATS[name], DTYPES[name]
+    for number in torch.tensor(NUMBERS).tolist():  # as float32: a double would be rounded twice
+        assert same(
+            float(format_.value(format_.nearest(Fraction(number)))), torch.tensor(number).to(dtype).double().item()
+        )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_limits_are_those_of_finfo(name):
+    format_, info = FORMATS[name], torch.finfo(DTYPES[name][0])
+    assert (format_.bits, float(format_.largest), float(format_.smallest_normal)) == (info.bits, info.max, info.tiny)
+    assert float(format_.value(format_.nearest(Fraction(1)) + 1) - 1) == info.eps
