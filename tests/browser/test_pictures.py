@@ -49,7 +49,11 @@ def assert_shows(figure: Locator, state: list[int]) -> None:
 
 
 def draw(B: int, wide: bool, name: str, step: int) -> Frame:
-    shapes = [rect(0, 0, 10 * B, 10, "forward", data_set="B=4"), words(5, 20, f"{name} 1 {name}"), rect(0, 30, 10 * step, 10)]
+    shapes = [
+        rect(0, 0, 10 * B, 10, "forward", data_set="B=4"),
+        words(5, 20, f"{name} 1 {name}"),
+        rect(0, 30, 10 * step, 10),
+    ]
     rows = [(name, B)] * (2 if wide else 1)
     return Frame(
         [*shapes, *([rect(0, 45, 10, 10)] if wide else [])], f"{B} of {name} at {step}.", Table(["", "B"], rows)
