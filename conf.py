@@ -54,7 +54,13 @@ html_favicon = "src/flopsite/web/favicon.svg"
 html_sourcelink_suffix = ""
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 templates_path = ["src/flopsite/course/templates", "src/flopsite/web/templates"]
-html_css_files = ["web/flopsite.css", "course/course.css", ("web/print.css", {"media": "print"})]
+html_css_files = [
+    "teaching/panel.css",
+    "teaching/exercises.css",
+    "web/flopsite.css",
+    "course/course.css",
+    ("web/print.css", {"media": "print"}),
+]
 html_js_files = ["web/flopsite.js", "math/letters.js"]
 html_search_scorer = "src/flopsite/web/search.js"
 html_math_renderer = "katex"

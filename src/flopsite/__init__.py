@@ -12,7 +12,8 @@ from myst_nb.core.render import load_mime_renders  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 from flopsite import book, static  # noqa: E402
-from flopsite.calculators import directive as calculators  # noqa: E402
+from flopsite.calculators import directive  # noqa: E402
+from flopsite.calculators import renderer as calculators  # noqa: E402
 from flopsite.course import dropdown, order, page_line, sidebar, status  # noqa: E402
 from flopsite.course import map as course_map  # noqa: E402
 from flopsite.execution import reader  # noqa: E402
@@ -38,6 +39,7 @@ PARTS = (
     dropdown,
     boxes,
     calculators,
+    directive,
     forms,
     questions,
     pictures,
@@ -58,7 +60,13 @@ def setup(app: Sphinx) -> dict[str, bool]:
         part.setup(app)
     # Not by an entry point of the package, which would also change every other book of the environment.
     load_mime_renders().extend(
-        [forms.ExerciseRenderer, inline_svg.FigureRenderer, boxes.FormulaRenderer, pictures.PictureRenderer]
+        [
+            boxes.FormulaRenderer,
+            calculators.CalculatorRenderer,
+            forms.ExerciseRenderer,
+            inline_svg.FigureRenderer,
+            pictures.PictureRenderer,
+        ]
     )
     # Pages with torch use all cores already, and progress is printed in order.
     return {"parallel_read_safe": False, "parallel_write_safe": True}

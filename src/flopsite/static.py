@@ -1,4 +1,4 @@
-"""Bring each feature's scripts and styles to the site: `calculators/static/panel.js` becomes `calculators/panel.js`."""
+"""Bring scripts and styles to the site, those of the package too: `live/static/cells.js` becomes `live/cells.js`."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 def _copy(app: Sphinx) -> None:
     if app.builder.format == "html":
-        for folder in Path(__file__).parent.glob("*/static"):
+        for folder in Path(__file__).parents[1].glob("*/*/static"):
             shutil.copytree(folder, Path(app.outdir) / "_static" / folder.parent.name, dirs_exist_ok=True)
 
 

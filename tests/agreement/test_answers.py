@@ -18,8 +18,8 @@ from flopsite.math.katex import NODE
 from tests.conftest import ROOT
 from tests.support.answers import ANSWERS, EXERCISES
 
-NAMES = ("web/static/fractions", "exercises/static/tokens", "exercises/static/reading", "exercises/static/checking")
-SCRIPTS = [ROOT / f"src/flopsite/{name}.js" for name in NAMES]
+NAMES = ("fractions", "tokens", "reading", "checking")
+SCRIPTS = [ROOT / f"src/flopbook/teaching/static/{name}.js" for name in NAMES]
 PROGRAM = f"""
 {json.dumps([str(path) for path in SCRIPTS])}.forEach(require);
 function reading({{ letters, sizes }}, answer) {{

@@ -96,4 +96,6 @@ def test_an_audit_of_nonsense_is_a_mistake():
 
 
 def test_each_claim_has_its_own_line_in_a_notebook():
-    assert AUDIT.check({})._repr_html_().count("<br>") == 3
+    html = AUDIT.check({})._repr_html_()
+    assert len(html[html.index("<strong>") : html.index("</div>")].splitlines()) == 4
+    assert '.exercise [role="status"] { white-space: pre-line; }' in html

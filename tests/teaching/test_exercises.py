@@ -242,8 +242,15 @@ def test_the_answer_does_not_show_itself():
 
 def test_a_verdict_shows_itself_escaped():
     verdict = Exercise(1).check("<b>")
-    assert "<b>" not in verdict._repr_html_() and verdict._repr_html_().startswith("<p><strong>Not yet.</strong> ")
-    assert Exercise(1).check(1)._repr_html_() == "<p><strong>Right.</strong></p>"
+    assert "<b>" not in verdict._repr_html_() and "><strong>Not yet.</strong> I cannot read" in verdict._repr_html_()
+    assert "><strong>Right.</strong></div>" in Exercise(1).check(1)._repr_html_()
+    assert Verdict(False, "a < b")._repr_html_() == "<p><strong>Not yet.</strong> a &lt; b</p>"
+
+
+def test_a_verdict_in_a_notebook_is_a_form_that_needs_nothing_else():
+    html = PRODUCT.check("BDK")._repr_html_()
+    assert "<form" in html and "<input" in html and "flopbook.check" not in html.split("<script>")[0]
+    assert not re.search(r"<(link|script)[^>]*(href|src)=", html)
 
 
 def test_a_verdict_carries_the_form_of_the_site():

@@ -6,6 +6,7 @@ from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.teaching.audits import Audit, Findings, judge
+    from flopbook.teaching.calculators.make import calculator
     from flopbook.teaching.exercises import Exercise
     from flopbook.teaching.formulas import boxed
 

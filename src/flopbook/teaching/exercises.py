@@ -1,5 +1,6 @@
 """Check answers to exercises, in every form, and give hints for usual wrong ones."""
 
+import hashlib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,13 +17,12 @@ from sympy import Expr
 from flopbook.checks import quoted
 from flopbook.predict.values import value_at
 from flopbook.teaching.answers import Reading, ReadingError, equal, large_sizes, names, read
+from flopbook.teaching.forms import FORM, SCRIPTS, STYLES, form_html
+from flopbook.teaching.output import output, static
 
 __all__ = ["Exercise", "Verdict"]
 
 _SIZES_TRIED = 20
-
-#: The MIME type of an exercise's form for the site, which checks answers without Python.
-FORM = "application/vnd.flopbook.exercise+json"
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,16 @@ class Verdict:
         return f"{'Right.' if self.right else 'Not yet.'} {self.message}".strip()
 
     def _repr_html_(self) -> str:
+        """Show the exercise as a form, in which a reader tries another answer."""
         opening, _, message = repr(self).partition(".")
-        return f"<p><strong>{opening}.</strong>{escape(message).replace(chr(10), '<br>')}</p>"
+        said = f"<strong>{opening}.</strong>{escape(message)}"
+        if not self.form:
+            return f"<p>{said}</p>"
+        identity = f"exercise-{hashlib.sha256(repr(self.form).encode()).hexdigest()[:8]}"
+        return output(form_html(identity, self.form, "this exercise", said), STYLES, [*map(static, SCRIPTS)])
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        """Show the exercise as a form, which the site's reader fills in."""
+        """Give the site the data of the form, which it checks without Python."""
         return {FORM: self.form} if self.form else {}
 
 

@@ -14,9 +14,9 @@ out comes from the book: the meaning from the page's letters, the start from the
 expression that the box shows, into one file for each page.
 """
 
-from pathlib import Path
 from typing import Any, ClassVar
 
+import sympy
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -24,14 +24,15 @@ from sphinx.util.docutils import SphinxDirective
 
 from flopbook import units
 from flopbook.predict import axes, devices
+from flopbook.predict.plans import Plan
+from flopbook.teaching.calculators.html import CALCULATOR
+from flopbook.teaching.calculators.javascript import UnprintableError
+from flopbook.teaching.calculators.make import CalculatorError, made
+from flopbook.teaching.formulas import Formula
 from flopsite.book import Book
-from flopsite.calculators.html import panel
-from flopsite.calculators.parse import CalculatorError, read, script
-from flopsite.exercises.forms import NUMBER_READER
+from flopsite.calculators.renderer import place
 from flopsite.math.letters import meanings
 from flopsite.warnings import Kind, warn
-
-_FIELDS = [f"calculators/{name}.js" for name in ("sizes", "fields", "drawing")]
 
 
 class CalculatorDirective(SphinxDirective):
@@ -50,17 +51,16 @@ class CalculatorDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for module in (axes, devices, units):
             self.env.note_dependency(str(module.__file__))
-        scripts = Book.of(self.env).data["calculators"].setdefault(self.env.docname, {})
         try:
-            calculator = read(self._boxes(), self.options, list(self.content), meanings(self.env, self.env.docname))
-            if calculator.name in scripts:
-                raise CalculatorError(f"{calculator.name!r} is on this page already: leave one of the two out")
-            scripts[calculator.name] = script(calculator)
-        except CalculatorError as error:
-            line = self.lineno if error.line is None else self.lineno + self.content_offset + 1 + error.line
+            options = (self.options.get("unit", "FLOPs"), self.options.get("time", ""), self.options.get("curve", ""))
+            boxes = [_box(content) for content in self._boxes().values()]
+            own = meanings(self.env, self.env.docname)
+            calculator = made(boxes, list(self.content), *options, "bars" in self.options, own)
+            return place(self.env, calculator._repr_mimebundle_()[CALCULATOR], self.lineno)
+        except (CalculatorError, UnprintableError) as error:
+            line = self.lineno
             warn(Kind.CALCULATOR, f"calculator: {error}", (self.env.docname, line))
             return []
-        return panel(calculator)
 
     def _boxes(self) -> dict[str, dict[str, Any]]:
         """Return the boxes that the argument names, which stand above the calculator."""
@@ -78,21 +78,16 @@ class CalculatorDirective(SphinxDirective):
         return {name: here[name] for name in names}
 
 
-def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Write the script of a page's calculators, before Sphinx computes its checksum."""
-    scripts = Book.of(app.env).data["calculators"].get(docname)
-    if not scripts:
-        return
-    file = f"calculators/pages/{docname}.js"
-    target = Path(app.outdir) / "_static" / file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("\n".join(["window.calculators = {};", *scripts.values()]), "utf-8")
-    for name in (*NUMBER_READER, "calculators/exact.js", *_FIELDS, file, "calculators/panel.js"):
-        app.add_js_file(name, loading_method="defer")
-    app.add_css_file("calculators/panel.css")
+def _box(content: dict[str, Any]) -> Formula | Plan:
+    if "rows" in content:
+        rows = {title: (unit, sympy.sympify(text)) for title, unit, text, _ in content["rows"]}
+        return Plan(
+            content["name"], content["title"], rows, {label: dict(known) for label, known in content["choices"]}
+        )
+    expression = sympy.sympify(content["expression"])
+    return Formula(content["name"], content["title"], expression, content["when"], content["start"], 0, ())
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive, and bring its scripts to the pages that have it."""
+    """Register the directive."""
     app.add_directive("calculator", CalculatorDirective)
-    app.connect("html-page-context", _add_scripts)

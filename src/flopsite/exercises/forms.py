@@ -1,9 +1,6 @@
 """Turn the cell that checks an answer into a form that checks the reader's answer."""
 
-import json
 import re
-from collections.abc import Iterator
-from html import escape
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -12,25 +9,10 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
-from flopbook.teaching.exercises import FORM
+from flopbook.teaching.forms import FORM, SCRIPTS, form_html
 from flopsite.warnings import Kind, warn
 
-#: The scripts that read a formula or a number, in the order in which they build on each other.
-NUMBER_READER = ["web/fractions.js", "exercises/tokens.js", "exercises/reading.js"]
-_SCRIPTS = [*NUMBER_READER, "exercises/checking.js", "exercises/forms.js"]
 _TITLE = re.compile(r"(?P<number>\d+)\. (?P<words>.+?)\.?")
-_HTML = """\
-<form class="exercise panel" id="{id}" data-form="{form}">
-{fields}
-<div role="status" id="{id}-verdict"></div>
-<noscript><p>Nothing is checked here without JavaScript; the notebook of this page checks answers, too.</p></noscript>
-</form>
-"""
-_FIELD = """\
-<p class="answer"><label for="{id}">{label}</label>
-<input id="{id}" name="{name}" autocomplete="off" autocapitalize="off" spellcheck="false"{more}</p>"""
-_BUTTON = "<button>Check</button>"
-_VERDICTS = '<datalist id="verdicts"><option value="right"></option><option value="not decidable"></option></datalist>'
 
 
 class Form(nodes.General, nodes.Element):
@@ -85,23 +67,8 @@ def _title_before(cell: nodes.Element) -> re.Match[str] | None:
 
 def _visit_form(writer: HTML5Translator, node: Form) -> None:
     name = nodes.make_id(f"exercise {node['words']}")
-    writer.body.append(
-        _HTML.format(id=name, form=escape(json.dumps(node["form"])), fields="\n".join(_fields(name, node)))
-    )
+    writer.body.append(form_html(name, node["form"], f"exercise {node['number']}, {node['words']}"))
     raise nodes.SkipNode
-
-
-def _fields(name: str, node: Form) -> Iterator[str]:
-    """Write a field for the answer, or for each claim of an audit."""
-    claims = node["form"].get("claims")
-    if claims is None:
-        title = f"exercise {node['number']}, {escape(node['words'])}"
-        label = f'Your answer<span class="visually-hidden"> to {title}</span>'
-        yield _FIELD.format(id=f"{name}-answer", name="answer", label=label, more=f">{_BUTTON}")
-        return
-    for claim in claims:
-        yield _FIELD.format(id=f"{name}-{claim}", name=claim, label=f"Claim {claim}", more=' list="verdicts">')
-    yield f"{_VERDICTS}<p>{_BUTTON}</p>"
 
 
 def _skip(writer: nodes.NodeVisitor, node: Form) -> None:
@@ -110,8 +77,8 @@ def _skip(writer: nodes.NodeVisitor, node: Form) -> None:
 
 def _bring_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
     if doctree and next(doctree.findall(Form), None):
-        for script in _SCRIPTS:
-            app.add_js_file(script, loading_method="defer")
+        for script in SCRIPTS:
+            app.add_js_file(f"teaching/{script}", loading_method="defer")
 
 
 def setup(app: Sphinx) -> None:

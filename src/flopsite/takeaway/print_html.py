@@ -9,7 +9,14 @@ from urllib.parse import urldefrag, urlsplit
 
 from bs4 import BeautifulSoup, SoupStrainer, Tag
 
-_STYLES = ["styles/furo.css", "pygments.css", "katex/katex.min.css", "web/flopsite.css", "web/print.css"]
+_STYLES = [
+    "styles/furo.css",
+    "pygments.css",
+    "katex/katex.min.css",
+    "teaching/panel.css",
+    "web/flopsite.css",
+    "web/print.css",
+]
 # Parts that serve on a screen alone, and folded code, which the notebooks have.
 _LEFT_OUT = ".headerlink, script, style, button, input, form, .page-line, .cell-tools, details.hide"
 

@@ -15,12 +15,12 @@ value='1', witnesses=['counted'], start=dict(B=1), expression="Symbol('B')")}}, 
 FAULTS = {
     "letter": (
         BOX + "\n```{{calculator}} letter\nB: at 2\nQ: at 3\n```",
-        14,
+        12,
         "'Q: at 3': Q is in no formula here: those have B",
     ),
     "range": (
         BOX + "\n```{{calculator}} range\n:unit: B\n\nB: two to 3\n```",
-        15,
+        12,
         "'B: two to 3': this is not a size: write it like",
     ),
     "name": (

@@ -20,7 +20,7 @@ class UnprintableError(ValueError):
 def javascript(expression: Expr, letters: list[str]) -> str:
     """Print an arrow function of `letters` that returns numerator and denominator as BigInts.
 
-    The functions that it calls, `max`, `min`, `floor` and `ceiling`, are in `static/exact.js`.
+    The functions that it calls, `max`, `min`, `floor` and `ceiling`, are in `exact.js`.
 
     >>> B, D = sympy.symbols("B D", positive=True, integer=True)
     >>> javascript(B * D**2 / 3, ["B", "D"])

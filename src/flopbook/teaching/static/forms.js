@@ -9,11 +9,16 @@
     place.replaceChildren(opening, ` ${message}`);
   }
 
-  for (const place of document.querySelectorAll("form.exercise")) {
+  for (const place of document.querySelectorAll("form.exercise:not(.ready)")) {
     const form = JSON.parse(place.dataset.form);
+    place.classList.add("ready");
     const verdict = place.querySelector("[role=status]");
     const fields = [...place.querySelectorAll("input")];
-    for (const field of fields) field.setAttribute("aria-describedby", verdict.id);
+    for (const field of fields) {
+      field.setAttribute("aria-describedby", verdict.id);
+      // JupyterLab takes the press of Enter for itself, and leaves its release.
+      field.addEventListener("keyup", (event) => event.key === "Enter" && place.requestSubmit());
+    }
 
     const answers = () => Object.fromEntries(fields.map((field) => [field.name, field.value]));
     const judge = () => (form.claims ? book.checkAudit(form, answers()) : book.check(form, fields[0].value));
@@ -23,10 +28,10 @@
       const judged = judge();
       say(verdict, judged);
       place.classList.toggle("done", judged.right);
-      if (judged.right) book.keep(place.id, answers());
+      if (judged.right) book.keep?.(place.id, answers()); // the site keeps it
     });
 
-    const kept = book.kept(place.id);
+    const kept = book.kept?.(place.id);
     if (!kept) continue;
     for (const field of fields) field.value = kept[field.name] ?? "";
     const judged = judge();

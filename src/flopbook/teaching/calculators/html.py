@@ -1,19 +1,31 @@
-"""Write a calculator as HTML, with the results of its first sizes."""
+"""Write a calculator as HTML, with the results of its first sizes.
+
+Between the HTML stand formulas, which the site sets, and a notebook shows as text.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from html import escape
+from typing import Any, NamedTuple
 
 import sympy
-from docutils import nodes
 from sympy import Expr
 
-from flopbook.predict import axis
+from flopbook.predict.axes import axis
+from flopbook.teaching.calculators.javascript import javascript
+from flopbook.teaching.output import NUMBER_READER, output, static
 from flopbook.units import plain, si
 
-#: Units that take a prefix; `static/exact.js` has the same.
+#: MIME type of a calculator.
+CALCULATOR = "application/vnd.flopbook.calculator+json"
+
+#: The scripts of calculators, in the order in which they build on each other; the last one needs the functions, too.
+SCRIPTS = ("exact.js", "sizes.js", "fields.js", "drawing.js", "panel.js")
+STYLES = ("panel.css", "calculators.css")
+
+#: Units that take a prefix; `exact.js` has the same.
 _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
 
 
@@ -55,9 +67,9 @@ class Row:
         return Fraction(int(number.p), int(number.q))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calculator:
-    """Holds the rows, sizes and choices of a calculator.
+    """Shows what follows from sizes that a reader sets, made by :func:`flopbook.teaching.calculator`.
 
     Attributes
     ----------
@@ -85,34 +97,68 @@ class Calculator:
         }
         return chosen | {size.name: size.start for size in self.sizes}
 
+    @property
+    def script(self) -> str:
+        """Return the JavaScript that puts the calculator's functions where `panel.js` looks for them.
 
-def panel(calculator: Calculator) -> list[nodes.Node]:
-    """Return the nodes of a calculator."""
-    return list(_panel(calculator))
+        Raises
+        ------
+        UnprintableError
+            If an expression has no exact value.
+        """
+        names = sorted(self.start)
+        functions = [
+            f"    // {row.title}: {row.expression}\n    {javascript(row.expression, names)}," for row in self.rows
+        ]
+        head = f"window.calculators ??= {{}};\nwindow.calculators[{self.name!r}] = {{\n  names: {names!r},"
+        return "\n".join([head, "  rows: ({ ceiling, floor, max, min }) => [", *functions, "  ],", "};", ""])
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} = {size:,}" for name, size in self.start.items())
+        values = ((row, row.value(self.start)) for row in self.rows)
+        return "\n".join(
+            [f"At {sizes}", *(f"  {row.title}: {long(value)} {row.unit}".rstrip() for row, value in values)]
+        )
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        alone = "".join(part.html if isinstance(part, Math) else part for part in panel(self, address=False))
+        *first, last = map(static, (*NUMBER_READER, *SCRIPTS))
+        return {
+            CALCULATOR: {"name": self.name, "panel": list(panel(self, address=True)), "script": self.script},
+            "text/html": output(alone, STYLES, [*first, self.script, last]),
+            "text/plain": repr(self),
+        }
 
 
-def _raw(html: str) -> nodes.raw:
-    return nodes.raw("", html, format="html")
+class Math(NamedTuple):
+    """Holds a formula as LaTeX, and as HTML for where nothing sets it."""
+
+    latex: str
+    html: str
 
 
-def _panel(calculator: Calculator) -> Iterator[nodes.Node]:
+def panel(calculator: Calculator, address: bool) -> Iterator[str | Math]:
+    """Yield the parts of a calculator; with `address`, the page's address keeps what is set."""
     name, title = escape(calculator.name), escape(calculator.title)
-    yield _raw(
+    kept = " data-address" if address else ""
+    copy = '<button type="button" class="copy-link">Copy link</button> ' if address else ""
+    yield (
         f'<div class="panel calculator" id="calculator-{name}" data-name="{name}" role="group" '
-        f'aria-label="Calculator: {title}"><noscript><p>With JavaScript you can turn the sizes here.</p></noscript>'
+        f'aria-label="Calculator: {title}"{kept}>'
+        "<noscript><p>With JavaScript you can turn the sizes here.</p></noscript>"
     )
     for label, options in calculator.choices.items():
-        yield _raw(_choice(label, options))
-    yield _raw('<div class="sizes">')
+        yield _choice(label, options)
+    yield '<div class="sizes">'
     for size in calculator.sizes:
         yield from _size(calculator.name, size)
-    yield _raw("</div>")
+    yield "</div>"
     yield from _put_in(calculator)
-    yield _raw(_results(calculator))
-    yield _raw(
+    yield _results(calculator)
+    yield (
         (f'<div class="curve" data-over="{calculator.curve}"></div>' if calculator.curve else "")
         + '<p class="buttons"><button type="button" class="reset">Reset</button> '
-        '<button type="button" class="copy-link">Copy link</button> <span class="told" role="status"></span></p>'
+        f'{copy}<span class="told" role="status"></span></p>'
         '<p class="said unseen" role="status"></p></div>'
     )
 
@@ -128,26 +174,26 @@ def _choice(label: str, options: Mapping[str, Mapping[str, int]]) -> str:
     )
 
 
-def _size(calculator: str, size: Size) -> Iterator[nodes.Node]:
+def _size(calculator: str, size: Size) -> Iterator[str | Math]:
     identity = f"calculator-{calculator}-{size.name}"
     whole = f' data-divides="{size.divides}"' if size.divides else ""
     meaning = f"{size.meaning}, a divisor of {size.divides}" if size.divides else size.meaning
     spoken = f"{size.name if size.letter else ''} {meaning}".strip()
-    yield _raw(
+    yield (
         f'<div class="size" data-size="{size.name}" data-low="{size.low}" data-high="{size.high}"'
         f"{' data-only' * size.only}{whole}>"
         f'<label for="{identity}">'
     )
     if size.letter:
-        yield nodes.math("", size.letter)
-    yield _raw(
+        yield Math(size.letter, f"<i>{size.name[0]}</i><sub>{size.name[1:]}</sub>")
+    yield (
         f' {escape(meaning)}</label><input type="range" min="0" max="1" aria-label="Slider: {escape(spoken)}">'
         f'<input type="text" inputmode="numeric" autocomplete="off" id="{identity}" value="{size.start:,}" '
         f'aria-describedby="{identity}-wrong"><p class="wrong" id="{identity}-wrong" hidden></p></div>'
     )
 
 
-def _put_in(calculator: Calculator) -> Iterator[nodes.Node]:
+def _put_in(calculator: Calculator) -> Iterator[str | Math]:
     """Write each boxed formula with its numbers; where there are several, with its title."""
     boxed = [row for row in calculator.rows if row.boxed]
     names = {
@@ -155,12 +201,12 @@ def _put_in(calculator: Calculator) -> Iterator[nodes.Node]:
     }
     for row in boxed:
         title = f"{escape(row.title)}: " if len(boxed) > 1 else ""
-        yield _raw(f'<p class="put-in" data-text="{escape(str(row.expression))}">{title}')
+        yield f'<p class="put-in" data-text="{escape(str(row.expression))}">{title}'
         latex = sympy.latex(row.expression, symbol_names=names, mul_symbol="times")
         if r"\frac" not in latex:  # KaTeX breaks no line between `left` and `right`
             latex = latex.replace(r"\left(", "(").replace(r"\right)", ")")
-        yield nodes.math("", rf"\displaystyle {latex}")
-        yield _raw('<span class="unseen"></span></p>')
+        yield Math(rf"\displaystyle {latex}", "")
+        yield '<span class="as-text"></span></p>'
 
 
 def _results(calculator: Calculator) -> str:

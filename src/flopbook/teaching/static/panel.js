@@ -17,12 +17,16 @@
       this.values = new Map(this.start);
       this.told = box.querySelector(".told");
       box.querySelector(".reset").addEventListener("click", () => this.reset());
-      box.querySelector(".copy-link").addEventListener("click", () => this.copyLink());
+      box.querySelector(".copy-link")?.addEventListener("click", () => this.copyLink());
       for (const mathml of box.querySelectorAll(".put-in .katex-mathml")) mathml.remove();
       box.classList.add("ready");
-      this.restore();
+      if (this.hasAddress) this.restore();
       this.show();
       new ResizeObserver(() => this.draw()).observe(box);
+    }
+
+    get hasAddress() {
+      return "address" in this.box.dataset;
     }
 
     assign(sizes, target = this.values) {
@@ -39,7 +43,7 @@
 
     settle() {
       this.say();
-      this.keep();
+      if (this.hasAddress) this.keep();
     }
 
     value(row, values = this.values) {
@@ -160,5 +164,5 @@
     }
   }
 
-  for (const box of document.querySelectorAll(".calculator")) new Panel(box);
+  for (const box of document.querySelectorAll(".calculator:not(.ready)")) new Panel(box);
 })();

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from sympy import Max, Min, Piecewise, Rational, ceiling, floor
 
 from flopbook.predict import B, D, K, axis
+from flopbook.teaching.calculators.html import long, short
+from flopbook.teaching.calculators.javascript import UnprintableError, javascript
 from flopbook.units import si
-from flopsite.calculators.html import long, short
-from flopsite.calculators.javascript import UnprintableError, javascript
 from flopsite.math.katex import NODE
 from tests.conftest import ROOT
 
-SCRIPTS = [ROOT / "src/flopsite" / name for name in ("web/static/fractions.js", "calculators/static/exact.js")]
+SCRIPTS = [ROOT / "src/flopbook/teaching/static" / name for name in ("fractions.js", "exact.js")]
 PROGRAM = """
 const sources = process.argv.slice(1).map((path) => require("fs").readFileSync(path, "utf8")).join("\\n");
 const run = new Function("line", sources + "const { ceiling, floor, max, min } = exact; return eval(line);");

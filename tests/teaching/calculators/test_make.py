@@ -1,4 +1,4 @@
-"""Test what an author writes in `{calculator}`, and the errors about it."""
+"""Test what an author writes for a calculator, and the errors about it."""
 
 import re
 from dataclasses import replace
@@ -6,29 +6,27 @@ from dataclasses import replace
 import pytest
 import sympy
 
-from flopbook.predict.axes import MEANING, B, D, K, axis
+from flopbook.predict.axes import B, D, K, axis
 from flopbook.predict.memory import FLOAT32, MIXED
 from flopbook.predict.models import mlp
 from flopbook.predict.optimizers import OPTIMIZERS, update_flops
 from flopbook.predict.plans import training_plan
 from flopbook.predict.values import evaluate
+from flopbook.teaching.calculators.html import Size
+from flopbook.teaching.calculators.javascript import UnprintableError
+from flopbook.teaching.calculators.make import CalculatorError, calculator
 from flopbook.teaching.formulas import boxed
-from flopsite.calculators.html import Size
-from flopsite.calculators.parse import CalculatorError, read, script
 
 FORMULA = boxed("matmul", "A matrix product", 2 * B * D * K, when="always", sizes={"B": 4, "D": 3, "K": 2}, counted=48)
 RATIO = boxed("ratio", "A ratio", B / (B + D), when="always", sizes={"B": 4, "D": 4}, counted=sympy.Rational(1, 2))
-BOXES = {
-    formula.name: formula._repr_mimebundle_()["application/vnd.flopbook.formula+json"] for formula in (FORMULA, RATIO)
-}
 
 
-def calculator(*lines, names=("matmul",), **options):
-    return read({name: BOXES[name] for name in names}, options, lines, MEANING)
+def matmul(*sizes, **options):
+    return calculator(FORMULA, sizes=sizes, **options)
 
 
 def test_a_box_is_enough():
-    found = calculator()
+    found = matmul()
     assert [row.expression for row in found.rows] == [2 * B * D * K]
     assert found.start == {"B": 4, "D": 3, "K": 2}
     assert found.sizes[0] == Size("B", found.sizes[0].meaning, 1, 65536, 4)
@@ -48,18 +46,18 @@ def test_a_box_is_enough():
     ],
 )
 def test_a_line_sets_a_size(line, size):
-    found = calculator(line).sizes[0]
+    found = matmul(line).sizes[0]
     assert replace(found, meaning=size.meaning) == size
     assert size.meaning in found.meaning
 
 
 def test_several_names_make_several_rows():
-    found = calculator(names=("matmul", "ratio"))
+    found = calculator(FORMULA, RATIO)
     assert [row.title for row in found.rows] == ["A matrix product", "A ratio"]
 
 
 def test_time_is_flops_over_the_peak():
-    found = calculator(time="H100 SXM, bf16")
+    found = matmul(time="H100 SXM, bf16")
     time = found.rows[1]
     assert (time.unit, time.expression) == ("s", 2 * B * D * K / (10**9 * axis("peak")))
     assert found.start["peak"] == 989_400
@@ -80,9 +78,8 @@ def test_time_is_flops_over_the_peak():
     ],
 )
 def test_a_line_that_is_not_a_size_is_quoted(line, said):
-    with pytest.raises(CalculatorError, match=re.escape(said)) as error:
-        calculator("D: 1 to 64", "", line)
-    assert error.value.line == 2
+    with pytest.raises(CalculatorError, match=re.escape(said)):
+        matmul("D: 1 to 64", "", line)
 
 
 @pytest.mark.parametrize(
@@ -94,19 +91,19 @@ def test_a_line_that_is_not_a_size_is_quoted(line, said):
 )
 def test_an_impossible_divisor_is_refused(line, said):
     with pytest.raises(CalculatorError, match=re.escape(said)):
-        calculator(line)
+        matmul(line)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"curve": "Q"}, ":curve: 'Q' is not a size of this calculator: those are B, D, K"),
-        ({"time": "H100"}, ":time: 'H100' is not a device whose peak is known: those are A100 SXM 80GB, fp32; "),
+        ({"curve": "Q"}, "curve='Q' is not a size of this calculator: those are B, D, K"),
+        ({"time": "H100"}, "time='H100' is not a device whose peak is known: those are A100 SXM 80GB, fp32; "),
     ],
 )
 def test_an_option_that_names_nothing_is_quoted(options, said):
     with pytest.raises(CalculatorError, match=re.escape(said)):
-        calculator(**options)
+        matmul(**options)
 
 
 def test_words_stand_upright_in_the_formulas_of_a_plan():
@@ -117,19 +114,29 @@ def test_words_stand_upright_in_the_formulas_of_a_plan():
 
 
 def test_a_size_without_a_start_is_named():
-    plan = training_plan("mlp", "An MLP", mlp(), samples=B)._repr_mimebundle_()
     with pytest.raises(CalculatorError, match="'B': B has no value to start from: write it like"):
-        read({"mlp": plan["application/vnd.flopbook.plan+json"]}, {}, [], MEANING)
+        calculator(training_plan("mlp", "An MLP", mlp(), samples=B))
 
 
 def test_a_formula_that_cannot_be_printed_fails_by_name():
-    box = BOXES["matmul"] | {"expression": sympy.srepr(sympy.sqrt(B))}
-    with pytest.raises(CalculatorError, match=r"sqrt\(B\) has no exact value"):
-        script(read({"matmul": box}, {}, [], MEANING))
+    with pytest.raises(UnprintableError, match=r"sqrt\(B\) has no exact value"):
+        calculator(replace(FORMULA, expression=sympy.sqrt(B)))
+
+
+def test_without_a_formula_the_error_says_what_to_give():
+    with pytest.raises(CalculatorError, match=r"give what boxed\(...\) or training_plan\(...\) returned"):
+        calculator(sizes=["B: at 3"])
 
 
 def test_the_script_says_what_it_computes():
-    assert "    // A matrix product: 2*B*D*K\n    (B, D, K) => [2n*B*D*K, 1n],\n" in script(calculator())
+    assert "    // A matrix product: 2*B*D*K\n    (B, D, K) => [2n*B*D*K, 1n],\n" in matmul().script
+
+
+def test_in_a_notebook_it_needs_nothing_else_and_changes_no_address():
+    html = matmul()._repr_mimebundle_()["text/html"]
+    assert matmul().script in html
+    assert "data-address" not in html and 'class="copy-link"' not in html
+    assert not re.search(r"<(link|script)[^>]*(href|src)=", html)
 
 
 SIZES = {"B": 64, "D": 5, "H": 7, "K": 3, "L": 4, "devices": 3, "peak": 1000, "utilization": 40, "budget": 1000}
