@@ -26,6 +26,10 @@ INSIDE = [
     "flopbook.measure.report.*",
     "flopbook.predict.models.*",
     "flopbook.specimens.*",
+    "flopbook.teaching.calculators.html",
+    "flopbook.teaching.calculators.javascript",
+    "flopbook.teaching.forms",
+    "flopbook.teaching.output",
     "flopbook.tracing.*",
 ]
 
