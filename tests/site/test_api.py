@@ -26,6 +26,7 @@ INSIDE = [
     "flopbook.measure.report.*",
     "flopbook.predict.models.*",
     "flopbook.specimens.*",
+    "flopbook.teaching.calculators",
     "flopbook.teaching.calculators.html",
     "flopbook.teaching.calculators.javascript",
     "flopbook.teaching.forms",

@@ -37,7 +37,7 @@ def calculator(
     Parameters
     ----------
     *boxes : Formula or Plan
-        What :func:`boxed` or :func:`flopbook.predict.training_plan` returned.
+        What :func:`flopbook.teaching.formulas.boxed` or :func:`flopbook.predict.plans.training_plan` returned.
     sizes : sequence of str
         A line for a size, such as ``"B, the batch: 1 to 65536, at 64"``: its meaning, the range of its slider and
         its start. Each may be left out. ``1 to 3 only`` takes no other number, ``1 to 128, a divisor of H`` no
