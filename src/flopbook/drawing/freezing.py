@@ -10,7 +10,7 @@ from flopbook.drawing.svg import line, rect, words
 from flopbook.predict.products import Product
 from flopbook.predict.steps import TrainingStep, training_step
 from flopbook.predict.values import evaluate
-from flopbook.tables import Table, Total
+from flopbook.tables import Cell, Table, Total
 
 _PLAIN, _WANTED, _EMBEDDED = "data", "data, and its gradient is wanted", "rows of a trained embedding"
 
@@ -52,7 +52,7 @@ gradient is needed only where it leads to something that is trained or wanted.
         data = x if x_is == _PLAIN else ()
         step = training_step(*layers, data=data, frozen=[name for name, is_frozen in frozen.items() if is_frozen])
         runs = {product: flops[product] * (product in step.backward) for product in every.backward}
-        rows = [(f"{layer}", flops[layer]) for layer in layers]
+        rows: list[tuple[Cell, ...]] = [(f"{layer}", flops[layer]) for layer in layers]
         shapes = [
             *graph.forward(flops),
             *graph.loss(),
