@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from flopbook.drawing.box import product_box
     from flopbook.drawing.feedback import error_paths
     from flopbook.drawing.freezing import training_graph
     from flopbook.drawing.held_bytes import Setting, memory_over_step

@@ -3,9 +3,8 @@
 import itertools
 from collections.abc import Iterator, Mapping
 
-from flopbook import checks
-from flopbook.checks import quoted
 from flopbook.drawing.controls import Steps, Tick
+from flopbook.drawing.matrices import entry, matrix_sizes
 from flopbook.drawing.picture import Frame, Picture
 from flopbook.drawing.svg import WIDTH, rect, words
 from flopbook.predict.products import Product
@@ -43,7 +42,7 @@ def multiply_adds(product: Product, sizes: Mapping[str, int]) -> Picture:
     >>> print(picture.frame(step=24).sentence)
     24 multiplications and 24 additions, 48 FLOPs: y is finished. Each of its 8 sums has 3 terms and 3 additions.
     """
-    B, D, K = _sizes(product, sizes)
+    B, D, K = matrix_sizes(product, sizes)
     total = B * D * K
 
     def draw(step: int, exact: bool) -> Frame:
@@ -71,21 +70,6 @@ def multiply_adds(product: Product, sizes: Mapping[str, int]) -> Picture:
             Tick("exact", "do not count the first addition of each sum, to zero"),
         ],
     )
-
-
-def _sizes(product: Product, sizes: Mapping[str, int]) -> tuple[int, int, int]:
-    """Return the sizes of rows, of the letter that is summed over, and of columns."""
-    known = checks.sizes(sizes)
-    if not isinstance(product, Product):
-        raise TypeError(f"{quoted(product)} is not a product: write matmul('x[B,D] @ w[D,K] -> y[B,K]')")
-    ends = product.left.axes[:1] + product.right.axes[1:]
-    if len(product.axes) != 3 or product.output.axes != ends or product.left.axes[1:] != product.right.axes[:1]:
-        raise ValueError(f"{product} is not rows times columns: write matmul('x[B,D] @ w[D,K] -> y[B,K]')")
-    letters = *product.left.axes, product.right.axes[1]
-    if missing := [letter for letter in letters if letter not in known]:
-        raise ValueError(f"sizes are missing for {', '.join(missing)}: write sizes=dict({missing[0]}=3, ...)")
-    rows, summed, columns = (known[letter] for letter in letters)
-    return rows, summed, columns
 
 
 def _cell(D: int, K: int) -> float:
@@ -135,16 +119,11 @@ def _what(product: Product, sizes: tuple[int, int, int], step: int, exact: bool)
     """Say what a step does, and when an entry is finished."""
     B, D, K = sizes
     if not step:
-        return f"nothing is done. After how many steps is {_entry(product.output.name, 0, 1)} finished?"
+        return f"nothing is done. After how many steps is {entry(product.output.name, 0, 1)} finished?"
     if step == B * D * K:
         return f"{product.output.name} is finished. Each of its {B * K} sums has {D} terms and {D - exact} additions."
     row, column, term = _place(step, D, K)
-    result = _entry(product.output.name, row, column)
+    result = entry(product.output.name, row, column)
     verb = "finishes" if term == D - 1 else "begins" if term == 0 else "goes on with"
-    does = f"{_entry(product.left.name, row, term)} · {_entry(product.right.name, term, column)} {verb} {result}."
+    does = f"{entry(product.left.name, row, term)} · {entry(product.right.name, term, column)} {verb} {result}."
     return does + f" At which step is {result} finished?" * (verb == "begins")
-
-
-def _entry(name: str, row: int, column: int) -> str:
-    comma = "," if max(row, column) >= 9 else ""
-    return name + f"{row + 1}{comma}{column + 1}".translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -126,6 +126,5 @@ def arrow(start: tuple[float, float], end: tuple[float, float], width: float, ki
         (length - head, -width / 2),
         (0, -width / 2),
     ]
-    return path(
-        *((x + far * along[0] - off * along[1], y + far * along[1] + off * along[0]) for far, off in outline), kind=kind
-    )
+    points = ((x + far * along[0] - off * along[1], y + far * along[1] + off * along[0]) for far, off in outline)
+    return path(*points, kind=kind)
