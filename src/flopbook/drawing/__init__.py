@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.stepped_product import multiply_adds
     from flopbook.drawing.sum_of_products import dot_product
+    from flopbook.drawing.tiles import blocked_product
     from flopbook.drawing.training_run import training_run
     from flopbook.drawing.transformer_block import transformer_block
 
