@@ -10,7 +10,6 @@ from torch import nn
 from flopbook.comparison import compare
 from flopbook.counts.tally import Tally
 from flopbook.figures import (
-    plot_bit_layouts,
     plot_comparison,
     plot_magnitudes,
     plot_roofline,
@@ -481,13 +480,6 @@ BAD_INPUTS = [
      "x: '12' is not a list of numbers: write one, such as [2, 20, 200]"),
     (lambda: plot_sweep([1], {"a": [1]}, x_label="x", y_label="y", ax="here"), TypeError,
      "ax='here' are not Axes of matplotlib: write ax=plt.subplots()[1], or leave it out"),
-    (lambda: plot_bit_layouts({"a": (-1, 3)}), ValueError, "a=-1 is not a size: write a whole number of at least 0"),
-    (lambda: plot_bit_layouts({"a": (1,)}), ValueError, "a has 1 values, but 2 are needed: give one for each"),
-    (lambda: plot_bit_layouts({"a": (1.5, 3)}), ValueError, "a=1.5 is not a size: write a whole number of at least 0"),
-    (lambda: plot_bit_layouts({"a": "13"}), TypeError,
-     "a: '13' is not a list of numbers: write one, such as [2, 20, 200]"),
-    (lambda: plot_bit_layouts([(1, 3)]), TypeError, "[(1, 3)] has no names: write {'a name': (8, 23), ...}"),
-    (lambda: plot_bit_layouts({}), ValueError, "nothing to draw: write {'a name': (8, 23), ...}"),
     (lambda: plot_magnitudes({"a": 0}, x_label="FLOPs"), ValueError, "a=0 is out of range: write a positive number"),
     (lambda: plot_magnitudes({"a": "many"}, x_label="FLOPs"), ValueError,
      "a='many' is out of range: write a positive number"),

@@ -41,7 +41,7 @@ def same(value, other):
     return math.isnan(value) and math.isnan(other) if math.isnan(value) or math.isnan(other) else value == other
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", DTYPES)
 def test_every_pattern_has_the_value_of_pytorch(name):
     format_, (dtype, integers) = FORMATS[name], DTYPES[name]
     step = max(1, 2**format_.bits // 65_536 - 3)
@@ -54,7 +54,7 @@ def test_every_pattern_has_the_value_of_pytorch(name):
     assert all(same(float(format_.value(pattern)), value) for pattern, value in zip(patterns, values, strict=True))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", DTYPES)
 def test_a_number_becomes_what_pytorch_makes_of_it(name):
     format_, (dtype, _) = FORMATS[name], DTYPES[name]
     for number in torch.tensor(NUMBERS).tolist():  # as float32: a double would be rounded twice
@@ -63,8 +63,15 @@ def test_a_number_becomes_what_pytorch_makes_of_it(name):
         )
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", DTYPES)
 def test_the_limits_are_those_of_finfo(name):
     format_, info = FORMATS[name], torch.finfo(DTYPES[name][0])
     assert (format_.bits, float(format_.largest), float(format_.smallest_normal)) == (info.bits, info.max, info.tiny)
     assert float(format_.value(format_.nearest(Fraction(1)) + 1) - 1) == info.eps
+
+
+def test_tf32_is_the_one_format_that_is_never_stored():
+    assert FORMATS.keys() - DTYPES.keys() == {"tf32"}
+    reach, fineness = FORMATS["fp32"], FORMATS["fp16"]
+    assert FORMATS["tf32"].smallest_normal == reach.smallest_normal
+    assert FORMATS["tf32"].fraction_bits == fineness.fraction_bits

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.axes import Axes
 
-from flopbook.figures import plot_bit_layouts, plot_magnitudes, plot_shapes
+from flopbook.figures import plot_magnitudes, plot_shapes
 from flopbook.predict import matmul
 
 
@@ -15,14 +15,6 @@ def test_magnitudes_are_points_on_a_logarithmic_scale(texts):
     assert ax.get_xlabel() == "FLOPs"
     assert texts(ax.get_yticklabels()) == ["a product", "a training run"]
     assert list(ax.lines[0].get_xdata()) == [1e6, 2e25]
-
-
-def test_a_bit_layout_has_a_square_for_each_bit(texts):
-    ax = plot_bit_layouts({"float16": (5, 10), "bfloat16": (8, 7)})
-    assert len(ax.patches) == 16 + 16
-    assert texts(ax.get_yticklabels()) == ["float16", "bfloat16"]
-    assert texts(ax.get_legend().get_texts()) == ["sign", "exponent", "fraction"]
-    assert ax.get_xlabel() == "bits"
 
 
 def test_shapes_are_drawn_to_scale_and_turned_so_that_equal_letters_meet(texts):
@@ -36,10 +28,9 @@ def test_shapes_are_drawn_to_scale_and_turned_so_that_equal_letters_meet(texts):
     "draw",
     [
         lambda ax: plot_magnitudes({"a": 1}, x_label="", ax=ax),
-        lambda ax: plot_bit_layouts({"a": (1, 2)}, ax),
         lambda ax: plot_shapes([matmul("x[B,D] @ w[D,K] -> y[B,K]")], {"B": 4, "D": 3, "K": 2}, ax),
     ],
-    ids=["magnitudes", "bit layouts", "shapes"],
+    ids=["magnitudes", "shapes"],
 )
 def test_a_figure_is_drawn_in_the_axes_that_are_given(draw, axes):
     assert draw(axes) is axes

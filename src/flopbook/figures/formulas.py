@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MultipleLocator
 
 from flopbook import checks
-from flopbook.checks import positive, quoted, size
-from flopbook.figures.style import COLOURS, axes, check_named, check_numbers, tidy
+from flopbook.checks import positive, quoted
+from flopbook.figures.style import COLOURS, axes, check_named, tidy
 
 if TYPE_CHECKING:
     from flopbook.predict import Product
@@ -40,47 +39,6 @@ def plot_magnitudes(amounts: Mapping[str, float], *, x_label: str, ax: Axes | No
     ax.invert_yaxis()
     ax.set_xscale("log")
     ax.set_xlabel(x_label)
-    return tidy(ax)
-
-
-def plot_bit_layouts(layouts: Mapping[str, tuple[int, int]], ax: Axes | None = None) -> Axes:
-    """Plot the bits of floating-point formats, a square for each: sign, exponent, fraction.
-
-    Parameters
-    ----------
-    layouts : mapping of str to tuple of int
-        Exponent bits and fraction bits, by the name of the format.
-    ax : Axes, optional
-        Where to draw; else a new figure.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the bits are not pairs of whole numbers by name.
-
-    Examples
-    --------
-    >>> ax = plot_bit_layouts({"float32": (8, 23), "bfloat16": (8, 7)})
-    >>> len(ax.patches)
-    48
-    """
-    check_named("(8, 23)", layouts)
-    for name, pair in layouts.items():
-        check_numbers(name, pair, like=("exponent", "fraction"))
-        for width in pair:
-            size(name, width, least=0)
-    ax = axes(ax, 0.9 + 0.35 * len(layouts))
-    for place, (exponent, fraction) in enumerate(layouts.values()):
-        first = 0
-        parts = {"sign": 1, "exponent": exponent, "fraction": fraction}
-        for number, (part, bits) in enumerate(parts.items()):
-            label = part if place == 0 else None
-            ax.barh([place] * bits, 0.85, 0.75, range(first, first + bits), color=COLOURS[1 - number], label=label)
-            first += bits
-    ax.set_yticks(range(len(layouts)), list(layouts))
-    ax.invert_yaxis()
-    ax.xaxis.set_major_locator(MultipleLocator(8))
-    ax.set_xlabel("bits")
     return tidy(ax)
 
 

@@ -98,6 +98,7 @@ class Format:
 
 def _formats() -> Iterator[Format]:
     yield Format("fp32", 8, 23)
+    yield Format("tf32", 8, 10)  # inside matrix units only; it is stored as fp32
     yield Format("bf16", 8, 7)
     yield Format("fp16", 5, 10)
     yield Format("e5m2", 5, 2)
