@@ -18,7 +18,7 @@ extensions = [
     "sphinxcontrib.bibtex",
 ]
 # The tree also holds an environment and node modules: pages are named, and what has none is not walked through.
-include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md"]
+include_patterns = ["index.md", "lectures/*.md", "notebooks/*.md", "reference/*.md", "reference/api/*.md"]
 # A page that shows a record of another machine is in the book only where the record is.
 records = sorted(Path("reference/records").glob("*.md"))
 include_patterns += [str(page) for page in records if Path("reference/data", f"{page.stem}.json").exists()]
@@ -53,7 +53,7 @@ html_baseurl = os.environ.get("FLOPBOOK_URL", "")  # where the site will stand, 
 html_favicon = "src/flopsite/web/favicon.svg"
 html_sourcelink_suffix = ""
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
-templates_path = ["src/flopsite/course/templates", "src/flopsite/web/templates"]
+templates_path = ["src/flopsite/course/templates", "src/flopsite/search/templates", "src/flopsite/web/templates"]
 html_css_files = [
     "teaching/panel.css",
     "teaching/exercises.css",
@@ -61,7 +61,6 @@ html_css_files = [
     "course/course.css",
     ("web/print.css", {"media": "print"}),
 ]
-html_js_files = ["web/flopsite.js", "math/letters.js"]
-html_search_scorer = "src/flopsite/web/search.js"
+html_js_files = ["web/flopsite.js", "math/letters.js", ("course/course.js", {"defer": "defer"})]
 html_math_renderer = "katex"
 copybutton_exclude = ".linenos, .gp, .go"

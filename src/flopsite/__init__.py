@@ -14,15 +14,16 @@ from sphinx.application import Sphinx  # noqa: E402
 from flopsite import book, static  # noqa: E402
 from flopsite.calculators import directive  # noqa: E402
 from flopsite.calculators import renderer as calculators  # noqa: E402
-from flopsite.course import dropdown, order, page_line, sidebar, status  # noqa: E402
+from flopsite.course import dropdown, needs, order, page_line, plan, sidebar, status  # noqa: E402
 from flopsite.course import map as course_map  # noqa: E402
 from flopsite.execution import reader  # noqa: E402
 from flopsite.exercises import forms, questions  # noqa: E402
 from flopsite.live import mark  # noqa: E402
 from flopsite.math import boxes, katex  # noqa: E402
 from flopsite.pictures import renderer as pictures  # noqa: E402
+from flopsite.search import index as search  # noqa: E402
 from flopsite.takeaway import downloads, notebooks, wheel  # noqa: E402
-from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, missing_page  # noqa: E402
+from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, missing_page, old_addresses  # noqa: E402
 
 #: In the order of registration, in which Sphinx calls the functions that listen to one event.
 PARTS = (
@@ -32,9 +33,11 @@ PARTS = (
     accessibility,
     reader,
     notebooks,
+    needs,
     page_line,
     sidebar,
     course_map,
+    plan,
     downloads,
     dropdown,
     boxes,
@@ -45,9 +48,11 @@ PARTS = (
     pictures,
     mark,
     autodoc,
+    old_addresses,
     metadata,
     missing_page,
     llms,
+    search,
     status,
     katex,
     wheel,

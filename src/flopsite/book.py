@@ -62,6 +62,7 @@ class Book(Domain):
         "formulas": {},
         "plans": {},
         "calculators": {},
+        "places": {},
         "seconds": {},
         "filled_later": set(),
         "pdf": False,
@@ -72,7 +73,7 @@ class Book(Domain):
         super().setup()
         self.pages: dict[str, Page] = {}  # pages with code that this build reads
         self.failures: list[Failure] = []
-        self.read_something = False
+        self.reread: set[str] = set()  # the pages that this build reads
         self.course: Course
         self.has_moved = False  # whether the course has changed since the last build
 
@@ -85,7 +86,7 @@ class Book(Domain):
         for boxes in (self.data["formulas"], self.data["plans"]):
             for name in [name for name, box in boxes.items() if box["docname"] == docname]:
                 del boxes[name]
-        for kept in ("settings", "promises", "calculators"):
+        for kept in ("settings", "promises", "calculators", "places"):
             self.data[kept].pop(docname, None)
         self.data["seconds"].pop(docname, None)
         self.data["filled_later"].discard(docname)
@@ -95,12 +96,12 @@ class Book(Domain):
 
 
 def _note_reading(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    Book.of(env).read_something = bool(docnames)
+    Book.of(env).reread = set(docnames)
 
 
 def _rewrite_pages_filled_later(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
     book = Book.of(env)
-    return sorted(book.data["filled_later"]) if book.read_something else []
+    return sorted(book.data["filled_later"]) if book.reread else []
 
 
 def setup(app: Sphinx) -> None:

@@ -21,8 +21,10 @@ WEIGHT_LIMIT = 450_000  # bytes
 MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
   .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
 # What can be seen and operated, yet the Tab key does not stop there, or does not show that it has the focus.
+# It goes past links to headings, which the sidebar has too, and buttons that copy.
 CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]:not([tabindex='-1']), [contenteditable]"
 UNFOCUSED = f"""[...document.querySelectorAll("{CONTROLS}")]
+  .filter(control => !control.matches(".headerlink, .copybtn"))
   .filter(control => control.checkVisibility({{ visibilityProperty: true }}) && !control.disabled)
   .filter(control => {{
     control.focus({{ preventScroll: true }});

@@ -1,14 +1,27 @@
 """Test what helps a reader find the way: letters, search, first and missing page."""
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
 from flopbook.predict.axes import MEANING
+from flopsite.course.map import all_needs
 from flopsite.course.outline import read_course
 from tests.conftest import ROOT
 from tests.support.browser import IN_BROWSER
 
 pytestmark = IN_BROWSER
+# Words of the map that stand on two lines.
+PARTED_WORDS = """[...document.querySelectorAll(".map a, .map p")].flatMap((one) => {
+  const texts = [...one.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+  return texts.flatMap((text) => [...text.data.matchAll(/[\\p{L}]+/gu)].filter(({ index, 0: word }) => {
+    const range = document.createRange();
+    range.setStart(text, index);
+    range.setEnd(text, index + word.length);
+    return new Set([...range.getClientRects()].map((box) => box.top)).size > 1;
+  }).map(([word]) => word));
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +101,68 @@ def test_the_first_screen_shows_what_the_book_does(page, width):
     page.goto("/index.html")
     for shown in [".math", ".flopbook-table", ".start a"]:
         assert page.locator(shown).first.bounding_box()["y"] < 800, shown
-    top = page.locator(".course-map > li").first.bounding_box()
-    assert width < 1000 or top["y"] + top["height"] < 800
-    lectures = page.locator(".course-map > .lecture a").all_text_contents()
     page.set_viewport_size({"width": 1280, "height": 800})
-    assert lectures == [lecture.heading for lecture in read_course(ROOT).lectures]
+
+
+def test_the_map_has_every_lecture_and_lights_what_one_needs(page):
+    page.goto("/index.html")
+    course = read_course(ROOT)
+    lectures = page.locator(".map-pages > .lecture a").all_text_contents()
+    assert lectures == [f"{lecture.number} {lecture.short}" for lecture in course.lectures]
+    last = course.lectures[-1]
+    page.locator(f"[data-page='{last.docname}'] a").focus()
+    lit = page.locator(".map-pages > .needed").evaluate_all("all => all.map(one => one.dataset.page)")
+    assert set(lit) == all_needs(course, last) > set()
+    ends = page.locator(".edges .needed").evaluate_all("all => all.map(one => one.dataset.ends)")
+    assert f"{last.needs[-1]} {last.docname}" in ends
+    page.locator("h1").hover()
+    page.locator(f"[data-page='{last.docname}'] a").blur()
+    assert page.locator(".map .needed").count() == 0
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1366, 1600, 390])
+def test_no_word_of_the_map_is_parted(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/index.html")
+    assert page.evaluate(PARTED_WORDS) == []
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_what_comes_next_follows_the_path_until_the_reader_leaves_it(page):
+    engineer = next(path for path in read_course(ROOT).paths if path.name == "engineer")
+    start = engineer.docnames[0]
+    page.goto(f"/{start}.html?path=engineer")
+    following = page.locator("a.next-page")
+    for docname in engineer.docnames[1:]:
+        assert following.evaluate("link => link.href").endswith(f"/{docname}.html")
+        page.goto(f"/{docname}.html")
+        expect(page.locator(".step:visible")).to_contain_text(f"{engineer.title}'s path")
+    page.goto("/index.html")
+    assert page.locator(".paths [aria-current]").all_text_contents() == [engineer.title]
+    marked = page.locator(".map-pages > .on-path").evaluate_all("all => all.map(one => one.dataset.page)")
+    assert set(marked) == {docname for docname in engineer.docnames if not docname.startswith("reference/")}
+    page.goto(f"/{start}.html")
+    page.get_by_role("button", name="Leave the path").click()
+    page.wait_for_url("**?path=")
+    assert page.locator(".step:visible").count() == 0
+
+
+def test_a_need_says_whether_it_is_done(page):
+    page.goto("/lectures/gradients.html")
+    chip = page.locator(".needs summary").first
+    expect(chip).to_contain_text("not yet")
+    chip.press("Enter")
+    assert page.locator(".needs .katex").first.is_visible()
+    done = {"version": 1, "pages": {"lectures/matrix-product": {"total": 1, "done": {"one": "1"}}}}
+    page.evaluate("kept => localStorage.setItem('flopbook', kept)", json.dumps(done))
+    page.reload()
+    expect(chip).to_contain_text("done: 2 Matrix product")
+    page.evaluate("localStorage.clear()")
+
+
+def test_the_sidebar_marks_the_section_in_view(page):
+    page.goto("/lectures/gradients.html#exercises")
+    expect(page.locator(".sidebar-tree [aria-current=location]")).to_have_text("Exercises")
 
 
 def test_the_missing_page_works_at_any_depth(page, site):

@@ -1,11 +1,12 @@
 """Test what pages tell readers and other sites: letters, places, equations, sources."""
 
 import re
+from urllib.parse import urldefrag
 
 from flopbook.predict.axes import MEANING
 from flopsite.course.outline import read_course
 from tests.conftest import ROOT
-from tests.support.html import read
+from tests.support.html import anchors, read
 
 
 def test_a_page_explains_each_letter_that_it_marks(site, pages):
@@ -28,8 +29,38 @@ def test_each_lecture_says_where_it_stands_and_what_it_needs(site):
         line = page.select_one(".page-line").get_text(" ", strip=True)
         assert line.startswith(f"Lecture {lecture.number} of {len(course.lectures)} {lecture.minutes} min to read")
         assert page.select_one("h1 .section-number").get_text().strip() == str(lecture.number)
-        for need in lecture.needs:
-            assert course.pages[need].heading in line
+
+
+def test_each_need_unfolds_to_a_box_of_the_lecture_that_it_names(site):
+    course = read_course(ROOT)
+    for page in course.pages.values():
+        chips = read(site / f"{page.docname}.html").select(".needs details")
+        assert [chip.summary.get_text() for chip in chips] == [
+            f"{course.pages[need].number} {course.pages[need].short}" for need in page.needs
+        ]
+        for need, chip in zip(page.needs, chips, strict=True):
+            lecture, box = urldefrag(chip.select_one("a")["href"])
+            assert lecture.endswith(f"{need.split('/')[1]}.html")
+            assert box in anchors(site / f"{need}.html")
+            assert chip.select_one(".katex")
+
+
+def test_what_comes_next_has_its_question(site):
+    course = read_course(ROOT)
+    for page in course.pages.values():
+        _, after = course.neighbours(page.docname)
+        if after and after.question:
+            assert after.question in read(site / f"{page.docname}.html").select_one(".next-page").get_text()
+
+
+def test_each_page_knows_its_place_on_the_paths(site):
+    for path in read_course(ROOT).paths:
+        for place, docname in enumerate(path.docnames, 1):
+            step = read(site / f"{docname}.html").select_one(f".step[data-path={path.name}]")
+            assert f"{path.title}'s path, {place} of {len(path.docnames)}: {path.depth}" in step.get_text()
+            assert step.get("data-next", "").endswith(
+                f"{path.after(docname).split('/')[-1]}.html" if path.after(docname) else ""
+            )
 
 
 def test_numbered_equations_can_be_linked_to_and_are_numbered_by_lecture(site):
@@ -53,3 +84,12 @@ def test_other_sites_can_read_what_the_site_holds(site):
         page = read(site / path.relative_to(ROOT).with_suffix(".html"))
         assert len(page.select_one('meta[name="description"]')["content"]) > 20
         assert page.select_one('meta[property="og:title"]')["content"]
+
+
+def test_search_finds_every_box_and_exercise(site):
+    index = (site / "search-index.js").read_text("utf-8")
+    for lecture in read_course(ROOT).lectures:
+        places = read(site / f"{lecture.docname}.html").select(".formula-box, form.exercise")
+        assert places
+        for place in places:
+            assert f'"address":"{lecture.docname}.html#{place["id"]}"' in index

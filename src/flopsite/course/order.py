@@ -1,4 +1,4 @@
-"""Tell Sphinx the order of the pages, their numbers, neighbours and keywords from `course.yml`."""
+"""Tell Sphinx the order of the pages, their numbers and neighbours from `course.yml`."""
 
 from collections.abc import Iterable
 from html import escape
@@ -13,7 +13,6 @@ from sphinx.errors import SphinxError
 from flopsite.book import Book
 from flopsite.course.outline import FILE, CourseError, Page, read_course
 from flopsite.course.reading_time import reading_minutes
-from flopsite.math.boxes import SearchOnlyTitle
 from flopsite.warnings import Kind, warn
 
 _TOLERANCE = 0.25  # of the minutes that a lecture is said to take
@@ -33,7 +32,7 @@ def _reread_what_moved(
 ) -> Iterable[str]:
     """Return the pages to read again when `course.yml` changes.
 
-    The first page holds the order, and each page its own title, minutes and keywords.
+    The first page holds the order, and each page its own title and minutes.
     """
     book = Book.of(env)
     before, book.data["course"] = book.data["course"], book.course
@@ -49,7 +48,7 @@ def _rewrite_all(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
 
 
 def _take_part(app: Sphinx, page: nodes.document) -> None:
-    """Give the first page the order of all pages, and any other page its keywords."""
+    """Give the first page the order of all pages, and hold any other to its line."""
     course, docname = Book.of(app.env).course, app.env.docname
     section = next(page.findall(nodes.section), None)
     if section is None:
@@ -59,7 +58,6 @@ def _take_part(app: Sphinx, page: nodes.document) -> None:
         section += _toctree(docname, [page for page in course.pages.values() if not page.number], numbered=0)
     elif docname in course.pages:
         _check_page(page, section, course.pages[docname])
-        section[1:1] = [SearchOnlyTitle("", word) for word in course.pages[docname].keywords]
 
 
 def _toctree(parent: str, pages: list[Page], numbered: int) -> addnodes.toctree:
@@ -92,8 +90,16 @@ def _name_neighbours(app: Sphinx, docname: str, template: str, context: dict[str
     """Let the links at the end of a page follow the course."""
     for direction, page in zip(("prev", "next"), Book.of(app.env).course.neighbours(docname), strict=True):
         if page:
-            link = app.builder.get_relative_uri(docname, page.docname)
-            context[direction] = {"link": link, "title": escape(page.heading)}
+            context[direction] = neighbour(app, docname, page)
+
+
+def neighbour(app: Sphinx, docname: str, page: Page) -> dict[str, str]:
+    """Describe a link to another page: its address, and its title with the question that it answers."""
+    question = f' <span class="question-ahead">{escape(page.question)}</span>' if page.question else ""
+    return {
+        "link": app.builder.get_relative_uri(docname, page.docname),
+        "title": f"{escape(page.heading)}{question}",
+    }
 
 
 def setup(app: Sphinx) -> None:

@@ -42,6 +42,7 @@ class Page:
     number: int | None = None  # of a lecture, from 1 to the end of the book
     minutes: int | None = None
     needs: tuple[str, ...] = ()  # docnames of lectures
+    boxes: tuple[str | None, ...] = ()  # for each need, the name of the box that is used; None for its first
     keywords: tuple[str, ...] = ()
     question: str | None = None  # that a lecture answers
 
@@ -169,6 +170,7 @@ def _page(line: Any, numbers: Iterator[int]) -> Page:
         raise CourseError(f"{docname} has no {', '.join(sorted(missing))}")
     if unknown := given - _REQUIRED[kind] - _OPTIONAL:
         raise CourseError(f"{docname} has {', '.join(sorted(unknown))}, which a {kind} does not have")
+    needs = [next(iter(need.items())) if isinstance(need, dict) else (need, None) for need in line.get("needs", ())]
     short = line.get("short", line["title"])
     if len(short) > _MOST_LETTERS and kind != "page":
         raise CourseError(f"{docname} has no short title of at most {_MOST_LETTERS} letters: {short!r} is too long")
@@ -179,7 +181,8 @@ def _page(line: Any, numbers: Iterator[int]) -> Page:
         short,
         next(numbers) if kind == "lecture" else None,
         line.get("minutes"),
-        tuple(f"{FOLDERS['lecture']}/{need}" for need in line.get("needs", ())),
+        tuple(f"{FOLDERS['lecture']}/{need}" for need, _ in needs),
+        tuple(box for _, box in needs),
         tuple(line.get("keywords", ())),
         line.get("question"),
     )

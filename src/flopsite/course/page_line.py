@@ -1,4 +1,4 @@
-"""Put a line under a page's title: its part, needs, minutes, letters and downloads."""
+"""Put a line under a page's title: its part, minutes, paths, letters and downloads."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from flopsite.book import Book
+from flopsite.course.order import neighbour
+from flopsite.course.outline import ReadingPath
 from flopsite.course.reading_time import reading_minutes
 from flopsite.math.letters import letters_in, meanings
 
@@ -18,9 +20,19 @@ def _orient(app: Sphinx, docname: str, template: str, context: dict[str, Any], d
     page = course.pages.get(docname)
     context["page_line"] = {
         "place": f"Lecture {page.number} of {len(course.lectures)}" if page and page.number else None,
-        "needs": [course.pages[need] for need in page.needs] if page else [],
-        "minutes": (page and page.minutes) or reading_minutes(doctree),
+        "minutes": page and (page.minutes or (page.kind == "lab" and reading_minutes(doctree))),
+        "paths": [_step(app, path, docname) for path in course.paths if docname in path.docnames],
         "letters": {letter: meaning[letter] for letter in letters_in(context["body"])},
+    }
+
+
+def _step(app: Sphinx, path: ReadingPath, docname: str) -> dict[str, Any]:
+    """Describe where a page stands on a path, and what comes next there."""
+    after = path.after(docname)
+    return {
+        "path": path,
+        "place": path.docnames.index(docname) + 1,
+        "next": after and neighbour(app, docname, Book.of(app.env).course.pages[after]),
     }
 
 

@@ -1,6 +1,6 @@
 """Box formulas on the pages, and gather them in an index."""
 
-import re
+from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 from docutils import nodes
@@ -9,11 +9,11 @@ from sphinx.application import Sphinx
 from sphinx.domains.math import MathDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.writers.html5 import HTML5Translator
 
 from flopbook.predict.plans import PLAN
 from flopbook.teaching.formulas import FORMULA
 from flopsite.book import Book, FilledLater, FilledLaterDirective
+from flopsite.course.outline import Page
 from flopsite.warnings import Kind, warn
 from flopsite.web.tables import table
 
@@ -46,7 +46,8 @@ class FormulaRenderer:
         return [_box(formula)]
 
 
-def _target(name: str) -> str:
+def target(name: str) -> str:
+    """Return the anchor of a box."""
     return f"formula-{name}"
 
 
@@ -62,7 +63,7 @@ def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
     if name in formulas:
         return formulas[name]["docname"]
     formulas[name] = {**formula, "docname": env.docname}
-    label = _target(name)
+    label = target(name)
     standard = env.domains.standard_domain
     standard.labels[label] = (env.docname, label, formula["title"])
     standard.anonlabels[label] = (env.docname, label)
@@ -70,23 +71,8 @@ def _note(env: BuildEnvironment, formula: dict[str, Any]) -> str | None:
     return None
 
 
-class SearchOnlyTitle(nodes.title):
-    """Holds a title that search finds and the page does not show."""
-
-
-def _search_titles(formula: dict[str, Any]) -> list[SearchOnlyTitle]:
-    """Let search find a box by its title, and by its formula as typed."""
-    typed = re.sub(r"\\(left|right)|[{}_\s]", "", formula["latex"])
-    return [SearchOnlyTitle("", name) for name in [formula["title"], typed] if "\\" not in name]
-
-
-def _skip(writer: HTML5Translator, node: SearchOnlyTitle) -> None:
-    raise nodes.SkipNode
-
-
 def _box(formula: dict[str, Any]) -> nodes.container:
-    box = nodes.container(classes=["formula-box"], ids=[_target(formula["name"])])
-    box += _search_titles(formula)
+    box = nodes.container(classes=["formula-box"], ids=[target(formula["name"])])
     box += nodes.paragraph("", formula["title"], classes=["formula-title"])
     box += nodes.math_block(
         "", formula["latex"], nowrap=False, number=True, label=formula["name"], ids=[_equation(formula["name"])]
@@ -102,32 +88,41 @@ def _witnesses(formula: dict[str, Any]) -> list[str]:
 
 
 class FillIndex(SphinxPostTransform):
-    """Replaces the `{formula-index}` directive by a table of all boxed formulas."""
+    """Replaces the `{formula-index}` directive by a card for each boxed formula, by lecture."""
 
     default_priority = 5
 
     def run(self, **kwargs: Any) -> None:
-        formulas = Book.of(self.env).data["formulas"].values()
+        book = Book.of(self.env)
         for place in [node for node in self.document.findall(FilledLater) if node["filling"] == INDEX]:
-            rows = [self._row(formula) for formula in sorted(formulas, key=lambda box: box["docname"])]
-            place.replace_self(table(["What", "Formula", "Holds when", "Derived in", "Witnesses that agree"], rows))
+            place.replace_self([node for page in book.course.pages.values() for node in self._boxes_of(page)])
 
-    def _row(self, formula: dict[str, Any]) -> list[list[nodes.Node]]:
-        docname = formula["docname"]
-        page = self.app.builder.get_relative_uri(self.env.docname, docname)
-        box = nodes.reference("", formula["title"], internal=True, refuri=f"{page}#{_target(formula['name'])}")
-        lecture = nodes.reference("", self.env.titles[docname].astext(), internal=True, refuri=page)
-        return [
-            [box],
-            [nodes.math("", rf"\displaystyle {formula['latex']}")],
-            [nodes.Text(formula["when"])],
-            [lecture],
-            [nodes.Text(", ".join(_witnesses(formula)))],
-        ]
+    def _boxes_of(self, page: Page) -> Iterator[nodes.Node]:
+        formulas = Book.of(self.env).data["formulas"].values()
+        if cards := [self._card(formula) for formula in formulas if formula["docname"] == page.docname]:
+            address = self.app.builder.get_relative_uri(self.env.docname, page.docname)
+            yield nodes.rubric("", "", nodes.reference("", page.heading, internal=True, refuri=address))
+            yield nodes.bullet_list("", *cards, classes=["formula-cards"])
+
+    def _card(self, formula: dict[str, Any]) -> nodes.list_item:
+        page = self.app.builder.get_relative_uri(self.env.docname, formula["docname"])
+        box = nodes.reference("", formula["title"], internal=True, refuri=f"{page}#{target(formula['name'])}")
+        return nodes.list_item(
+            "",
+            nodes.paragraph("", "", box),
+            nodes.math_block("", formula["latex"], nowrap=False, number=None),
+            nodes.paragraph("", f"Holds when {formula['when']}."),
+            nodes.paragraph("", f"Agree: {', '.join(_witnesses(formula))}.", classes=["formula-witnesses"]),
+        )
+
+
+def _bring_filter(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    if 'class="formula-cards' in context.get("body", ""):
+        app.add_js_file("math/filter.js", loading_method="defer")
 
 
 def setup(app: Sphinx) -> None:
     """Register the index."""
-    app.add_node(SearchOnlyTitle, html=(_skip, None))
     app.add_directive(INDEX, FilledLaterDirective)
     app.add_post_transform(FillIndex)
+    app.connect("html-page-context", _bring_filter)

@@ -16,7 +16,7 @@ Resolve = Callable[[str, str], str]
 _FENCE = re.compile(r"(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>.*)\n")
 _DIRECTIVE = re.compile(r"(?P<opening>\S*\{(?P<name>[\w:-]+)\}[ \t]*)(?P<argument>.*)")
 _OPTION = re.compile(r":[\w-]+:")
-_DROPPED_LINE = re.compile(r"(\([\w.-]+\)=|%.*)\n")
+_DROPPED_LINE = re.compile(r"(\([\w.-]+\)=|%.*|\{[.#].*\}|<!-- search: .*-->)\n")
 _DEFINITION = re.compile(r":\s+")
 _ANSWER = re.compile(r"\[[ x]\] +(?=\S)")
 _REASON = re.compile(r": +(?=\S)")

@@ -18,7 +18,7 @@ _STYLES = [
     "web/print.css",
 ]
 # Parts that serve on a screen alone, and folded code, which the notebooks have.
-_LEFT_OUT = ".headerlink, script, style, button, input, form, .page-line, .cell-tools, details.hide"
+_LEFT_OUT = ".headerlink, script, style, button, input, form, .page-line, .needs, .cell-tools, details.hide"
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@
   // "3/7" after each link to a page in a table of contents.
   function showOnLinks() {
     document.querySelectorAll(".progress-mark").forEach((mark) => mark.remove());
-    for (const link of document.querySelectorAll(".sidebar-tree a, .course-map p:first-child a")) {
+    for (const link of document.querySelectorAll(".sidebar-tree a, .map-pages a")) {
       const page = pages[nameOf(new URL(link.href))];
       if (!page || link.hash) continue;
       const done = Object.keys(page.done ?? {}).length;
@@ -71,6 +71,23 @@
           { className: "progress-mark" },
           element("span", { ariaHidden: "true" }, ` ${done}/${page.total}`),
           element("span", { className: "visually-hidden" }, `, ${done} of ${page.total} done`),
+        ),
+      );
+    }
+  }
+
+  // A mark before each lecture that the page needs: done, or not yet.
+  function showOnNeeds() {
+    for (const need of document.querySelectorAll(".needs summary")) {
+      const page = pages[nameOf(new URL(need.parentElement.querySelector("a").href))];
+      const isDone = page && Object.keys(page.done ?? {}).length >= page.total;
+      need.querySelector(".need-mark")?.remove();
+      need.prepend(
+        element(
+          "span",
+          { className: "need-mark" },
+          element("span", { ariaHidden: "true" }, isDone ? "✓ " : "○ "),
+          element("span", { className: "visually-hidden" }, isDone ? "done: " : "not yet: "),
         ),
       );
     }
@@ -97,6 +114,7 @@
   function show() {
     showOnSections();
     showOnLinks();
+    showOnNeeds();
     showEraser();
   }
 

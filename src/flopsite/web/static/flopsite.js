@@ -33,3 +33,11 @@ addEventListener("DOMContentLoaded", () => {
     label.replaceWith(button);
   }
 });
+
+// A handout, at `?handout`, is the page without its solutions.
+if (new URLSearchParams(location.search).has("handout")) document.documentElement.classList.add("handout");
+
+// The Tab key goes past the buttons that copy a cell: there are dozens, and code can be selected.
+addEventListener("load", () => {
+  for (const button of document.querySelectorAll(".copybtn")) button.tabIndex = -1;
+});
