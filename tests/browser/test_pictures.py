@@ -11,7 +11,7 @@ from flopbook.drawing.controls import Choice, Slider, Steps, Tick
 from flopbook.drawing.picture import PICTURE, Frame, Picture
 from flopbook.drawing.svg import rect, words
 from flopbook.tables import Table
-from tests.support.browser import IN_BROWSER, served
+from tests.support.browser import AXE, IN_BROWSER, axe_violations, served
 from tests.support.pictures import parts_in
 
 pytestmark = IN_BROWSER
@@ -106,6 +106,15 @@ def test_the_keyboard_turns_a_picture(page, own):
     page.get_by_role("button", name="Step: back").press("Enter")
     expect(sentence(page)).to_have_text("4 of a < b at 0.")
     expect(page.get_by_label("B, rows")).to_have_attribute("aria-valuetext", "4")
+
+
+def test_nobody_is_kept_out_of_a_picture(page, own):
+    page.goto(own)
+    page.add_script_tag(path=AXE)
+    assert axe_violations(page, "figure") == []
+    page.locator("figure").evaluate(TURN, [2, 1, 1, 3])
+    assert axe_violations(page, "figure") == []
+    expect(page.locator("figure").get_by_role("status").filter(has_text="4 of a < b at 3.")).to_be_visible()
 
 
 def test_play_goes_on_to_the_end_and_can_be_stopped(page, own):

@@ -6,11 +6,11 @@ flopbook.mountPictures = (root) => {
   const places = {
     svg: (figure) => [...figure.querySelector("svg.drawing").children].slice(1), // after the style
     rows: (figure) => [...figure.querySelectorAll("details tbody tr")],
-    said: (figure) => [figure.querySelector("figcaption")],
+    said: (figure) => [figure.querySelector("figcaption span")],
   };
 
   const parsed = (markup, place) => {
-    if (place === "said") return Object.assign(document.createElement("figcaption"), { textContent: markup });
+    if (place === "said") return Object.assign(document.createElement("span"), { textContent: markup });
     const wrapped = { svg: `<svg xmlns="http://www.w3.org/2000/svg">${markup}</svg>`, rows: `<table>${markup}</table>` }[place];
     const template = document.createElement("template");
     template.innerHTML = wrapped;

@@ -185,7 +185,7 @@ class Picture:
             f'<svg class="drawing" viewBox="0 0 {WIDTH} {self.height:g}" aria-hidden="true" '
             f'xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style>'
             f"{''.join(frame.shapes)}{_NOTHING['svg'] * shapes}</svg>"
-            f'<figcaption role="status">{escape(frame.sentence, quote=False)}</figcaption>'
+            f'<figcaption><span role="status">{escape(frame.sentence, quote=False)}</span></figcaption>'
             f"<details><summary>The numbers in a table</summary>{table}</details>"
             f'<p class="tools"><span role="status"></span></p>'
             f'<script type="application/json">{data}</script></figure>'
