@@ -109,10 +109,45 @@ def test_flopbook_is_there(cell):
 def test_an_error_shows_the_readers_line(cell):
     output = run(cell, "share = 1\nshare / 0", "Stopped by an error")
     text = output.locator(".traceback").inner_text()
+    assert text.startswith("ZeroDivisionError: division by zero")
     assert 'File "this cell", line 2' in text
     assert "share / 0" in text
     assert text.strip().endswith("ZeroDivisionError: division by zero")
     assert "pyodide" not in text
+
+
+def test_a_long_message_is_read_without_scrolling(cell):
+    output = run(cell, "def check():\n    raise ValueError('write a letter ' * 30)\ncheck()", "Stopped by an error")
+    assert output.evaluate(
+        "box => [box, ...box.querySelectorAll('*')].every(one => one.scrollWidth <= one.clientWidth)"
+    )
+
+
+def test_a_cell_that_prints_much_scrolls_in_a_box_of_its_own(page, cell):
+    before = page.evaluate("document.documentElement.scrollHeight")
+    write(cell, "while True: print('again')")
+    cell.get_by_role("button", name="Run").click()
+    expect(cell.locator(".left-out")).to_have_text(re.compile(r"^… [\d,]+ lines more$"))
+    assert page.evaluate("document.documentElement.scrollHeight") < before + 500
+    assert cell.locator(".stream pre").get_attribute("tabindex") == "0"
+    cell.get_by_role("button", name="Stop").click()
+    assert cell.locator(".stream pre").text_content() == "again\n" * 2_000
+
+
+def test_an_output_that_the_code_above_would_not_give_is_marked(page, cell):
+    cell.get_by_role("button", name="Edit").click()
+    run(cell, f"{cell.locator('textarea').input_value()}\n# another text")
+    stale = page.locator(".cell.stale")
+    expect(stale.first.get_by_role("group")).to_contain_text("A cell above has changed since: run again")
+    marked = stale.evaluate_all("all => all.map(cell => cell.id)")
+    assert cell.get_attribute("id") not in marked
+    built_on_it = page.locator(f"#{marked[0]}")
+    built_on_it.get_by_role("button", name="Run").click()
+    expect(built_on_it).not_to_have_class(re.compile("stale"))
+    cell.get_by_role("button", name="Reset").click()
+    expect(stale).to_have_count(1)  # the output of the other code
+    built_on_it.get_by_role("button", name="Reset").click()
+    expect(stale).to_have_count(0)
 
 
 def test_a_cell_that_imports_torch_says_where_torch_is(cell):
@@ -204,8 +239,8 @@ def test_everyone_can_use_it(page, cell, scheme, width):
 
 def test_a_file_that_is_missing_is_named_and_may_come_later(page, cell):
     run(cell, "while True: pass", "Running")
-    cell.get_by_role("button", name="Stop").click()
     page.route("**/sympy.zip", lambda route: route.fulfill(status=404))
+    cell.get_by_role("button", name="Stop").click()
     run(cell, "1", re.compile(r"sympy\.zip: 404"))
     page.unroute("**/sympy.zip")
     assert run(cell, "1").inner_text().strip() == "1"
@@ -219,8 +254,25 @@ def test_a_page_from_a_file_says_how_to_serve_it(site, page):
         expect(status(cell)).to_contain_text("make serve")
 
 
-def test_a_cell_that_needs_torch_offers_the_notebook(site):
-    notes = read(site / PAGE).select(".cell .cell-tools")
-    assert any(note.get_text().startswith("Needs PyTorch: ") for note in notes)
-    for note in notes:
-        assert (site / PAGE).parent.joinpath(note.a["href"]).is_file()
+def test_the_page_says_once_how_many_cells_run_and_where_all_do(site, page):
+    line = read(site / PAGE).select_one(".page-line")
+    live, every = map(int, re.search(r"(\d+) of (\d+) cells run in this page; all run", line.get_text()).groups())
+    assert 0 < live < every
+    assert page.get_by_role("button", name="Run").count() == live
+    assert (site / PAGE).parent.joinpath(line.select_one(".take-away")["href"]).is_file()
+
+
+def test_python_comes_when_a_pointer_rests_on_run_and_tells_how_far_it_is(browser, address):
+    with browser.new_page() as page:
+        page.goto(f"{address}/{PAGE}", wait_until="networkidle")
+        button = page.locator(f"#{page.evaluate(CELLS)[0]}").get_by_role("button", name="Run")
+        button.dispatch_event("pointerenter")
+        button.dispatch_event("pointerleave")  # it passes
+        assert page.evaluate("new Promise(done => setTimeout(done, 600))") is None
+        assert page.workers == []
+        with page.expect_event("worker"):
+            button.hover()
+        said = page.locator(".cell-tools").filter(has=page.locator("progress"))
+        button.click()
+        expect(said).to_contain_text(re.compile("Loading Python, once for this page|Starting Python…"))
+        expect(said.get_by_role("progressbar")).to_have_accessible_name("Loading")

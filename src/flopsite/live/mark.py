@@ -1,10 +1,8 @@
-"""Mark the cells that the reader can run in the browser, without PyTorch."""
+"""Mark the cells that the reader can run in the browser, without PyTorch, and count them under the title."""
 
 import json
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
-from posixpath import dirname, relpath
 from typing import Any
 
 import nbformat
@@ -17,11 +15,10 @@ from flopsite.live import engine
 from flopsite.live.cells import Cell, read_cells
 
 _DATA = "live-cells"  # the id of the data that a page gives its script
-_NEED = '<p class="cell-tools">Needs {what}: <a href="{notebook}" download>run it in the notebook</a></p>'
 
 
 class MarkCells(SphinxPostTransform):
-    """Gives each live cell an id, and says of the other cells what they need."""
+    """Gives each cell of the page an id, and the page its live cells."""
 
     default_priority = 5
     builders = ("html",)
@@ -32,21 +29,20 @@ class MarkCells(SphinxPostTransform):
         if not shown or not store.is_file():
             return
         cells = read_cells(nbformat.read(store, 4), Path(self.app.srcdir) / "src")
-        visible = {cell.id for cell in cells if cell.index in shown and self._mark(cell, shown[cell.index])}
+        visible = {cell.id for cell in cells if not cell.is_part and _mark(cell, shown.get(cell.index))}
         live = [cell for cell in cells if cell.is_live and (cell.id in visible or cell.bound)]
-        if visible & {cell.id for cell in live}:
+        run = visible & {cell.id for cell in live}
+        if run:
             self.document += _data({cell.id: None if cell.id in visible else cell.source for cell in live})
+        self.document["cells"] = {"all": len(visible), "live": len(run)}
 
-    def _mark(self, cell: Cell, node: nodes.Element) -> bool:
-        """Mark a cell of the page, unless its code is hidden."""
-        code = next(_parts(node, "cell_code_source"), None)
-        if code is None:
-            return False
-        node["ids"].append(cell.id)
-        if not cell.is_live:
-            notebook = relpath(f"notebooks/{self.env.docname}.ipynb", dirname(self.env.docname) or ".")
-            code += nodes.raw("", _NEED.format(what=escape(cell.wanting), notebook=notebook), format="html")
-        return True
+
+def _mark(cell: Cell, node: nodes.Element | None) -> bool:
+    """Mark a cell of the page, unless its code is hidden."""
+    if node is None or not any(_parts(node, "cell_code_source")):
+        return False
+    node["ids"].append(cell.id)
+    return True
 
 
 def _parts(node: nodes.Node, kind: str) -> Iterator[nodes.container]:
@@ -70,13 +66,12 @@ def _bring(app: Sphinx) -> None:
 
 
 def _equip(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    body = context.get("body", "")
-    if f'id="{_DATA}"' in body:
+    context["cells"] = doctree and doctree.get("cells")
+    if f'id="{_DATA}"' in context.get("body", ""):
         size: dict[str, Any] = {"data-bytes": str(engine.size(_engine(app)))}
         for script in ("colours", "outputs", "cells"):
             app.add_js_file(f"live/{script}.js", loading_method="defer")
         app.add_js_file("live/session.js", loading_method="defer", **size)
-    if f'id="{_DATA}"' in body or 'class="cell-tools"' in body:
         app.add_css_file("live/live.css")
 
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from flopsite.live.names import Names, names
 
-#: Called with each event and its content: running, stream, show or error.
+#: Called with each event and its content: depends, running, stream, more, show or error.
 Tell = Callable[..., None]
 
-_STREAM_LIMIT = 50_000  # characters; more would make the page slow
+_MOST_LINES, _MOST_CHARACTERS = 2_000, 200_000  # that a cell prints; more would make the page slow
 _STREAM_SECONDS = 0.1
 _WIDTH = 79
 _MIME_METHODS = {"text/html": "_repr_html_", "image/svg+xml": "_repr_svg_", "text/latex": "_repr_latex_"}
@@ -45,7 +45,9 @@ class Session:
     >>> told = []
     >>> session = Session(lambda *what: told.append(what))
     >>> session.run({"a": "x = 2", "b": "x + 1", "c": "y = x * 3", "d": "y"}, "d")
-    >>> told
+    >>> told[0]
+    ('depends', {'a': ['a'], 'b': ['a', 'b'], 'c': ['a', 'c'], 'd': ['a', 'c', 'd']})
+    >>> told[1:]
     [('running', 'a'), ('running', 'c'), ('running', 'd'), ('show', {'text/plain': '6'})]
     """
 
@@ -57,6 +59,7 @@ class Session:
     def run(self, page: Mapping[str, str], wanted: str) -> None:
         """Run the cell `wanted` of a page, given as sources by cell, in order."""
         providers = _providers(page)
+        self.tell("depends", {cell: _closure(providers, cell) for cell in page})
         for cell in _closure(providers, wanted):
             done, beneath = self.runs.get(cell), tuple(self.runs[provider] for provider in providers[cell])
             if cell != wanted and done and done.source == page[cell] and _same(done.providers, beneath):
@@ -80,7 +83,7 @@ class Session:
                 self._execute(page[cell], cell)
         except BaseException as error:  # the reader's code may raise anything
             stream.flush()
-            self.tell("error", explain(error, page, cell))
+            self.tell("error", {"words": in_words(error), "traceback": explain(error, page, cell)})
             return False
         stream.flush()
         bound = names(page[cell]).bound
@@ -133,11 +136,16 @@ def _same(some: tuple[Run, ...], others: tuple[Run, ...]) -> bool:
     return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
 
 
+def in_words(error: BaseException) -> str:
+    """Write what a traceback ends with."""
+    words = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"{words}. {_ELSEWHERE}" if isinstance(error, ModuleNotFoundError) else words
+
+
 def explain(error: BaseException, page: Mapping[str, str], cell: str) -> str:
-    """Write an error with a traceback of the lines that the reader sees."""
-    story: traceback.TracebackException | None = traceback.TracebackException.from_exception(error)
-    text = "".join(_readable(story, page, cell).format()).rstrip() if story else ""
-    return f"{text}\n{_ELSEWHERE}" if isinstance(error, ModuleNotFoundError) else text
+    """Write the traceback of an error, with the lines that the reader sees."""
+    story = traceback.TracebackException.from_exception(error)
+    return "".join(_readable(story, page, cell).format()).rstrip()
 
 
 def _readable(story: traceback.TracebackException, page: Mapping[str, str], cell: str) -> traceback.TracebackException:
@@ -159,7 +167,10 @@ def bundle(value: Any) -> dict[str, str]:
     if isinstance(value, type):
         return {"text/plain": repr(value)}
     plain = repr(value)
-    shown = {"text/plain": plain if len(plain) <= _WIDTH else pformat(value, width=_WIDTH, sort_dicts=False)}
+    text = plain if len(plain) <= _WIDTH else pformat(value, width=_WIDTH, sort_dicts=False)
+    if (more := len(text) - _MOST_CHARACTERS) > 0:
+        text = f"{text[:_MOST_CHARACTERS]} … {more:,} characters more"
+    shown = {"text/plain": text}
     for kind, method in _MIME_METHODS.items():
         content = getattr(value, method, lambda: None)()
         if content:
@@ -177,25 +188,30 @@ def _refuse_input(prompt: object = "") -> str:
 
 
 class _Stream(io.TextIOBase):
-    """Sends printed text in portions, so that the text shows while a cell runs."""
+    """Sends printed text in portions, so that the text shows while a cell runs; counts the lines that are too many."""
 
     def __init__(self, tell: Tell):
         self.send = tell
         self.waiting: list[str] = []
-        self.room = _STREAM_LIMIT
+        self.lines, self.characters = _MOST_LINES, _MOST_CHARACTERS  # that there is room for
+        self.left_out = 0  # line breaks
         self.told = time.monotonic()
 
     def write(self, text: str) -> int:
-        if self.room > 0:
-            self.waiting.append(text[: self.room])
-            self.room -= len(text)
-            if self.room <= 0:
-                self.waiting.append(f"\n(The rest is left out: it is more than {_STREAM_LIMIT:,} characters.)\n")
+        *first, rest = text.split("\n", self.lines)
+        kept = text[: len(text) - len(rest)] if len(first) == self.lines else text
+        kept = kept[: self.characters]
+        self.lines -= kept.count("\n")
+        self.characters -= len(kept)
+        self.left_out += text.count("\n", len(kept))
+        self.waiting.append(kept)
         if time.monotonic() - self.told > _STREAM_SECONDS:
             self.flush()
         return len(text)
 
     def flush(self) -> None:
-        if self.waiting:
-            self.send("stream", "".join(self.waiting))
+        if text := "".join(self.waiting):
+            self.send("stream", text)
+        if self.left_out:
+            self.send("more", self.left_out)
         self.waiting, self.told = [], time.monotonic()

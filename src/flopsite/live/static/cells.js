@@ -15,6 +15,7 @@
       this.built = { code: [...this.pre.childNodes], output: this.box.querySelector(".cell_output") };
       this.source = this.original = this.pre.textContent.trimEnd();
       this.output = this.built.output;
+      this.made = null; // the sources by cell that the output was made with; null: those of the build
       this.addTools();
       this.pre.addEventListener("click", () => {
         if (getSelection().isCollapsed) this.edit(this.clicked());
@@ -32,11 +33,14 @@
       this.editButton = button("Edit", () => this.edit(this.source.length));
       this.resetButton = button("Reset", () => this.reset());
       this.resetButton.hidden = true;
+      for (const event of ["pointerenter", "focus"]) this.runButton.addEventListener(event, () => this.runner.foresee());
+      for (const event of ["pointerleave", "blur"]) this.runButton.addEventListener(event, () => this.runner.forget());
       this.status = element("span", "");
       this.status.setAttribute("role", "status");
       this.progress = element("span", "");
+      this.stale = element("span", "");
       const buttons = [this.runButton, this.editButton, this.resetButton];
-      const tools = element("div", "cell-tools", ...buttons, this.status, this.progress);
+      const tools = element("div", "cell-tools", ...buttons, this.status, this.progress, this.stale);
       tools.setAttribute("role", "group");
       tools.setAttribute("aria-label", `Live cell ${this.number}`);
       this.input.append(tools);
@@ -98,6 +102,8 @@
       this.source = this.original;
       this.pre.replaceChildren(...this.built.code);
       this.replaceOutput(this.built.output);
+      this.made = null;
+      this.runner.compare();
       this.say("");
       this.runButton.focus();
       this.resetButton.hidden = true;
@@ -111,13 +117,27 @@
 
     say(...words) {
       this.status.replaceChildren(...words);
-      this.progress.textContent = "";
+      this.progress.replaceChildren();
       this.runButton.textContent = this.runner.has(this) ? "Stop" : "Run";
+    }
+
+    // A bar that moves until the share is known; the words change often, so they are not read aloud.
+    sayProgress(words, share) {
+      const bar = element("progress", "");
+      bar.setAttribute("aria-label", "Loading");
+      if (share !== undefined) bar.value = share;
+      this.progress.replaceChildren(words, bar);
+    }
+
+    // Mark an output that the code above would no longer give.
+    markStale(isStale) {
+      this.box.classList.toggle("stale", isStale);
+      this.stale.textContent = isStale ? "A cell above has changed since: run again" : "";
     }
 
     begin() {
       this.resetButton.hidden = false;
-      this.fresh = element("div", "cell_output docutils container");
+      this.fresh = element("div", "cell_output docutils container fresh");
     }
 
     // Replace the old output when the first new one arrives.
@@ -131,6 +151,13 @@
       const last = this.fresh.lastElementChild;
       if (last?.classList.contains("stream")) last.querySelector("pre").append(content);
       else this.put(live.text("stream", content));
+    }
+
+    // Say how many lines are left out.
+    more(lines) {
+      const said = this.fresh.querySelector(".left-out") ?? element("p", "left-out");
+      said.textContent = `… ${lines.toLocaleString("en")} line${lines === 1 ? "" : "s"} more`;
+      if (!said.parentNode) this.put(said);
     }
 
     replaceOutput(output) {

@@ -14,6 +14,13 @@
     return element("div", `output ${kind} highlight-myst-ansi notranslate`, element("div", "highlight", pre));
   };
 
+  // An error: in words, and then where it arose.
+  live.error = ({ words, traceback }) => {
+    const box = live.text("traceback", traceback);
+    box.prepend(element("p", "", words));
+    return box;
+  };
+
   // A value, by the richest of its representations, as in Jupyter.
   live.value = (bundle) => {
     const drawn = bundle["text/html"] ?? bundle["image/svg+xml"];

@@ -39,7 +39,7 @@ async function start() {
 }
 
 const started = start();
-started.catch(() => {}); // the first run reports the error
+started.then(() => postMessage({ kind: "ready" }), () => {}); // the first run reports the error
 addEventListener("message", async ({ data: { page, wanted } }) => {
   try {
     (await started)(JSON.stringify(page), wanted);

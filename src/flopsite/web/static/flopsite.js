@@ -1,9 +1,10 @@
-// Whatever scrolls sideways can be reached with the keyboard.
+// Whatever scrolls can be reached with the keyboard.
 (() => {
   const scrolling = "pre, .table-wrapper, .math-wrapper, .katex-display, .cell_output, .text_html, .figure, .put-in";
+  const isLong = (box) => box.scrollHeight > box.clientHeight && getComputedStyle(box).overflowY === "auto";
   const update = () => {
     for (const box of document.querySelectorAll(scrolling)) {
-      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      if (box.scrollWidth > box.clientWidth || isLong(box)) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
   };
