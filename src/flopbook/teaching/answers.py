@@ -32,13 +32,16 @@ _OPERATIONS = {
     ast.Pow: operator.pow,
 }
 
-_SIGNS = str.maketrans("×·⋅∙−–÷\t\n\v\f\r\u00a0\u2009\u202f", "****--/" + 8 * " ")
+_SIGNS = str.maketrans("×·⋅∙−–÷[]\t\n\v\f\r\u00a0\u2009\u202f", "****--/()" + 8 * " ")
+_SIGNS |= {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # the full-width forms of a keyboard's signs
+_TIMES = re.compile(r"\\(?:times|cdot)(?![A-Za-z])|(?<=[\d)]) +[xX] +(?=[\d(])", re.ASCII)
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _UNIT = re.compile(r"(?<=[\d )%]) *(?P<prefix>[kKMGTPEZ]?)(?i:flops?|bytes?|days?|hours?) *$", re.ASCII)
+_DECIMAL = re.compile(r"-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+)|\*10(?:\^|\*\*)([+-]?\d+))?(%?)", re.ASCII)
 _POWERS = {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21}
 _NAMED = re.compile(r"^ *[A-Za-z]\w* *=", re.ASCII)
 _TOKEN = re.compile(
-    r" *(?:(?P<number>(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?)"
+    r" *(?:(?P<number>(?:\d{1,3}(?:[,_ ]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?)"
     r"|(?P<letters>[A-Za-z][A-Za-z0-9_]*)"
     r"|(?P<sign>\*\*|[-+*/^()]))",
     re.ASCII,
@@ -81,7 +84,8 @@ def read(answer: str | int | Expr, known: Collection[str] = ()) -> Reading:
     ----------
     answer : str, int or sympy.Expr
         In a text a letter is an axis, and so is a letter with a number, ``H1``. The
-        signs are ``+ - * / ^ **`` and parentheses; a product needs none. A
+        signs are ``+ - * / ^ **`` and parentheses or brackets, also as LaTeX
+        writes them; a product needs none, and between numbers ``x`` is one. A
         name with ``=`` may stand before it, and a full stop behind.
     known : collection of str
         Names of axes that are not to be taken apart into letters, and may be
@@ -98,8 +102,8 @@ def read(answer: str | int | Expr, known: Collection[str] = ()) -> Reading:
     2*B*D*(H1 + K)
     >>> read("6,628,048,896 FLOPs").expression, read("6.6 GFLOPs").expression
     (6628048896, 6600000000)
-    >>> read("1.90").decimals
-    2
+    >>> read("1.90").decimals, read("1.85 x 10^11").decimals
+    (2, -9)
     >>> read("flops = 2bdk.", known="BDK").expression
     2*B*D*K
     """
@@ -153,7 +157,8 @@ def large_sizes(letters: Collection[str]) -> list[dict[str, int]]:
 
 def _plain(text: str) -> tuple[str, int]:
     """Return the bare formula in signs of a keyboard, and its unit's power of ten."""
-    bare = _NAMED.sub("", text.translate(_SIGNS), count=1).strip(" ").removesuffix(".")
+    signs = _TIMES.sub("*", text.translate(_SIGNS))
+    bare = _NAMED.sub("", signs, count=1).strip(" ").removesuffix(".")
     raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda match: "^" + match[0].translate(_RAISED), bare)
     unit = _UNIT.search(raised)
     plain = raised[: unit.start()] if unit else raised
@@ -162,10 +167,10 @@ def _plain(text: str) -> tuple[str, int]:
 
 def _decimals(text: str, power: int) -> int | None:
     """Count the decimal places of a number with an exponent, % or a unit (GFLOPs)."""
-    number = re.fullmatch(r"-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)", text.replace(" ", ""))
-    if not number or not (number[1] or number[2] or number[3] or power):
+    number = _DECIMAL.fullmatch(text.replace(" ", ""))
+    if not number or not (number[1] or number[2] or number[3] or number[4] or power):
         return None
-    return len(number[1] or "") - int(number[2] or 0) + 2 * len(number[3]) - power
+    return len(number[1] or "") - int(number[2] or number[3] or 0) + 2 * len(number[4]) - power
 
 
 def _parse(text: str, known: Collection[str]) -> Expr:
@@ -203,7 +208,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _number(text: str) -> Expr:
-    value = Rational(text.rstrip(" %").replace(",", "").replace("_", ""))
+    value = Rational(re.sub("[,_ %]", "", text))
     return value / 100 if text.endswith("%") else value
 
 

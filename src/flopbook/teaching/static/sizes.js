@@ -13,6 +13,12 @@ const sizes = (() => {
     return [low, ...all, high];
   };
 
+  // The stops, and more of them up to a size that lies beyond.
+  const reaching = (all, size) => {
+    if (size < all[0]) return [size, ...all];
+    return size > all.at(-1) ? [...all, ...stops(all.at(-1), size).slice(1)] : all;
+  };
+
   const nearest = (all, size) => {
     const above = all.findIndex((stop) => stop >= size);
     if (above < 0) return all.length - 1;
@@ -20,12 +26,12 @@ const sizes = (() => {
   };
 
   const { fraction, multiply, wholeNumber } = globalThis.flopbook.fractions;
-  const powers = { M: 6, B: 9, T: 12 };
+  const powers = { M: 6, G: 9, B: 9, T: 12 };
   const longest = 30; // digits
 
-  // A number as exercises read it, such as 1,000,000, 2^10 or 64*2, and also 1 000 000, 7B or 1.5 t; else null.
+  // A number as exercises read it, such as 1,000,000, 2^10 or 64*2, and also 80G, 7B or 1.5 t; else null.
   const number = (text) => {
-    const [, digits, letter] = /^(.*?)(?: ?([MBT]))?$/i.exec(text.trim().replace(/(?<=\d)\s(?=\d{3}(?!\d))/g, ""));
+    const [, digits, letter] = /^(.*?)(?: ?([MGBT]))?$/i.exec(text.trim());
     try {
       const read = globalThis.flopbook.read(digits.replace(/(?<=[\d.])E/g, "e"));
       const unit = fraction(10n ** BigInt(powers[letter?.toUpperCase()] ?? 0));
@@ -39,6 +45,7 @@ const sizes = (() => {
   // The whole number that a text means, or a text that says what is wrong.
   const read = (text) => {
     if (/\dk$/i.test(text.trim())) return `“${text}” is not clear, 1000 or 1024 times: write all digits`;
+    if (/^\s*\d{1,3}(\.000)+\s*$/.test(text)) return `“${text}” is not clear: write ${parseInt(text)} or ${parseInt(text)},000`;
     const value = number(text);
     if (!value) return `“${text}” is not a size: write a whole number, such as 4096, 1e6 or 7B`;
     const size = wholeNumber(value);
@@ -47,5 +54,5 @@ const sizes = (() => {
     return size > 0n ? size : `“${text}” is not a size: write at least 1`;
   };
 
-  return { stops, nearest, read };
+  return { stops, reaching, nearest, read };
 })();

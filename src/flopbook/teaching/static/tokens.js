@@ -4,13 +4,16 @@
   const { fraction } = book.fractions;
 
   const SIGNS = Object.fromEntries(
-    [..."×·⋅∙−–÷\t\n\v\f\r\u00a0\u2009\u202f"].map((sign, i) => [sign, "****--/"[i] ?? " "]),
+    [..."×·⋅∙−–÷[]\t\n\v\f\r\u00a0\u2009\u202f"].map((sign, i) => [sign, "****--/()"[i] ?? " "]),
   );
+  const FULL_WIDTH = /[\uff01-\uff5e]/g; // forms of a keyboard's signs
+  const TIMES = /\\(?:times|cdot)(?![A-Za-z])|(?<=[\d)]) +[xX] +(?=[\d(])/g;
   const POWERS = { k: 3, K: 3, M: 6, G: 9, T: 12, P: 15, E: 18, Z: 21 };
   const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   const UNIT = /(?<=[\d )%]) *([kKMGTPEZ]?)([Ff][Ll][Oo][Pp][Ss]?|[Bb][Yy][Tt][Ee][Ss]?|[Dd][Aa][Yy][Ss]?|[Hh][Oo][Uu][Rr][Ss]?) *$/;
   const NAMED = /^ *[A-Za-z]\w* *=/;
-  const NUMBER = /(?:\d{1,3}(?:[,_]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?/y;
+  const NUMBER = /(?:\d{1,3}(?:[,_ ]\d{3})+(?![\d,_])|\d+)(?:\.\d+)?(?:e[+-]?\d{1,2}(?!\d))?(?: *%)?|\.\d+(?: *%)?/y;
+  const DECIMAL = /^-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+)|\*10(?:\^|\*\*)([+-]?\d+))?(%?)$/;
   const LETTERS = /[A-Za-z][A-Za-z0-9_]*/y;
   const SIGN = /\*\*|[-+*/^()]/y;
 
@@ -23,8 +26,9 @@
 
   // The bare formula in signs of a keyboard, and its unit's power of ten.
   function plain(text) {
-    const signs = [...text].map((sign) => SIGNS[sign] ?? sign).join("");
-    const bare = strip(signs.replace(NAMED, "")).replace(/\.$/, "");
+    const narrow = text.replace(FULL_WIDTH, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0));
+    const signs = [...narrow].map((sign) => SIGNS[sign] ?? sign).join("");
+    const bare = strip(signs.replace(TIMES, "*").replace(NAMED, "")).replace(/\.$/, "");
     const raised = bare.replace(
       /[⁰¹²³⁴⁵⁶⁷⁸⁹]+/g,
       (digits) => "^" + [...digits].map((one) => RAISED.indexOf(one)).join(""),
@@ -35,9 +39,9 @@
 
   // Decimal places of a text that is one decimal number, or a whole one with an exponent, % or a unit (GFLOPs).
   function decimalPlaces(text, unitPower) {
-    const number = /^-?[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?(%?)$/.exec(text.replaceAll(" ", ""));
-    if (!number || !(number[1] || number[2] || number[3] || unitPower)) return null;
-    return (number[1] ?? "").length - Number(number[2] ?? 0) + 2 * number[3].length - unitPower;
+    const number = DECIMAL.exec(text.replaceAll(" ", ""));
+    if (!number || !(number[1] || number[2] || number[3] || number[4] || unitPower)) return null;
+    return (number[1] ?? "").length - Number(number[2] ?? number[3] ?? 0) + 2 * number[4].length - unitPower;
   }
 
   // Each number, run of letters and sign.
@@ -59,7 +63,7 @@
 
   function number(text) {
     const [, digits, decimals = "", exponent = "0"] = /^(\d*)(?:\.(\d+))?(?:e([+-]?\d+))?/.exec(
-      text.replace(/[,_]/g, ""),
+      text.replace(/[,_ ]/g, ""),
     );
     const shift = Number(exponent) - decimals.length - (text.endsWith("%") ? 2 : 0);
     const whole = BigInt(digits + decimals);
