@@ -172,6 +172,9 @@ def test_sizes_are_read_as_people_write_them(address, page):
         "1.5 t": 15 * 10**11,
         "0.5M": 500_000,
         "12.0": 12,
+        "80G": 80 * 10**9,
+        "2 x 2 048": 4096,
+        "4.096×10^3": 4096,
     }.items():
         field(box, "D").fill(text)
         expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()

@@ -10,7 +10,7 @@ from flopbook.predict.optimizers import OPTIMIZERS
 from flopbook.predict.plans import training_plan
 
 SIZES = {"B": 7, "D": 5, "H": 3, "K": 2, "L": 3}
-TRAINING = {"devices": 2, "utilization": 40, "peak": 50, "budget": 1000}
+TRAINING = {"devices": 2, "utilization": 40, "peak": 50, "budget": 1000, "memory": 1000}
 PLAN = training_plan("mlp", "A perceptron", mlp(), samples=B)
 
 
@@ -45,11 +45,16 @@ def test_each_precision_stands_for_the_bytes_that_it_names():
     }
 
 
-def test_a_device_stands_for_its_peak_in_gflop_per_s_and_the_first_is_the_h100():
+def test_a_device_stands_for_its_peak_in_gflop_per_s_and_its_bytes_and_the_first_is_the_h100():
     devices = PLAN.choices["Device"]
     assert next(iter(devices)) == "H100 SXM, bf16"
-    assert devices["H100 SXM, bf16"] == {"peak": 989_400}
-    assert devices["A100 SXM 80GB, fp32"] == {"peak": 19_500}
+    assert devices["H100 SXM, bf16"] == {"peak": 989_400, "memory": 80 * 10**9}
+    assert devices["TPU v4, bf16"] == {"peak": 275_000, "memory": 32 * 2**30}
+
+
+def test_what_a_device_holds_is_a_part_of_its_memory():
+    assert value("Memory of a device") == value("All bytes") / 1000
+    assert PLAN.rows["Memory of a device"][0] == "of memory"
 
 
 def test_presets_come_first():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from typing import ClassVar
 
 import sympy
 from sympy import Expr, ceiling
@@ -9,7 +10,7 @@ from sympy import Expr, ceiling
 from flopbook import checks
 from flopbook.checks import quoted
 from flopbook.predict.axes import axis
-from flopbook.predict.devices import peaks
+from flopbook.predict.devices import DEVICES
 from flopbook.predict.memory import FLOAT32, MIXED, Formats, bytes_held
 from flopbook.predict.models import Model
 from flopbook.predict.optimizers import OPTIMIZERS, State
@@ -24,6 +25,12 @@ PLAN = "application/vnd.flopbook.plan+json"
 #: FLOP/s in the unit of a plan's `peak`.
 GIGA = 10**9
 _HOUR = 3600
+
+_DEVICES = {
+    f"{device.name}, {dtype}": {"peak": round(peak / GIGA), "memory": device.memory_bytes}
+    for device in DEVICES.values()
+    for dtype, peak in device.peak_flop_per_s.items()
+}
 
 #: What is chosen with a name, and the sizes that each name stands for; the first is what a calculator starts with.
 _CHOICES = {
@@ -40,7 +47,7 @@ _CHOICES = {
             "float32": FLOAT32,
         }.items()
     },
-    "Device": {name: {"peak": round(peaks()[name] / GIGA)} for name in ("H100 SXM, bf16", *peaks())},
+    "Device": {name: _DEVICES[name] for name in ("H100 SXM, bf16", *_DEVICES)},
 }
 
 
@@ -56,12 +63,15 @@ class Plan:
         For each title its unit and its expression.
     choices : dict
         For each label its options, and for each option the sizes it stands for.
+    watched : tuple of str
+        Titles of the rows that decide, which a calculator keeps in sight.
     """
 
     name: str
     title: str
     rows: Mapping[str, tuple[str, Expr]]
     choices: Mapping[str, Mapping[str, Mapping[str, int]]] = field(repr=False)
+    watched: ClassVar = ("One step", "Memory of a device", "Time of all steps")
 
     def __repr__(self):
         return "\n".join([self.title, *(f"  {title}: {expression}" for title, (_, expression) in self.rows.items())])
@@ -94,9 +104,10 @@ def training_plan(
     """Predict what it takes to train a `model`.
 
     Beside the model's own letters the expressions have these: `devices`; `peak`, the dense peak of each in GFLOP/s;
-    `utilization`, the MFU of a busy device in percent; `budget`, what is trained on altogether, in the unit of
-    `samples`; and what an optimizer and a precision stand for. Every device holds the whole model and its share of the
-    batch. Bytes and time are those of the device with the largest share: a sequence is not split.
+    `memory`, the bytes that each can hold; `utilization`, the MFU of a busy device in percent; `budget`, what is
+    trained on altogether, in the unit of `samples`; and what an optimizer and a precision stand for. Every device holds
+    the whole model and its share of the batch. Bytes and time are those of the device with the largest share: a
+    sequence is not split.
 
     Parameters
     ----------
@@ -144,7 +155,7 @@ def training_plan(
     rows = {
         "Parameters": ("", model.parameters),
         **{title: ("FLOPs", expression) for title, expression in flops.items()},
-        **{title: ("B", expression) for title, expression in _memory(model).items()},
+        **_memory(model),
         **_duration(_largest_share(model.forward + model.backward), samples),
     }
     choices = {"Model": presets, **_CHOICES} if presets else _CHOICES
@@ -156,13 +167,15 @@ def _largest_share(of_batch: Expr) -> Expr:
     return of_batch.subs(axis("B"), ceiling(axis("B") / axis("devices")))
 
 
-def _memory(model: Model) -> dict[str, Expr]:
+def _memory(model: Model) -> dict[str, tuple[str, Expr]]:
     """Predict the bytes on each device, with all parameters and its share of the activations."""
     state = State(*(axis(name) for name in State._fields))
     formats = Formats(*(axis(f"bytes_{kind.name}") for kind in fields(Formats)))
     held = bytes_held(model.parameters, model.tensors, _largest_share(model.activations), state, formats)
     names = ("Bytes of parameters", "Bytes of gradients", "Bytes of optimizer state", "Bytes of activations")
-    return {**dict(zip(names, held, strict=True)), "All bytes": held.total}
+    kinds = {**dict(zip(names, held, strict=True)), "All bytes": held.total}
+    share = ("of memory", held.total / axis("memory"))
+    return {**{title: ("B", size) for title, size in kinds.items()}, "Memory of a device": share}
 
 
 def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:

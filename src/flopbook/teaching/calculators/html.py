@@ -25,8 +25,14 @@ CALCULATOR = "application/vnd.flopbook.calculator+json"
 SCRIPTS = ("exact.js", "sizes.js", "fields.js", "drawing.js", "panel.js")
 STYLES = ("panel.css", "calculators.css")
 
-#: Units that take a prefix; `exact.js` has the same.
+#: Units that take a prefix; `exact.js` has the same, and the same times.
 _WITH_PREFIX = {"FLOPs", "FLOP/s", "B", "s"}
+_HOUR = 3600
+_TIMES = {"years": 8766 * _HOUR, "days": 24 * _HOUR, "hours": _HOUR}  # in seconds; two years or days at least
+_TOO_MUCH = (
+    "This does not fit. Give each device fewer samples, keep fewer activations and run their part again (checkpoints), "
+    "or spread parameters, gradients and optimizer state over the devices (sharding)."
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class Calculator:
         The size along the axis of the curve; without a curve if empty.
     bars : bool
         Whether rows of one unit are compared by bars.
+    watched : sequence of str
+        Titles of the rows that stay in sight while a reader turns the sizes.
     """
 
     name: str
@@ -88,6 +96,7 @@ class Calculator:
     choices: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     curve: str = ""
     bars: bool = False
+    watched: Sequence[str] = ()
 
     @property
     def start(self) -> dict[str, int]:
@@ -146,21 +155,36 @@ def panel(calculator: Calculator, address: bool) -> Iterator[str | Math]:
         f'<div class="panel calculator" id="calculator-{name}" data-name="{name}" role="group" '
         f'aria-label="Calculator: {title}"{kept}>'
         "<noscript><p>With JavaScript you can turn the sizes here.</p></noscript>"
+        f'{_watched(calculator)}<div class="turned">'
     )
     for label, options in calculator.choices.items():
         yield _choice(label, options)
     yield '<div class="sizes">'
     for size in calculator.sizes:
         yield from _size(calculator.name, size)
-    yield "</div>"
+    yield "</div></div>"
     yield from _put_in(calculator)
-    yield _results(calculator)
+    yield f'<div class="given">{_results(calculator)}{_too_much(calculator)}</div>'
     yield (
         (f'<div class="curve" data-over="{calculator.curve}"></div>' if calculator.curve else "")
         + '<p class="buttons"><button type="button" class="reset">Reset</button> '
         f'{copy}<span class="told" role="status"></span></p>'
         '<p class="said unseen" role="status"></p></div>'
     )
+
+
+def _watched(calculator: Calculator) -> str:
+    """Write the results that stay in sight, for the eye alone: they stand among the others, too."""
+    values = {row.title: short(row.value(calculator.start), row.unit) for row in calculator.rows}
+    told = "".join(f'<span>{title} <b data-row="{title}">{values[title]}</b></span>' for title in calculator.watched)
+    return f'<p class="watched" aria-hidden="true">{told}</p>' if told else ""
+
+
+def _too_much(calculator: Calculator) -> str:
+    """Write what to do where a device's memory is too small."""
+    shares = [row.value(calculator.start) for row in calculator.rows if row.unit == "of memory"]
+    hidden = "" if any(share > 1 for share in shares) else " hidden"
+    return f'<p class="too-much wrong"{hidden}>{_TOO_MUCH}</p>' if shares else ""
 
 
 def _choice(label: str, options: Mapping[str, Mapping[str, int]]) -> str:
@@ -188,7 +212,7 @@ def _size(calculator: str, size: Size) -> Iterator[str | Math]:
         yield Math(size.letter, f"<i>{size.name[0]}</i><sub>{size.name[1:]}</sub>")
     yield (
         f' {escape(meaning)}</label><input type="range" min="0" max="1" aria-label="Slider: {escape(spoken)}">'
-        f'<input type="text" inputmode="numeric" autocomplete="off" id="{identity}" value="{size.start:,}" '
+        f'<input type="text" autocomplete="off" id="{identity}" value="{size.start:,}" '
         f'aria-describedby="{identity}-wrong"><p class="wrong" id="{identity}-wrong" hidden></p></div>'
     )
 
@@ -231,20 +255,34 @@ def _breakable(number: str) -> str:
 def short(value: Fraction, unit: str) -> str:
     """Write three digits with a prefix, or without one as `flopbook.units.plain` does.
 
-    Less than an hour is given in seconds.
+    A time is given in the unit that one can feel; what is held of a device's memory, in percent of it.
 
     >>> short(Fraction(196_608), "FLOPs"), short(Fraction(4, 3), ""), short(Fraction(2469, 2), "hours")
-    ('197 kFLOPs', '1.33', '1,234 hours')
-    >>> short(Fraction(1, 80), "hours")
-    '45 s'
+    ('197 kFLOPs', '1.33', '51.4 days')
+    >>> short(Fraction(1, 80), "hours"), short(Fraction(1, 80), "device-hours"), short(Fraction(10**9), "s")
+    ('45 s', '45 device-seconds', '31.7 years')
+    >>> short(Fraction(1, 3), "of memory"), short(Fraction(35, 16), "of memory")
+    ('33.3% of it', '2.19 × too much')
     """
-    if unit == "hours" and 0 < value < 1:
-        value, unit = value * 3600, "s"
+    if unit == "of memory":
+        return f"{plain(value)} × too much" if value > 1 else f"{plain(100 * value)}% of it"
+    if unit in ("s", "hours"):
+        value, unit = _felt(value if unit == "s" else value * _HOUR)
+    if unit == "device-hours" and 0 < value < 1:
+        value, unit = value * _HOUR, "device-seconds"
     if unit in _WITH_PREFIX:
         text = si(int(value) if value.denominator == 1 else float(value), unit)
     else:
         text = f"{plain(value)} {unit}".strip()
     return f"−{text[1:]}" if value < 0 else text
+
+
+def _felt(seconds: Fraction) -> tuple[Fraction, str]:
+    """Choose the unit of a time."""
+    for unit, length in _TIMES.items():
+        if seconds >= length * (1 if unit == "hours" else 2):
+            return seconds / length, unit
+    return seconds, "s"
 
 
 def long(value: Fraction) -> str:

@@ -89,7 +89,9 @@ def made(boxes, lines, unit, time, curve, bars, meanings):  # noqa: PLR0913, PLR
     fields = list(_sizes([*lines, *sorted(letters - chosen - written), *added], start, meanings, _letters(rows)))
     if curve and curve not in (turned := [size.name for size in fields]):
         raise CalculatorError(f"curve={curve!r} is not a size of this calculator: those are {', '.join(turned)}")
-    calculator = Calculator(boxes[0].name, boxes[0].title, rows, fields, choices, curve, bars)
+    titles = {row.title for row in rows}
+    watched = [title for box in boxes for title in getattr(box, "watched", ()) if title in titles]
+    calculator = Calculator(boxes[0].name, boxes[0].title, rows, fields, choices, curve, bars, watched)
     _check_divisors(calculator)
     _ = calculator.script  # so that an expression without an exact value fails here
     return calculator

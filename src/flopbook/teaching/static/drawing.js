@@ -35,7 +35,7 @@ const drawing = (() => {
   const label = (value, unit) => {
     const scale = 10n ** 12n;
     const fraction = Math.abs(value) < 1e6 ? [BigInt(Math.round(value * 1e12)), scale] : [BigInt(Math.round(value)), 1n];
-    const text = exact.short(exact.value(fraction), unit).slice(0, -unit.length || undefined).trimEnd();
+    const text = exact.short(exact.value(fraction), unit).replace(new RegExp(` ?${unit}$`), "");
     return text.replace(/\.0+(?!\d)|(?<=\.\d+)0+(?!\d)/, "");
   };
 
@@ -73,7 +73,7 @@ const drawing = (() => {
     return `Curve over ${letter} from ${exact.thousands(stops[0])} to ${exact.thousands(stops.at(-1))}. ${told.join("; ")}.`;
   };
 
-  // `lines` are [title, [value, ...]] with a value for each of `stops`; `now` is the size that is set.
+  // `lines` are [title, [value, ...], value now] with a value for each of `stops`; `now` is the size that is set.
   const curve = (box, letter, stops, lines, now, unit) => {
     const width = Math.max(box.clientWidth, 240);
     const { top } = margin;
@@ -88,8 +88,14 @@ const drawing = (() => {
       const points = sizes.flatMap((size, i) => (values[i] ? [`${x.place(size)},${y.place(number(values[i]))}`] : []));
       svg.append(make("polyline", { class: "line", points: points.join(" "), "stroke-dasharray": dashes[line % 4] }));
     });
-    const at = x.place(Math.min(Math.max(Number(now), sizes[0]), sizes.at(-1)));
+    const at = x.place(Number(now));
     svg.append(make("line", { class: "now", x1: at, x2: at, y1: top, y2: bottom }));
+    for (const [, , value] of lines.filter(([, , value]) => value)) {
+      const anchor = at > width / 2 ? "end" : "start";
+      svg.append(make("circle", { class: "point", cx: at, cy: y.place(number(value)), r: 4 }));
+      const place = { x: at + (anchor === "end" ? -8 : 8), y: y.place(number(value)) + (anchor === "end" ? -6 : 14) };
+      svg.append(make("text", { ...place, "text-anchor": anchor }, exact.short(value, unit)));
+    }
     svg.append(make("text", { class: "over", x: (margin.left + width) / 2, y: bottom + 34, "text-anchor": "middle" }, letter));
     svg.append(make("text", { x: margin.left - 6, y: top - 12, "text-anchor": "end" }, unit));
     box.replaceChildren(...(lines.length > 1 ? [legend(lines.map(([title]) => title))] : []), svg);

@@ -30,10 +30,29 @@ const exact = (() => {
   const prefixes = { "-4": "p", "-3": "n", "-2": "µ", "-1": "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P", 6: "E", 7: "Z", 8: "Y" };
   const withPrefix = new Set(["FLOPs", "FLOP/s", "B", "s"]);
 
+  // The unit of a time that one can feel, and its seconds; two years or days at least.
+  const hour = 3600n;
+  const times = [["years", 8766n * hour, 2n], ["days", 24n * hour, 2n], ["hours", hour, 1n], ["s", 1n, 0n]];
+  const felt = ({ above, below }) => {
+    const [unit, length] = times.find(([, length, least]) => above >= length * least * below) ?? times.at(-1);
+    return number(value([above, below * length]), unit);
+  };
+
+  // A time in the unit that one can feel, the share of a device's memory in percent, other values as they are.
+  const short = (given, unit) => {
+    const { above, below } = given;
+    if (unit === "of memory") {
+      return above > below ? `${number(given, "")} × too much` : `${number(value([above * 100n, below]), "")}% of it`;
+    }
+    if (unit === "s") return felt(given);
+    if (unit === "hours") return felt({ above: above * hour, below });
+    const isBrief = unit === "device-hours" && above > 0n && above < below;
+    return isBrief ? number(value([above * hour, below]), "device-seconds") : number(given, unit);
+  };
+
   // As flopbook.units: three digits with an SI prefix; without a prefix where none fits, where the unit takes none, and for
-  // many seconds, and then with a power of ten if the value is far from 1. Less than an hour is written in seconds.
-  const short = ({ above, below }, unit) => {
-    if (unit === "hours" && above > 0n && above < below) return short(value([above * 3600n, below]), "s");
+  // many seconds, and then with a power of ten if the value is far from 1.
+  const number = ({ above, below }, unit) => {
     const positive = fraction(absolute(above), below);
     const sign = above < 0n ? "−" : "";
     if (below === 1n && positive.above < 1000n) return `${sign}${positive.above} ${unit}`.trim();

@@ -11,16 +11,15 @@ const { Field, Choice } = (() => {
       this.only = "only" in box.dataset;
       this.stops = sizes.stops(this.low, this.high);
       this.slider.max = this.stops.length - 1;
-      this.isRefused = false; // whether the text is refused
+      this.refused = ""; // why the text is refused
       this.slider.addEventListener("input", () => {
-        this.isRefused = false;
+        this.refused = "";
         panel.set([[name, this.stops[this.slider.value]]]);
       });
       this.text.addEventListener("input", () => {
         const size = this.read(this.text.value);
-        this.isRefused = typeof size === "string";
-        if (this.isRefused) this.complain(size);
-        else panel.set([[name, size]]);
+        this.refused = typeof size === "string" ? size : "";
+        panel.set(this.refused ? [] : [[name, size]]);
       });
       this.text.addEventListener("change", () => this.wrong.hidden && this.show(panel.values));
     }
@@ -48,8 +47,8 @@ const { Field, Choice } = (() => {
     // The reader's text is left as it is while the reader types, and while it is refused, until the size changes.
     show(values) {
       const size = values.get(this.name);
-      if (this.isRefused && size === this.shown) return;
-      [this.isRefused, this.shown] = [false, size];
+      if (this.refused && size === this.shown) return this.complain(this.refused);
+      [this.refused, this.shown] = ["", size];
       const typing = document.activeElement === this.text && sizes.read(this.text.value) === size;
       if (!typing) this.text.value = exact.thousands(size);
       this.complain(this.misfit(values));

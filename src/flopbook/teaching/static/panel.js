@@ -53,10 +53,16 @@
     show() {
       const fields = [...this.fields.values()];
       for (const field of fields) field.show(this.values);
-      this.misfits = fields.map((field) => field.misfit(this.values)).filter((words) => words);
+      this.misfits = fields.map((field) => field.refused || field.misfit(this.values)).filter((words) => words);
       for (const choice of this.choices) choice.show(this.values);
       this.results = [...this.box.querySelectorAll(".results tbody tr")].map((row, number) => this.showRow(row, number));
       for (const row of this.results) row.drawBar(this.results);
+      for (const { title, short } of this.results) {
+        const watched = this.box.querySelector(`.watched [data-row="${title}"]`);
+        if (watched) watched.textContent = short;
+      }
+      const tooMuch = this.box.querySelector(".too-much");
+      if (tooMuch) tooMuch.hidden = !this.results.some(({ unit, size }) => unit === "of memory" && size > 1);
       this.putIn();
       this.draw();
     }
@@ -74,15 +80,17 @@
         const share = others.length > 1 ? size / Math.max(...others) : 0;
         row.querySelector(".bar rect")?.setAttribute("width", `${100 * (share || 0)}%`);
       };
-      return { title, unit, size, drawBar, text: `${title}: ${row.querySelector(".short").textContent}` };
+      const short = row.querySelector(".short").textContent;
+      return { title, unit, size, short, drawBar, value, text: `${title}: ${short}` };
     }
 
     putIn() {
+      const size = (name) => (this.fields.get(name)?.refused ? "?" : this.values.get(name));
       for (const place of this.box.querySelectorAll(".put-in [data-put]")) {
-        place.textContent = exact.thousands(this.values.get(place.dataset.put));
+        place.textContent = exact.thousands(size(place.dataset.put));
       }
       for (const line of this.box.querySelectorAll(".put-in")) {
-        line.lastElementChild.textContent = line.dataset.text.replace(/[A-Za-z]\w*/g, (name) => this.values.get(name) ?? name);
+        line.lastElementChild.textContent = line.dataset.text.replace(/[A-Za-z]\w*/g, (name) => size(name) ?? name);
         line.tabIndex = line.scrollWidth > line.clientWidth ? 0 : -1; // a line that scrolls can have the keyboard's focus
       }
     }
@@ -93,10 +101,12 @@
       if (this.misfits.length) return box.replaceChildren();
       const letter = box.dataset.over;
       const { unit } = this.results[0];
-      const { stops } = this.fields.get(letter);
+      const now = this.values.get(letter);
+      const stops = sizes.reaching(this.fields.get(letter).stops, now);
       const rows = this.results.flatMap((row, number) => (row.unit === unit ? [[row.title, number]] : []));
       const at = (number) => stops.map((size) => this.value(number, new Map(this.values).set(letter, size)));
-      drawing.curve(box, letter, stops, rows.map(([title, number]) => [title, at(number)]), this.values.get(letter), unit);
+      const lines = rows.map(([title, number]) => [title, at(number), this.results[number].value]);
+      drawing.curve(box, letter, stops, lines, now, unit);
     }
 
     say() {
@@ -145,7 +155,7 @@
 
     reset() {
       for (const choice of this.choices) choice.pick(choice.options[0]);
-      for (const field of this.fields.values()) field.isRefused = false;
+      for (const field of this.fields.values()) field.refused = "";
       this.set(this.start);
       this.settle();
     }
