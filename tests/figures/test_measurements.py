@@ -24,6 +24,13 @@ def test_a_comparison_has_a_bar_for_each_phase_and_witness(texts):
     assert texts(ax.get_legend().get_texts()) == ["predicted", "counted"]
 
 
+def test_what_is_measured_is_open_marks_on_the_line_of_what_is_predicted():
+    ax = plot_sweep([1, 2], {"FLOPs": [1, 4], "FLOPs, counted": [1, 4]}, x_label="width", y_label="FLOPs")
+    predicted, counted = ax.lines
+    assert (predicted.get_linestyle(), counted.get_linestyle()) == ("-", "None")
+    assert counted.get_fillstyle() == "none" and counted.get_markersize() > predicted.get_markersize()
+
+
 def test_a_sweep_has_a_line_for_each_series(texts):
     ax = plot_sweep([1, 2, 3], {"a": [1, 4, 9], "b": [2, 3, 4]}, x_label="width", y_label="FLOPs")
     assert isinstance(ax, Axes)

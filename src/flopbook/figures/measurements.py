@@ -1,5 +1,6 @@
 """Plot measurements beside formulas: witnesses, sweeps, the roofline."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from flopbook.checks import positive, quoted
-from flopbook.figures.style import COLOURS, MARKS, Prefixed, axes, check_named, check_numbers, spans, tidy
+from flopbook.figures.style import COLOURS, MARKS, MEASURED, Prefixed, axes, check_named, check_numbers, spans, tidy
 
 if TYPE_CHECKING:
     from flopbook.comparison import Comparison
@@ -56,7 +57,10 @@ def plot_sweep(
     y_label: str,
     ax: Axes | None = None,
 ) -> Axes:
-    """Plot one line for each series over a sweep; axes that span magnitudes are logarithmic.
+    """Plot series over a sweep; axes that span magnitudes are logarithmic.
+
+    A series whose name has the word of a witness that measures, such as "counted" or "timed", is drawn as open marks,
+    any other as a line, so that each can be seen where both agree.
 
     Parameters
     ----------
@@ -87,7 +91,10 @@ def plot_sweep(
     ax = axes(ax)
     for number, (name, values) in enumerate(series.items()):
         color, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
-        ax.plot(x, values, label=name, markersize=5, color=color, marker=mark)
+        if MEASURED.intersection(re.findall(r"\w+", name)):
+            ax.plot(x, values, mark, label=name, markersize=7, color=color, fillstyle="none", markeredgewidth=1.5)
+        else:
+            ax.plot(x, values, label=name, markersize=4, color=color, marker=mark)
     if spans(x):
         ax.set_xscale("log")
     if spans([value for values in series.values() for value in values]):
@@ -139,7 +146,8 @@ def plot_roofline(
     left, right = min([ridge, *reached]) / 2, max([ridge, *reached]) * 2
     ax.plot([left, ridge, right], [left * bytes_per_s, *[peak_flop_per_s] * 2], color=COLOURS[0], label="roof")
     for number, (name, (intensities, rates)) in enumerate(points.items(), 1):
-        ax.plot(intensities, rates, MARKS[number % len(MARKS)], color=COLOURS[number % len(COLOURS)], label=name)
+        color, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+        ax.plot(intensities, rates, mark, color=color, label=name, fillstyle="none", markeredgewidth=1.5)
     ax.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="FLOP/s")
     ax.yaxis.set_major_formatter(Prefixed())
     ax.yaxis.set_minor_formatter(Prefixed(minor_thresholds=(1, 0.4)))

@@ -11,6 +11,8 @@ from flopbook.checks import is_number, quoted
 #: One colour for each series, in this order: blue, orange, green, pink.
 COLOURS = ("#3f86cf", "#d9762b", "#2f9e77", "#c1629f")
 MARKS = ("o", "s", "^", "D")
+#: Words of the witnesses that measure: their series are open marks, and what is predicted is a line.
+MEASURED = {"measured", "counted", "profiled", "executed", "timed"}
 _WIDE = 100  # a range of values that needs a logarithmic axis
 _LINE, _GAP = 54, 7 * " "  # letters in a line of a legend, and the room of a mark between two names
 
