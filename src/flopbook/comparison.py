@@ -9,7 +9,7 @@ from flopbook.counts.tally import PHASES, Tally, times
 from flopbook.predict.products import Product
 from flopbook.predict.steps import TrainingStep
 from flopbook.predict.values import evaluate
-from flopbook.tables import Cell, Table, Total, code
+from flopbook.tables import Cell, Table, Total, code, same
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,18 @@ class Comparison:
         rows: list[tuple[Cell, ...]] = []
         for phase, flops in self.totals.items():
             lines = [row for row in self.rows if row.phase == phase]
-            rows += [(phase, code(row.label), *map(row.flops.get, self.witnesses)) for row in lines]
+            rows += [(phase, code(row.label), *self._side_by_side(row.flops)) for row in lines]
             if len(self.totals) > 1 or len(lines) > 1:
-                rows.append(Total((phase, "all", *map(flops.get, self.witnesses))))
-        sums = (sum(flops[witness] for flops in self.totals.values()) for witness in self.witnesses)
-        rows.append(Total(("total", "", *sums)))
-        return Table(("phase", "product", *self.witnesses), rows, f"FLOPs. {self._verdict}", labels=2)
+                rows.append(Total((phase, "all", *self._side_by_side(flops))))
+        sums = {witness: sum(flops[witness] for flops in self.totals.values()) for witness in self.witnesses}
+        rows.append(Total(("total", "", *self._side_by_side(sums))))
+        head = ("phase", "product", *self.witnesses)
+        return Table(head, rows, f"FLOPs. {self._verdict}", labels=2, kind="comparison")
+
+    def _side_by_side(self, flops: Mapping[str, int | None]) -> list[Cell]:
+        """Mark the numbers that repeat the first, so that a narrow page can show them as a sign."""
+        first, *others = map(flops.get, self.witnesses)
+        return [first, *(other if other is None or other != first else same(other) for other in others)]
 
     def __repr__(self):
         return f"{self._table}\n{self._verdict}"

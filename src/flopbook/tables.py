@@ -55,6 +55,17 @@ def strong(text: str) -> Styled:
     return Styled(text, f"<strong>{escape(text)}</strong>")
 
 
+def same(number: int) -> Styled:
+    """Set a number that repeats another of its row.
+
+    Examples
+    --------
+    >>> same(1280).html
+    '<span class="same">1,280</span>'
+    """
+    return Styled(f"{number:,}", f'<span class="same">{number:,}</span>')
+
+
 @dataclass(frozen=True, repr=False)
 class Table:
     """Shows rows of cells under a heading, as text, and in a notebook as HTML.

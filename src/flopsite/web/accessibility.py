@@ -9,6 +9,7 @@ _EMPTY_HEADING = re.compile(r"<th\b([^>]*)>(?:<p></p>)?</th>")  # the corner of 
 _MENDED = {
     'role="doc-biblioentry"': 'role="listitem"',  # an entry in a list of citations
     'class="headerlink" ': 'class="headerlink" tabindex="-1" ',  # the sidebar has the same links
+    ' aria-label="Toggle hidden content"': "",  # a fold is called what it reads
 }
 
 
