@@ -180,6 +180,8 @@ def test_every_picture_of_the_site_turns_to_the_frames_that_were_drawn(page, add
         page.goto(f"{address}/{path.relative_to(site)}")
         for figure in page.locator("figure.picture").all():
             lengths = [len(keys) for _, keys, _, _ in json.loads(figure.evaluate(DATA))["controls"]]
+            if lengths:
+                expect(figure.locator("[data-control]").first).to_be_visible()
             states = [
                 [length - 1 for length in lengths],
                 *([random.randrange(length) for length in lengths] for _ in range(5)),

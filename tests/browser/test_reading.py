@@ -95,15 +95,6 @@ def test_a_search_can_be_mended_where_it_was_made(page):
     page.set_viewport_size({"width": 1280, "height": 800})
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_first_screen_shows_what_the_book_does(page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto("/index.html")
-    for shown in [".math", ".flopbook-table", ".start a"]:
-        assert page.locator(shown).first.bounding_box()["y"] < 800, shown
-    page.set_viewport_size({"width": 1280, "height": 800})
-
-
 def test_the_map_has_every_lecture_and_lights_what_one_needs(page):
     page.goto("/index.html")
     course = read_course(ROOT)
