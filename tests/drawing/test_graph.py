@@ -88,6 +88,7 @@ def test_every_way_has_the_flops_of_its_step(states):
         step = WAYS[state["way"]]
         more = evaluate(flops(step.backward), sizes) - evaluate(flops(BACKPROP.backward), sizes)
         assert shown["backward"] == evaluate(flops(step.backward), sizes)
+        assert shown["forward"] == evaluate(flops(step.forward), sizes)
         assert sum(shown[str(product)] for product in step.backward) == shown["backward"]
         assert shown["more than backpropagation"] == more
         assert (" more than" in frame.sentence) == (more > 0)

@@ -6,6 +6,7 @@ from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.drawing.box import product_box
+    from flopbook.drawing.cache_grid import growing_cache
     from flopbook.drawing.feedback import error_paths
     from flopbook.drawing.freezing import training_graph
     from flopbook.drawing.held_bytes import Setting, memory_over_step
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.stepped_product import multiply_adds
     from flopbook.drawing.sum_of_products import dot_product
     from flopbook.drawing.tiles import blocked_product
+    from flopbook.drawing.timeline import Event, device_timeline
     from flopbook.drawing.training_run import training_run
     from flopbook.drawing.transformer_block import transformer_block
 
