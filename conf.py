@@ -50,6 +50,7 @@ html_title = "The FLOP Book"
 html_secnumber_suffix = " "
 html_short_title = html_title
 html_baseurl = os.environ.get("FLOPBOOK_URL", "")  # where the site will stand, with a slash at its end
+flopbook_repository = os.environ.get("FLOPBOOK_REPOSITORY", "")  # on GitHub, such as owner/name
 html_favicon = "src/flopsite/web/favicon.svg"
 html_sourcelink_suffix = ""
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}

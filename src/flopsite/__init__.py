@@ -12,7 +12,6 @@ from myst_nb.core.render import load_mime_renders  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 from flopsite import book, static  # noqa: E402
-from flopsite.calculators import directive  # noqa: E402
 from flopsite.calculators import renderer as calculators  # noqa: E402
 from flopsite.course import dropdown, needs, order, page_line, plan, sidebar, status  # noqa: E402
 from flopsite.course import map as course_map  # noqa: E402
@@ -42,7 +41,6 @@ PARTS = (
     dropdown,
     boxes,
     calculators,
-    directive,
     forms,
     questions,
     pictures,

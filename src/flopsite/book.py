@@ -60,7 +60,6 @@ class Book(Domain):
         "settings": {},
         "promises": {},
         "formulas": {},
-        "plans": {},
         "calculators": {},
         "places": {},
         "seconds": {},
@@ -83,9 +82,9 @@ class Book(Domain):
         return cast(Book, env.get_domain(cls.name))
 
     def clear_doc(self, docname: str) -> None:
-        for boxes in (self.data["formulas"], self.data["plans"]):
-            for name in [name for name, box in boxes.items() if box["docname"] == docname]:
-                del boxes[name]
+        formulas = self.data["formulas"]
+        for name in [name for name, box in formulas.items() if box["docname"] == docname]:
+            del formulas[name]
         for kept in ("settings", "promises", "calculators", "places"):
             self.data[kept].pop(docname, None)
         self.data["seconds"].pop(docname, None)

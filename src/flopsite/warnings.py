@@ -12,7 +12,7 @@ class Kind(StrEnum):
     """Names the kinds of warnings; Sphinx's `suppress_warnings` calls each `flopsite.KIND`."""
 
     ALT = "alt"  # a figure without a text alternative
-    CALCULATOR = "calculator"  # a `{calculator}` that cannot be read
+    CALCULATOR = "calculator"  # a calculator that is twice on a page
     COURSE = "course"  # a page that is not what `course.yml` says
     EXECUTION = "execution"  # a code cell that fails, or writes to stderr
     EXERCISE = "exercise"  # an exercise without a title

@@ -72,7 +72,6 @@ def test_a_notebook_gets_data_html_and_text():
         "expression": sympy.srepr(2 * B * D * K),
         "when": "each sum has D terms",
         "sizes": "B = 4, D = 3, K = 2",
-        "start": {"B": 4, "D": 3, "K": 2},
         "value": "48",
         "witnesses": ["counted"],
     }

@@ -85,7 +85,6 @@ class Plan:
                     [title, unit, sympy.srepr(expression), _latex(expression)]
                     for title, (unit, expression) in self.rows.items()
                 ],
-                "choices": [[label, list(options.items())] for label, options in self.choices.items()],
             },
             "text/plain": repr(self),
         }

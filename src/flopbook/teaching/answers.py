@@ -1,7 +1,7 @@
 """Read formulas as people write them: ``2BDK``, ``2*B*D*K``, ``2·B·D·K``, ``6,628,048,896``.
 
 A text is taken apart into numbers, letters and signs, and only these are put together again: nothing in it is
-ever run. The site reads answers in JavaScript, in ``flopsite/exercises/static``, and is the reference for what a
+ever run. The site reads answers in JavaScript, in ``flopbook/teaching/static``, and is the reference for what a
 reader may write; the tests hold both to the same values and verdicts, each has words of its own.
 """
 

@@ -73,7 +73,6 @@ class Formula:
                 "expression": sympy.srepr(self.expression),
                 "when": self.when,
                 "sizes": self._sizes,
-                "start": dict(self.sizes),
                 "value": self._value,
                 "witnesses": list(self.witnesses),
             },

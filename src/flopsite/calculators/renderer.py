@@ -1,13 +1,11 @@
 """Put a calculator into the page, and its functions into a script of the page."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 
 from flopbook.teaching.calculators.html import CALCULATOR, SCRIPTS
 from flopbook.teaching.output import NUMBER_READER
@@ -27,20 +25,18 @@ class CalculatorRenderer:
         """Return the calculator with its formulas set, or None for another kind of output."""
         if data.mime_type != CALCULATOR or inline:
             return None
-        return place(renderer.renderer.sphinx_env, data.content, data.line)
+        env, name = renderer.renderer.sphinx_env, data.content["name"]
+        scripts = Book.of(env).data["calculators"].setdefault(env.docname, {})
+        if name in scripts:
+            message = f"a calculator named {name!r} is on this page already: leave one of the two out"
+            warn(Kind.CALCULATOR, message, (env.docname, data.line))
+        scripts[name] = data.content["script"]
+        return [_node(part) for part in data.content["panel"]]
 
 
-def place(env: BuildEnvironment, calculator: Mapping[str, Any], line: int | None) -> list[nodes.Node]:
-    """Note the functions of a calculator, and return its nodes."""
-    scripts = Book.of(env).data["calculators"].setdefault(env.docname, {})
-    if calculator["name"] in scripts:
-        message = f"calculator: {calculator['name']!r} is on this page already: leave one of the two out"
-        warn(Kind.CALCULATOR, message, (env.docname, line))
-    scripts[calculator["name"]] = calculator["script"]
-    return [
-        nodes.raw("", part, format="html") if isinstance(part, str) else nodes.math("", part[0])
-        for part in calculator["panel"]
-    ]
+def _node(part: str | list[str]) -> nodes.Node:
+    """Return a node of HTML, or of a formula that is given as LaTeX and as text."""
+    return nodes.raw("", part, format="html") if isinstance(part, str) else nodes.math("", part[0])
 
 
 def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:

@@ -29,11 +29,9 @@ class FormulaRenderer:
     def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
         """Return the box and note its formula, or None for another kind of output.
 
-        A plan, which is many formulas, becomes a table, and is noted for calculators.
+        A plan, which is many formulas, becomes a table.
         """
         if data.mime_type == PLAN and not inline:
-            env = renderer.renderer.sphinx_env
-            Book.of(env).data["plans"][data.content["name"]] = {**data.content, "docname": env.docname}
             rows = [[[nodes.Text(title)], [nodes.math("", latex)]] for title, _, _, latex in data.content["rows"]]
             return [table(["What", "Formula"], rows)]
         if data.mime_type != FORMULA or inline:

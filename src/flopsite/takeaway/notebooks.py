@@ -28,7 +28,9 @@ _GREETING = """*{title}*, a page of *{book}*.
 
 To run it, take `{wheel}` from the book's site and install it, with what else this page imports:
 
-`pip install {place}{wheel}{others}`"""
+`pip install {place}{wheel}{others}`
+
+Pictures and calculators turn, and exercises take answers, once their cells have run."""
 _DATA = """import base64, os, pathlib, tempfile, zlib
 
 # This page reads files of the book's repository. They are unpacked into a temporary folder, and the page runs there.

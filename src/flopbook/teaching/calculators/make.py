@@ -67,11 +67,6 @@ def calculator(
     At B = 10, D = 3
       Some rows: 60 FLOPs
     """
-    return made(boxes, sizes, unit, time, curve, bars, MEANING)
-
-
-def made(boxes, lines, unit, time, curve, bars, meanings):  # noqa: PLR0913, PLR0917
-    """Make a calculator, with meanings of letters."""
     if not boxes:
         raise CalculatorError("a calculator needs a formula: give what boxed(...) or training_plan(...) returned")
     rows = [row for box in boxes for row in _rows(box, unit)]
@@ -83,10 +78,10 @@ def made(boxes, lines, unit, time, curve, bars, meanings):  # noqa: PLR0913, PLR
         choices["Device"] = _devices(time)
         added = ["peak, dense peak in GFLOP/s: 1 to 10_000_000"]
     chosen = {name for known in choices.values() for option in known.values() for name in option}
-    written = {found[0] for line in lines if (found := re.match(r"\w+", line.strip()))}
+    written = {found[0] for line in sizes if (found := re.match(r"\w+", line.strip()))}
     start = {name: size for known in choices.values() for name, size in next(iter(known.values())).items()}
     start |= {name: size for box in boxes for name, size in getattr(box, "sizes", {}).items()}
-    fields = list(_sizes([*lines, *sorted(letters - chosen - written), *added], start, meanings, _letters(rows)))
+    fields = list(_sizes([*sizes, *sorted(letters - chosen - written), *added], start, _letters(rows)))
     if curve and curve not in (turned := [size.name for size in fields]):
         raise CalculatorError(f"curve={curve!r} is not a size of this calculator: those are {', '.join(turned)}")
     titles = {row.title for row in rows}
@@ -116,15 +111,13 @@ def _devices(first: str) -> dict[str, dict[str, int]]:
     return {first: peaks[first], **peaks}
 
 
-def _sizes(
-    lines: Sequence[str], start: Mapping[str, int], meanings: Mapping[str, str], used: set[str]
-) -> Iterator[Size]:
+def _sizes(lines: Sequence[str], start: Mapping[str, int], used: set[str]) -> Iterator[Size]:
     seen: set[str] = set()
     for line in map(str.strip, lines):
         if not line:
             continue
         try:
-            size = _size(line, start, meanings)
+            size = _size(line, start)
             if size.name not in used:
                 raise CalculatorError(f"{size.name} is in no formula here: those have {', '.join(sorted(used))}")
             if size.name in seen:
@@ -135,7 +128,7 @@ def _sizes(
         yield size
 
 
-def _size(line: str, start: Mapping[str, int], meanings: Mapping[str, str]) -> Size:
+def _size(line: str, start: Mapping[str, int]) -> Size:
     parts = _LINE.fullmatch(line)
     if not parts:
         raise CalculatorError(f"this is not a size: {_EXAMPLE}")
@@ -147,7 +140,7 @@ def _size(line: str, start: Mapping[str, int], meanings: Mapping[str, str]) -> S
     if not 1 <= low <= at <= high or low == high:
         raise CalculatorError(f"{name} starts at {at}, which is not between {low} and {high}: {_EXAMPLE}")
     return Size(
-        name, meaning.strip() or meanings.get(name, ""), low, high, at, bool(parts["only"]), parts["divides"] or ""
+        name, meaning.strip() or MEANING.get(name, ""), low, high, at, bool(parts["only"]), parts["divides"] or ""
     )
 
 
