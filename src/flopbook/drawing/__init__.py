@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.held_bytes import Setting, memory_over_step
     from flopbook.drawing.number_formats import flip_bits, keep_number
     from flopbook.drawing.roofs import Work, roofline
+    from flopbook.drawing.step_lines import whole_step
     from flopbook.drawing.stepped_product import multiply_adds
     from flopbook.drawing.sum_of_products import dot_product
     from flopbook.drawing.tiles import blocked_product

@@ -74,8 +74,8 @@ def error_paths(
         for product in sorted(step.backward, key=lambda product: product.output.name):
             shapes += graph.product(product, flops[product], "backward")
             shapes += graph.tensor(product.output.name, "")
-        shapes += graph.bar(0, [flops[layer] for layer in layers], once, "forward")
-        shapes += graph.bar(1, [flops[product] for product in step.backward], once, "backward")
+        shapes += graph.bar(0, "forward", [(flops[layer], "forward") for layer in layers], once)
+        shapes += graph.bar(1, "backward", [(flops[product], "backward") for product in step.backward], once)
         shapes += graph.mark(compared / once, name)
         rows = [
             *((f"{layer}", flops[layer]) for layer in layers),

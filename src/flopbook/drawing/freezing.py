@@ -56,7 +56,7 @@ gradient is needed only where it leads to something that is trained or wanted.
         shapes = [
             *graph.forward(flops),
             *graph.loss(),
-            *graph.bar(0, [flops[layer] for layer in layers], once, "forward"),
+            *graph.bar(0, "forward", [(flops[layer], "forward") for layer in layers], once),
             *graph.mark(1, "1 ×"),
             *graph.mark(2, "2 ×"),
             *_embedding(graph, x_is == _EMBEDDED, run),
@@ -73,7 +73,7 @@ gradient is needed only where it leads to something that is trained or wanted.
             shapes += graph.tensor(product.output.name, "" if ran else "left-out")
         shapes += graph.tensor(graph.columns[-1].grad.name, "")
         back = sum(runs.values())
-        shapes += graph.bar(1, list(runs.values()), once, "backward")
+        shapes += graph.bar(1, "backward", [(ran, "backward") for ran in runs.values()], once)
         shapes += graph.mark(back / once, f"{_ratio(back, once)} ×", "", above=False)
         rows += [Total(("forward", once)), *((f"{product}", ran) for product, ran in runs.items())]
         table = Table(["product", "FLOPs"], [*rows, Total(("backward", back))])

@@ -27,6 +27,8 @@ class StepGraph:
         The most FLOPs that a pass takes for each FLOP forward.
     lift : float
         Further units between the first and the second row, for arrows that pass over columns.
+    rows : int
+        How many bars are below.
 
     Raises
     ------
@@ -34,12 +36,12 @@ class StepGraph:
         If the layers do not follow each other.
     """
 
-    def __init__(self, layers: Sequence[Product], most: int, times: float = 2, lift: float = 0):
+    def __init__(self, layers: Sequence[Product], most: int, times: float = 2, lift: float = 0, rows: int = 2):
         check_layers(layers)
         self.layers, self.most, self.times, self.errors = layers, most, times, _FORWARD + 72 + lift
         self.columns = [layers[0].left, *(layer.output for layer in layers)]
         self.bars = self.errors + 112
-        self.height = self.bars + 52
+        self.height = self.bars + 16 + 18 * rows
         step = (WIDTH - 2 * _SIDE - 8) / len(layers)
         self.places = {}
         for number, tensor in enumerate(self.columns):
@@ -119,12 +121,12 @@ class StepGraph:
     def _half(self, name: str) -> float:
         return 4.0 + 3.4 * max(3, len(name))
 
-    def bar(self, row: int, parts: Sequence[int], once: int, kind: str) -> Iterator[str]:
-        """Draw the parts of a pass as a bar, beside that of the forward pass, which takes `once`."""
+    def bar(self, row: int, label: str, parts: Sequence[tuple[int, str]], once: int) -> Iterator[str]:
+        """Draw FLOPs and their kinds as a bar, of which `once` is the unit."""
         y, x = self.bars + 18 * row, _BARS
-        yield words(_BARS - 6, y + 7, kind, "end")
-        yield words(WIDTH - 4, y + 7, f"{sum(parts):,}", "end")
-        for part in parts:
+        yield words(_BARS - 6, y + 7, label, "end")
+        yield words(WIDTH - 4, y + 7, f"{sum(part for part, _ in parts):,}", "end")
+        for part, kind in parts:
             length = _LONGEST * part / once / self.times
             yield rect(x, y, length, 14, kind)
             x += length
