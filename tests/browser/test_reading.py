@@ -1,6 +1,7 @@
 """Test what helps a reader find the way: letters, search, first and missing page."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -12,6 +13,7 @@ from tests.conftest import ROOT
 from tests.support.browser import IN_BROWSER
 
 pytestmark = IN_BROWSER
+LISTED = [page for part in read_course(ROOT).parts for page in part.pages]
 # Words of the map that stand on two lines.
 PARTED_WORDS = """[...document.querySelectorAll(".map a, .map p")].flatMap((one) => {
   const texts = [...one.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
@@ -51,36 +53,61 @@ def test_a_letter_tells_its_meaning(page):
         ("4BDK", "lectures/backward.html#formula-matmul-backward"),
         ("backward", "lectures/backward.html"),
         ("matrix product", "lectures/matrix-product.html"),
-        ("MFU", "lectures/seconds.html#from-flops-to-seconds"),
-        ("LoRA", "lectures/matrix-product.html#count-a-matrix-product"),
-        ("utilization", "lectures/seconds.html#utilization"),
+        ("MFU", "lectures/seconds.html"),
+        ("LoRA", "lectures/matrix-product.html"),
+        ("frozen weights", "lectures/backward.html#freeze-a-layer"),
         ("roofline", "lectures/seconds.html"),
         ("memory", "lectures/memory.html"),
+        ("optimiser", "lectures/training-step.html"),
         ("audit", "lectures/audit.html"),
-        ("FlopCount", "reference/api.html#flopbook.measure.counting.count.FlopCount"),
+        ("FlopCount", "reference/api/measure.html#flopbook.measure.counting.count.FlopCount"),
+        ("KV cache", "reference/notation.html#term-KV-cache"),
         ("notation", "reference/notation.html"),
     ],
 )
-def test_search_finds_what_explains(page, query, first):
+def test_search_finds_what_explains(page, address, query, first):
     page.goto(f"/search.html?q={query}")
-    page.wait_for_selector("ul.search li a")
-    assert page.locator("ul.search li a").first.get_attribute("href") == first
+    found = page.locator(".found a").first
+    expect(found).to_be_visible()
+    assert found.get_attribute("href").removeprefix(f"{address}/") == first
 
 
-def test_an_excerpt_is_of_the_text(page):
-    page.goto("/search.html?q=backward")
-    page.wait_for_selector("ul.search p.context")
-    page.wait_for_load_state("networkidle")
-    assert not [text for text in page.locator("p.context").all_inner_texts() if "min to read" in text]
-
-
-@pytest.mark.parametrize(
-    "query, excerpt", [("2BDK", "(2.1)2BDK Holds when"), ("roofline", "You will derive the roofline")]
-)
-def test_an_excerpt_reads_as_the_page_does(page, query, excerpt):
+@pytest.mark.parametrize("query", ["FSDP", "tensor parallel", "Chinchilla scaling"])
+def test_search_says_what_the_book_does_not_cover(page, query):
     page.goto(f"/search.html?q={query}")
-    page.wait_for_load_state("networkidle")
-    expect(page.locator("p.context").first).to_contain_text(excerpt)
+    expect(page.locator(".search-status")).to_contain_text("is not in this book yet.")
+
+
+def test_search_says_that_it_found_nothing(page):
+    page.goto("/search.html?q=zzz")
+    expect(page.locator(".search-status")).to_have_text("Nothing in this book has “zzz”.")
+
+
+def test_a_key_opens_the_search_anywhere_and_arrows_reach_its_results(page):
+    page.goto("/lectures/gradients.html")
+    page.keyboard.press("/")
+    page.keyboard.type("matrix product")
+    first = page.locator("dialog .found a").first
+    expect(first).to_have_text(re.compile("Count a matrix product"))
+    expect(page.locator("dialog .found mark").first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("/")  # in a field, it is a letter
+    expect(page.locator("dialog input")).to_have_value("matrix product/")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    page.keyboard.press("/")
+    page.locator("dialog input").fill("matrix product")
+    page.locator("dialog .found a").first.click()
+    page.wait_for_url("**/lectures/matrix-product.html")
+
+
+def test_what_is_typed_in_the_sidebar_goes_on_in_the_dialog(page):
+    page.goto("/lectures/gradients.html")
+    page.get_by_role("searchbox", name="Search").press_sequentially("roof")
+    expect(page.locator("dialog input")).to_have_value("roof")
+    expect(page.locator("dialog .found a").first).to_be_visible()
 
 
 def test_a_search_can_be_mended_where_it_was_made(page):
@@ -90,9 +117,34 @@ def test_a_search_can_be_mended_where_it_was_made(page):
     expect(field).to_have_value("roofing")
     field.fill("roofline")
     field.press("Enter")
-    page.wait_for_selector("ul.search li a")
+    expect(page.locator(".found a").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_an_old_address_of_the_api_leads_to_the_page_of_its_name(page):
+    page.goto("/reference/api.html#flopbook.predict.products.matmul")
+    page.wait_for_url("**/reference/api/predict.html#flopbook.predict.products.matmul")
+
+
+def test_a_handout_has_exercises_and_no_solutions(page):
+    page.goto("/lectures/gradients.html?handout")
+    page.emulate_media(media="print")
+    assert page.locator("#exercises").is_visible()
+    hidden = page.locator("details.dropdown, .question details")
+    assert hidden.count() > 0
+    assert not [one for one in hidden.all() if one.is_visible()]
+    page.emulate_media(media="screen")
+
+
+def test_formulas_are_filtered_by_letter(page):
+    page.goto("/reference/formula-index.html")
+    cards = page.locator(".formula-cards > li:visible")
+    every = cards.count()
+    page.get_by_role("button", name="V", exact=True).click()
+    some = cards.count()
+    assert 0 < some < every
+    assert page.locator(".letter-filter").inner_text().endswith(f"{some} of {every} formulas")
 
 
 def test_the_map_has_every_lecture_and_lights_what_one_needs(page):
@@ -161,8 +213,9 @@ def test_the_missing_page_works_at_any_depth(page, site):
     page.goto("/a/b/c.html")
     page.get_by_label("Search").fill("MFU")
     page.get_by_role("button", name="Search").click()
-    page.wait_for_selector("ul.search li a")
+    expect(page.locator(".found a").first).to_be_visible()
     page.go_back()
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(len(LISTED))
     page.get_by_role("link", name="the first page").click()
     assert page.title() == "The FLOP Book"
 

@@ -59,14 +59,15 @@
       if (section) links.set(section, link);
     }
     const inView = new Set();
-    const observer = new IntersectionObserver((changes) => {
+    const mark = (changes) => {
       for (const { target, isIntersecting } of changes) inView[isIntersecting ? "add" : "delete"](target);
-      const first = [...links.keys()].find((section) => inView.has(section));
+      const last = [...links.keys()].findLast((section) => inView.has(section));
       for (const [section, link] of links) {
-        if (section === first) link.setAttribute("aria-current", "location");
+        if (section === last) link.setAttribute("aria-current", "location");
         else link.removeAttribute("aria-current");
       }
-    });
+    };
+    const observer = new IntersectionObserver(mark, { rootMargin: "0px 0px -70% 0px" }); // where one begins to read
     for (const section of links.keys()) observer.observe(section);
   }
 

@@ -136,7 +136,7 @@
   }
 
   function makeDialog() {
-    const input = element("input", { type: "search", name: "q", autocomplete: "off", placeholder: "A word, a formula, a name" });
+    const input = element("input", { type: "text", name: "q", autocomplete: "off", placeholder: "A word, a formula, a name" });
     input.setAttribute("aria-label", "Search");
     const form = element("form", { className: "search-form panel", action: new URL("search.html", root).href }, input);
     const box = element("dialog", { className: "search" }, form);
@@ -153,6 +153,7 @@
     dialog.box.showModal();
     if (query) dialog.input.value = query;
     dialog.input.focus();
+    if (!query) dialog.input.select();
     dialog.show();
   }
 
