@@ -56,7 +56,7 @@ def test_a_letter_tells_its_meaning(page):
         ("MFU", "lectures/seconds.html"),
         ("LoRA", "lectures/matrix-product.html"),
         ("frozen weights", "lectures/backward.html#freeze-a-layer"),
-        ("roofline", "lectures/seconds.html"),
+        ("roofline", "lectures/seconds.html#the-roofline"),
         ("memory", "lectures/memory.html"),
         ("optimiser", "lectures/training-step.html"),
         ("audit", "lectures/audit.html"),
