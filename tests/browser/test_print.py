@@ -31,6 +31,7 @@ def test_solutions_and_answers_are_open(printed):
     paper = "".join(sheets_of(page.pdf()))
     assert squeezed("Exactly 1, at any depth and width: each layer has one backward product") in paper
     assert squeezed("The answers, and why they tempt") in paper
+    assert squeezed("Skip to content") not in paper
 
 
 def test_controls_leave_their_values(printed):

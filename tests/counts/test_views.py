@@ -127,7 +127,11 @@ def test_html_folds_and_holds_the_same_numbers(counted):
     assert html.count("<details") == html.count("</details>") == 5  # operators, modules; the step, Net and its body
     assert not re.search(r"<script|<style|style=|color|onclick", html)
     assert "<caption>FLOPs, counted</caption>" in html
-    assert "<summary><strong>Net</strong> · parameters 85 · MACs 640 · forward 1,280 (100.0%)" in html
+    assert "<summary><strong>Net</strong><span><i> · </i><small>parameters</small> 85</span>" in html
+    assert (
+        "<span><i> · </i><small>MACs</small> 640</span><span><i> · </i><small>forward</small> 1,280 (100.0%)</span>"
+        in html
+    )
     assert '<th scope="row">aten::addmm</th><td class="number">1</td><td class="number">1,280</td>' in html
 
 
@@ -165,7 +169,7 @@ def test_integers_and_transcendental_functions_have_columns_in_every_table(rare)
     assert phase_table(rare).head[-2:] == operator_table(rare).head[-2:] == ("transcendental", "integer")
     assert operator_table(rare).rows[1] == ("aten::_int_mm", "1", "", "", "", "", "", "4,321")
     assert [column.heading for column in columns(rare)][-2:] == ["transcendental", "integer"]
-    assert "integer 4,321" in html_of(rare)
+    assert "<small>integer</small> 4,321" in html_of(rare)
     assert as_dict(rare)["flops"]["forward"] == {
         "contractions": 1000, "pointwise": 0, "fused": 60, "transcendental": 10, "integer": 4321,
     }  # fmt: skip

@@ -3,8 +3,9 @@
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from flopbook.counts.breakdown import Breakdown, Cost, Node
@@ -188,21 +189,29 @@ def html_folded(counted: Breakdown, tree: Sequence[Column]) -> str:
     """Show operators and modules in elements that the browser folds."""
     return (
         f"<details><summary>Operators</summary>{operator_table(counted).html}</details>"
-        f"<details open><summary>Modules</summary><ul>{_html_node(counted.step, tree, 2)}</ul></details>"
+        "<details open><summary>Modules</summary>"
+        f'<ul class="modules">{_html_node(counted.step, tree, 2)}</ul></details>'
     )
 
 
 def _html_node(node: Node, tree: Sequence[Column], unfolded: int) -> str:
     """Show a module with all that it holds, the first levels unfolded."""
-    cells = []
-    for column in tree:
-        if text := column.text(node):
-            cells.append(f" ({text})" if column.heading == "share" else f" · {column.heading} {text}")
-    words = f"<strong>{escape(node.title)}</strong>{escape(''.join(cells))}"
+    words = f"<strong>{escape(node.title)}</strong>{''.join(_html_numbers(node, tree))}"
     if not node.children:
         return f"<li>{words}</li>"
     below = "".join(_html_node(child, tree, unfolded - 1) for child in node.children)
     return f"<li><details{' open' if unfolded > 0 else ''}><summary>{words}</summary><ul>{below}</ul></details></li>"
+
+
+def _html_numbers(node: Node, tree: Sequence[Column]) -> Iterator[str]:
+    """Write each number of a module with its heading and share; one that is not there keeps its place in the row."""
+    for column, following in zip_longest(tree, tree[1:]):
+        if column.heading == "share":
+            continue
+        text = column.text(node)
+        part = following.text(node) if following and following.heading == "share" else ""
+        shown = f"<i> · </i><small>{escape(column.heading)}</small> {text}" if text else ""
+        yield f"<span>{shown}{f' ({part})' if part else ''}</span>"
 
 
 def as_dict(counted: Breakdown) -> dict[str, Any]:
