@@ -152,6 +152,7 @@ def test_the_map_has_every_lecture_and_lights_what_one_needs(page):
     course = read_course(ROOT)
     lectures = page.locator(".map-pages > .lecture a").all_text_contents()
     assert lectures == [f"{lecture.number} {lecture.short}" for lecture in course.lectures]
+    assert page.locator(".edges").is_visible()
     last = course.lectures[-1]
     page.locator(f"[data-page='{last.docname}'] a").focus()
     lit = page.locator(".map-pages > .needed").evaluate_all("all => all.map(one => one.dataset.page)")
