@@ -15,7 +15,7 @@ from flopbook.tables import Table, Total
 
 _FLAT = 0.25  # how thick a flattened box is, of what it was
 _GAP = 0.9  # between the box and a matrix beside it, in cubes
-_SMALLEST, _LARGEST = 12.0, 26.0  # sides of a cube
+_SMALLEST, _LARGEST = 12.0, 24.0  # sides of a cube
 
 _ACROSS = sqrt(3) / 2  # what a cube is wide on either side, seen from its corner
 

@@ -40,7 +40,7 @@ class StepGraph:
         check_layers(layers)
         self.layers, self.most, self.times, self.errors = layers, most, times, _FORWARD + 72 + lift
         self.columns = [layers[0].left, *(layer.output for layer in layers)]
-        self.bars = self.errors + 112
+        self.bars = self.errors + 105
         self.height = self.bars + 16 + 18 * rows
         step = (WIDTH - 2 * _SIDE - 8) / len(layers)
         self.places = {}
@@ -94,8 +94,8 @@ class StepGraph:
             yield arrow((start, y), (end, y), self.width(flops), kind)
         else:
             yield self._bent(product, flops, kind, apart)
-        yield words((x + to_x) / 2 if apart == 1 else to_x + 46, y - 34, f"· {other}")
-        yield words((x + to_x) / 2 if apart == 1 else to_x + 46, y - 20, said)
+        yield words((x + to_x) / 2 if apart == 1 else to_x + 48, y - 34, f"· {other}")
+        yield words((x + to_x) / 2 if apart == 1 else to_x + 48, y - 20, said)
 
     def _bent(self, product: Product, flops: int, kind: str, apart: int) -> str:
         """Draw an arrow over other columns: up, to the left, and down to the result."""
