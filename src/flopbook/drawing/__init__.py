@@ -7,17 +7,18 @@ from flopbook.lazy import export_lazily
 if TYPE_CHECKING:
     from flopbook.drawing.box import product_box
     from flopbook.drawing.cache_grid import growing_cache
+    from flopbook.drawing.counted_weights import what_n_counts
     from flopbook.drawing.feedback import error_paths
     from flopbook.drawing.freezing import training_graph
     from flopbook.drawing.held_bytes import Setting, memory_over_step
     from flopbook.drawing.number_formats import flip_bits, keep_number
     from flopbook.drawing.roofs import Work, roofline
+    from flopbook.drawing.run_costs import training_run
+    from flopbook.drawing.scaled_block import transformer_block
     from flopbook.drawing.step_lines import whole_step
     from flopbook.drawing.stepped_product import multiply_adds
     from flopbook.drawing.sum_of_products import dot_product
     from flopbook.drawing.tiles import blocked_product
     from flopbook.drawing.timeline import Event, device_timeline
-    from flopbook.drawing.training_run import training_run
-    from flopbook.drawing.transformer_block import transformer_block
 
 __getattr__, __dir__, __all__ = export_lazily(__name__)
