@@ -7,6 +7,7 @@ from flopbook.lazy import export_lazily
 if TYPE_CHECKING:
     from flopbook.drawing.box import product_box
     from flopbook.drawing.cache_grid import growing_cache
+    from flopbook.drawing.consequences import what_follows
     from flopbook.drawing.counted_weights import what_n_counts
     from flopbook.drawing.feedback import error_paths
     from flopbook.drawing.freezing import training_graph
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.run_costs import training_run
     from flopbook.drawing.scaled_block import transformer_block
+    from flopbook.drawing.sizes_alone import run_on_letters
     from flopbook.drawing.step_lines import whole_step
     from flopbook.drawing.stepped_product import multiply_adds
     from flopbook.drawing.sum_of_products import dot_product
