@@ -144,7 +144,7 @@ def _waffle(numbers: Mapping[str, int], counted: tuple[str, ...]) -> Iterator[st
         begin = end
     across = [f"M0 {_TOP + row * _CELL:.1f}H{_COLUMNS * _CELL:.0f}" for row in range(1, _ROWS)]
     down = [f"M{column * _CELL:.1f} {_TOP}V{_TOP + _ROWS * _CELL:.0f}" for column in range(1, _COLUMNS)]
-    yield element("path", d="".join(across + down), kind="line", stroke="var(--color-background-primary,#fff)")
+    yield element("path", d="".join(across + down), kind="faint line", stroke="var(--color-background-primary,#fff)")
     yield from _names([numbers[kind] / square / _ROWS for kind in _KINDS[:3]])
 
 
