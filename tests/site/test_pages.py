@@ -93,3 +93,10 @@ def test_search_finds_every_box_and_exercise(site):
         assert places
         for place in places:
             assert f'"address":"{lecture.docname}.html#{place["id"]}"' in index
+
+
+def test_lecturers_have_a_link_to_each_picture(site):
+    links = {link["href"] for link in read(site / "reference" / "teaching.html").select("#pictures-for-slides a")}
+    for page in read_course(ROOT).pages.values():
+        for picture in read(site / f"{page.docname}.html").select("figure.picture"):
+            assert any(link.endswith(f"{page.docname.split('/')[-1]}.html#{picture['id']}") for link in links)

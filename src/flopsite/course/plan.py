@@ -1,4 +1,4 @@
-"""Make a plan of teaching weeks from the lectures' minutes."""
+"""Make what lecturers need: a plan of weeks from the lectures' minutes, and a list of all pictures."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +12,7 @@ from flopsite.course.outline import Course, Page
 from flopsite.web.tables import table
 
 PLAN = "week-plan"
+PICTURES = "picture-list"
 WEEK = 90  # minutes
 _TAUGHT = 1.5  # times the minutes to read: half as long again for a lecture's questions
 
@@ -40,14 +41,25 @@ def labs(course: Course, taught: set[str], before: set[str]) -> Iterator[Page]:
 
 
 class FillPlan(SphinxPostTransform):
-    """Replaces the `{week-plan}` directive by a table, with the sheets of each lecture."""
+    """Replaces `{week-plan}` by a table with the sheets of each lecture, and `{picture-list}` by links."""
 
     default_priority = 5
 
     def run(self, **kwargs: Any) -> None:
-        for place in [node for node in self.document.findall(FilledLater) if node["filling"] == PLAN]:
-            head = ["Week", "Lecture", "Minutes", "On paper", "At home"]
-            place.replace_self(table(head, list(self._rows(Book.of(self.env).course))))
+        course = Book.of(self.env).course
+        for place in list(self.document.findall(FilledLater)):
+            if place["filling"] == PLAN:
+                head = ["Week", "Lecture", "Minutes", "On paper", "At home"]
+                place.replace_self(table(head, list(self._rows(course))))
+            elif place["filling"] == PICTURES:
+                pictures = (picture for page in course.pages.values() for picture in self._pictures(page))
+                place.replace_self(nodes.bullet_list("", *pictures))
+
+    def _pictures(self, page: Page) -> Iterator[nodes.list_item]:
+        for place in Book.of(self.env).data["places"][page.docname]:
+            if place["kind"] == "picture":
+                link = self._link(page, place["title"], f"#{place['anchor']}")
+                yield nodes.list_item("", nodes.paragraph("", "", link, nodes.Text(f", in {page.heading}")))
 
     def _rows(self, course: Course) -> Iterator[list[list[nodes.Node]]]:
         taught: set[str] = set()
@@ -77,6 +89,7 @@ class FillPlan(SphinxPostTransform):
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive, and the transform that replaces it."""
+    """Register the directives, and the transform that replaces them."""
     app.add_directive(PLAN, FilledLaterDirective)
+    app.add_directive(PICTURES, FilledLaterDirective)
     app.add_post_transform(FillPlan)

@@ -1,4 +1,4 @@
-"""Gather what search finds: pages, sections, boxes, exercises, terms and names, each with its anchor.
+"""Gather what search finds: pages, sections, boxes, pictures, exercises, terms and names, each with its anchor.
 
 A section has keywords of its own in a comment below its heading: `<!-- search: LoRA, low-rank adapters -->`. Those of a
 page are in `course.yml`.
@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from flopsite.book import Book
 from flopsite.exercises.forms import Form
 
 _KEYWORDS = re.compile(r"<!--\s*search:\s*(.*?)\s*-->", re.DOTALL)
+_PICTURE = re.compile(r'<figure class="picture" id="([\w-]+)"[^>]* aria-label="Picture: ([^"]*)"')
 _SILENT = (nodes.raw, nodes.literal_block, nodes.comment, nodes.math_block, nodes.title, addnodes.toctree, Form)
 #: What is an entry of its own, and so no part of the text around it.
 _APART = (nodes.section, addnodes.desc)
@@ -30,7 +32,7 @@ _CLASSES_APART = {"formula-box", "glossary"}
 class Entry:
     """Holds one place that search finds."""
 
-    kind: str  # lecture, lab, page, section, box, exercise, term or name
+    kind: str  # lecture, lab, page, section, box, picture, exercise, term or name
     anchor: str
     title: str
     words: str = ""  # found like the title, and not shown
@@ -49,7 +51,8 @@ def entries(page: nodes.document) -> Iterator[Entry]:
             ", ".join(found[1] for found in keywords if found),
             _spaced(" ".join(_text(child) for child in section.children)),
         )
-        yield from _inside(section)
+        yield from _to_learn(section)
+        yield from _to_look_up(section)
 
 
 def _own(section: nodes.section, kind: type[nodes.Element]) -> Iterator[Any]:
@@ -59,8 +62,11 @@ def _own(section: nodes.section, kind: type[nodes.Element]) -> Iterator[Any]:
             yield from child.findall(kind)
 
 
-def _inside(section: nodes.section) -> Iterator[Entry]:
-    """Yield the boxes, exercises, terms and names of a section."""
+def _to_learn(section: nodes.section) -> Iterator[Entry]:
+    """Yield the pictures, boxes and exercises of a section."""
+    for raw in _own(section, nodes.raw):
+        for anchor, title in _PICTURE.findall(raw.astext()):
+            yield Entry("picture", anchor, unescape(title), "picture")
     for box in _own(section, nodes.container):
         if "formula-box" in box["classes"]:
             title, formula, condition, *_ = box.children
@@ -69,6 +75,10 @@ def _inside(section: nodes.section) -> Iterator[Entry]:
         title = f"{form['number']}. {form['words']}"
         task = form.parent[form.parent.index(form) - 1]
         yield Entry("exercise", nodes.make_id(f"exercise {form['words']}"), title, "exercise", _spaced(_text(task)))
+
+
+def _to_look_up(section: nodes.section) -> Iterator[Entry]:
+    """Yield the terms and names of a section."""
     for item in _own(section, nodes.definition_list_item):
         for term in item.findall(nodes.term):
             if term["ids"]:

@@ -25,6 +25,9 @@ not_searched = True
 
 Deeper.
 
+<figure class="picture" id="picture-a" role="group" aria-label="Picture: What &gt; is">
+</figure>
+
 ```{{code-cell}}
 from flopbook.predict.axes import B, D
 from flopbook.teaching.formulas import boxed
@@ -76,6 +79,13 @@ def test_each_section_has_its_own_text_and_keywords(index):
             "title": "Within",
             "text": "Deeper.",
             "address": "lectures/lecture.html#within",
+            "of": "1 Lecture",
+        },
+        {
+            "kind": "picture",
+            "title": "What > is",
+            "words": "picture",
+            "address": "lectures/lecture.html#picture-a",
             "of": "1 Lecture",
         },
         {

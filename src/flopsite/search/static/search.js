@@ -4,8 +4,8 @@
   const root = new URL(document.documentElement.dataset.content_root ?? ".", location.href);
   const MOST = 30; // results
   const AROUND = 80; // letters of an excerpt to each side of what was found
-  const NAMES = { lecture: "lecture", lab: "lab", page: "page", record: "page", section: "section", box: "formula", exercise: "exercise", term: "term", name: "API" };
-  const WEIGHT = { lecture: 1.5, lab: 1.2, page: 1.1, record: 1, section: 1, box: 1.3, exercise: 0.9, term: 1.2, name: 0.4 };
+  const NAMES = { lecture: "lecture", lab: "lab", page: "page", record: "page", section: "section", box: "formula", picture: "picture", exercise: "exercise", term: "term", name: "API" };
+  const WEIGHT = { lecture: 1.5, lab: 1.2, page: 1.1, record: 1, section: 1, box: 1.3, picture: 1.1, exercise: 0.9, term: 1.2, name: 0.4 };
 
   // Words in one spelling: no case, no accents, -ize for -ise, no plural.
   function words(text) {
