@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Page
 
+from flopsite.course.outline import read_course
+from tests.conftest import ROOT
 from tests.support.browser import (
     AXE,
     IN_BROWSER,
@@ -18,6 +20,7 @@ from tests.support.browser import (
 pytestmark = IN_BROWSER
 
 WEIGHT_LIMIT = 450_000  # bytes
+PICTURE_LIMIT = 1_350  # pixels: a screen and a half
 MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
   .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
 # What can be seen and operated, yet the Tab key does not stop there, or does not show that it has the focus.
@@ -77,6 +80,15 @@ WIDER_THAN_PAPER = """[...document.querySelectorAll("[role=main] *")]
   .filter((one) => one.checkVisibility() && !one.closest("svg, .katex-mathml, .unseen"))
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
   .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 60)}`)"""
+# Tables that are cut off in their column.
+CUT_TABLES = """[...document.querySelectorAll("[role=main] table")].filter((table) => table.checkVisibility())
+  .filter((table) => {
+    const boxes = [".table-wrapper", ".text_html", ".cell_output", "figure"].map((box) => table.closest(box));
+    return boxes.some((box) => box && box.scrollWidth > box.clientWidth);
+  })
+  .map((table) => `${table.className} ${table.textContent.trim().slice(0, 60)}`)"""
+# How far below the page's top its first picture begins.
+PICTURE_TOP = "document.querySelector('figure.picture svg')?.getBoundingClientRect().top + scrollY"
 BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(font => font.family)"
 
 
@@ -97,6 +109,8 @@ class Visit:
     unhinted: list[str] = field(default_factory=list)
     parted: list[str] = field(default_factory=list)
     wider_than_paper: list[str] = field(default_factory=list)
+    cut_tables: list[str] = field(default_factory=list)
+    picture_top: float | None = None
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +133,8 @@ def visit(page: Page, address: str) -> Visit:
     seen.weight = weight(responses)
     seen.math = page.evaluate(MATH)
     seen.broken_fonts = page.evaluate(BROKEN_FONTS)
+    seen.cut_tables = page.evaluate(CUT_TABLES)
+    seen.picture_top = page.evaluate(PICTURE_TOP)
     page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 800})
@@ -130,6 +146,9 @@ def visit(page: Page, address: str) -> Visit:
         seen.overlaps += page.evaluate(OVERLAPS)
         seen.unhinted += page.evaluate(UNHINTED)
         seen.parted += page.evaluate(PARTED)
+    seen.cut_tables += [
+        table for table in page.evaluate(CUT_TABLES) if table.startswith("flopbook-table comparison")
+    ]  # also on a phone
     page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
     page.emulate_media(media="print")
     seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
@@ -201,3 +220,12 @@ def test_every_page_is_light(visits):
 
 def test_no_page_is_wider_than_the_paper(visits):
     assert {name: visit.wider_than_paper for name, visit in visits.items() if visit.wider_than_paper} == {}
+
+
+def test_no_table_is_cut_off_in_its_column(visits):
+    assert {name: visit.cut_tables for name, visit in visits.items() if visit.cut_tables} == {}
+
+
+def test_every_lecture_opens_with_a_picture(visits):
+    tops = {one.docname: visits[f"{one.docname}.html"].picture_top for one in read_course(ROOT).lectures}
+    assert {name: top for name, top in tops.items() if top is None or top > PICTURE_LIMIT} == {}
