@@ -64,9 +64,9 @@ def _own(section: nodes.section, kind: type[nodes.Element]) -> Iterator[Any]:
 
 def _to_learn(section: nodes.section) -> Iterator[Entry]:
     """Yield the pictures, boxes and exercises of a section."""
-    for raw in _own(section, nodes.raw):
-        for anchor, title in _PICTURE.findall(raw.astext()):
-            yield Entry("picture", anchor, unescape(title), "picture")
+    drawn = "".join(raw.astext() for raw in _own(section, nodes.raw))
+    for anchor, title in dict(_PICTURE.findall(drawn)).items():  # an output has its HTML in more than one format
+        yield Entry("picture", anchor, unescape(title), "picture")
     for box in _own(section, nodes.container):
         if "formula-box" in box["classes"]:
             title, formula, condition, *_ = box.children
