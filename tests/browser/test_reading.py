@@ -129,8 +129,14 @@ def test_an_old_address_of_the_api_leads_to_the_page_of_its_name(page):
 
 
 def test_a_handout_has_exercises_and_no_solutions(page):
+    page.goto("/lectures/gradients.html")
+    page.locator(".exercise input").first.fill("BK")
+    page.locator(".exercise button").first.click()
+    page.locator(".exercise.done").first.wait_for()
     page.goto("/lectures/gradients.html?handout")
     page.emulate_media(media="print")
+    assert page.locator(".exercise.done").count() == 0
+    assert page.locator(".exercise input").first.input_value() == ""
     assert page.locator("#exercises").is_visible()
     hidden = page.locator("details.dropdown, .question details")
     assert hidden.count() > 0

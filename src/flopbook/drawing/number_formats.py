@@ -91,7 +91,7 @@ def keep_number(numbers: Mapping[str, Fraction], formats: Sequence[str]) -> Pict
             [*_bits(chosen, pattern, min(26.0, 400 / chosen.bits)), *_reaches(known, chosen, exact)],
             _kept(number, exact, chosen, asks),
             Table(
-                ["format", f"{number} becomes", "largest", "smallest"],
+                ["format", "the number becomes", "largest", "smallest"],
                 [
                     (name, _written(each.value(each.nearest(exact))), _written(each.largest), _written(each.smallest))
                     for name, each in known.items()
@@ -160,6 +160,8 @@ def _kept(name: str, exact: Fraction, format_: Format, asks: bool) -> str:
     if value == 0:
         return f"{becomes}, whose smallest number is {_written(format_.smallest)}."
     off, numbers = plain(round(exact / abs(Fraction(value) - exact))), f"{2**format_.fraction_bits:,}"
+    if exact < format_.smallest_normal:
+        return f"{becomes}, off by 1 part in {off}: so near to 0, the numbers of {format_.name} lie equally far apart."
     return f"{becomes}, off by 1 part in {off}. {format_.name} has {numbers} numbers from a power of two to the next."
 
 

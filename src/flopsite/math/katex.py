@@ -66,7 +66,9 @@ class KeepPunctuation(SphinxPostTransform):
         for formula in list(self.document.findall(nodes.math)):
             text = formula.next_node(descend=False, siblings=True)
             if isinstance(text, nodes.Text) and (mark := re.match(r"[.,;:?!)’”]+", text)):
-                text.parent.replace(text, nodes.Text(text[mark.end() :]))
+                paragraph = text.parent
+                place = next(place for place, one in enumerate(paragraph) if one is text)  # another text may be equal
+                paragraph[place] = nodes.Text(text[mark.end() :])
                 formula.replace_self(
                     nodes.inline("", "", formula.deepcopy(), nodes.Text(mark[0]), classes=["unparted"])
                 )

@@ -6,10 +6,11 @@ import subprocess
 
 import pytest
 from docutils import nodes
+from docutils.utils import new_document
 from sphinx.errors import ExtensionError
 
 from flopbook.predict.axes import MEANING
-from flopsite.math.katex import NODE, SCRIPT, Typesetter
+from flopsite.math.katex import NODE, SCRIPT, KeepPunctuation, Typesetter
 from tests.conftest import ROOT
 
 
@@ -47,3 +48,13 @@ def test_a_typesetter_that_ended_says_so(tmp_path, capfd):
 )
 def test_letters_are_marked_where_they_stand_for_an_axis(latex, letters):
     assert marked(latex) == letters
+
+
+def test_a_mark_is_kept_with_its_own_formula_where_another_text_is_equal():
+    document = new_document("page")
+    document += nodes.paragraph(
+        "", "", nodes.emphasis("", "right"), nodes.Text("."), nodes.math("", "x"), nodes.Text(".")
+    )
+    KeepPunctuation(document).run()
+    assert document.astext() == "right.x."
+    assert document[0][-2].astext() == "x."

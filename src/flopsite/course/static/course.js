@@ -24,7 +24,7 @@
       if (choice.dataset.path === path) choice.querySelector("a").setAttribute("aria-current", "true");
     }
     for (const page of document.querySelectorAll(".map-pages > li")) {
-      page.classList.toggle("on-path", page.dataset.paths.split(" ").includes(path));
+      page.classList.toggle("on-path", page.dataset.paths.split(" ").includes(path || "none"));
     }
     const step = [...document.querySelectorAll(".step")].find(({ dataset }) => dataset.path === path);
     if (!step) return;

@@ -124,5 +124,6 @@
     show();
   });
   show();
-  Object.assign(book, { kept, keep });
+  const isHandout = new URLSearchParams(location.search).has("handout"); // which shows nobody's answers
+  Object.assign(book, { kept: isHandout ? () => undefined : kept, keep });
 })();
