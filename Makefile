@@ -16,7 +16,7 @@ INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml pack
 $(shell [ -e $(BIN)/python ] || rm -f .venv/installed-*)
 
 .DEFAULT_GOAL := help
-.PHONY: help html pdf serve test lab notebooks benchmark profile accelerator lint types bench peers executed fuzz mutants versions wheel clean
+.PHONY: help html pdf serve test lab notebooks benchmark profile accelerator lint types bench peers executed fuzz mutants versions wheel colab clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -76,6 +76,12 @@ versions: $(INSTALLED)  ## Test with the oldest and the newest torch and record 
 
 wheel: $(INSTALLED)  ## Build the wheel into dist
 	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+colab: html  ## Push the notebooks to a branch, where Colab opens them (FLOPBOOK_REPOSITORY, TOKEN)
+	@cd _build/html/notebooks && export GIT_DIR="$(CURDIR)/_build/notebooks.git" GIT_WORK_TREE=. && \
+	git init -q -b notebooks && git add . && \
+	git -c user.name=flopbook -c user.email=flopbook@localhost commit -q --allow-empty -m "The notebooks of the book" && \
+	git push -fq "https://x-access-token:$$TOKEN@github.com/$$FLOPBOOK_REPOSITORY" notebooks
 
 clean:  ## Remove what the build wrote; .venv stays
 	@rm -rf _build
