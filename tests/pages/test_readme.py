@@ -56,7 +56,7 @@ def test_the_template_of_a_lecture_runs():
     names: dict[str, object] = {}
     for cell in cells:
         exec(cell, names)
-    assert len(cells) == 7
+    assert len(cells) == 8
     assert names["counted"].total == 2 * (2 * 5 * 3 * 2)
 
 
