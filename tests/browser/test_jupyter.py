@@ -55,6 +55,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
 
 
 def test_a_lecture_runs_in_jupyterlab_and_turns_as_on_the_site(lab, page: Page):
+    page.set_viewport_size({"width": 1280, "height": 20_000})  # JupyterLab shows the cells that are in sight
     page.goto(f"{lab}/tree/{LECTURE}")
     status = page.locator(".jp-Notebook-ExecutionIndicator")
     expect(status).to_have_attribute("data-status", "idle")

@@ -137,6 +137,7 @@ def test_a_handout_has_exercises_and_no_solutions(page):
     page.emulate_media(media="print")
     assert page.locator(".exercise.done").count() == 0
     assert page.locator(".exercise input").first.input_value() == ""
+    page.evaluate("localStorage.clear()")
     assert page.locator("#exercises").is_visible()
     hidden = page.locator("details.dropdown, .question details")
     assert hidden.count() > 0

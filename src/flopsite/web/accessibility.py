@@ -5,7 +5,9 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-_EMPTY_HEADING = re.compile(r'<th\b(?: scope="col")?([^>]*)>(?:<p></p>)?</th>')  # the corner of a table is not a heading
+_EMPTY_HEADING = re.compile(
+    r'<th\b(?: scope="col")?([^>]*)>(?:<p></p>)?</th>'
+)  # the corner of a table is not a heading
 _MENDED = {
     'role="doc-biblioentry"': 'role="listitem"',  # an entry in a list of citations
     'class="headerlink" ': 'class="headerlink" tabindex="-1" ',  # the sidebar has the same links

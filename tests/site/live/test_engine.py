@@ -40,7 +40,7 @@ def said(pages):
 @pytest.fixture(scope="module")
 def answers(site, pages):
     book = dict(asked(site, pages))
-    modules = [path.removesuffix(".py").replace("/", ".") for path in own_sources(ROOT / "src")]
+    modules = [path.removesuffix(".py").replace("/", ".") for path in own_sources(ROOT / "src") if path.endswith(".py")]
     imports = "\n".join(f"import {module.removesuffix('.__init__')}" for module in modules)
     question = book | {"all modules": {"cells": {"imports": imports}, "wanted": ["imports"]}}
     command = [NODE, SCRIPT, site / "_static" / "live" / "engine"]
