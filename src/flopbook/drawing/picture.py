@@ -262,7 +262,7 @@ def _needed(texts: list[str], lengths: list[int]) -> tuple[list[int], list[str]]
             [
                 text
                 for block in range(0, len(texts), step * length)
-                for text in _slice(texts, block + value * step, step)
+                for text in texts[block + value * step : block + (value + 1) * step]
             ]
             for value in range(length)
         ]
@@ -271,7 +271,3 @@ def _needed(texts: list[str], lengths: list[int]) -> tuple[list[int], list[str]]
         else:
             axes.insert(0, axis)
     return axes, texts
-
-
-def _slice(texts: list[str], start: int, length: int) -> list[str]:
-    return texts[start : start + length]
