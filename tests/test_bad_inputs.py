@@ -32,7 +32,7 @@ from flopbook.measure.machine import measure_bandwidth, measure_products
 from flopbook.measure.operators import flop_rule
 from flopbook.predict import B, D, Tensor, axis, conv, evaluate, flops, matmul, training_step
 from flopbook.predict.memory import Formats, Part, activation_memory, bytes_held, kept, training_memory
-from flopbook.predict.models import decoder_block, linear_stack, mlp
+from flopbook.predict.models import decoder, decoder_block, linear_stack, mlp
 from flopbook.predict.notation import NotationError
 from flopbook.predict.optimizers import OPTIMIZERS, update_flops
 from flopbook.predict.plans import training_plan
@@ -283,6 +283,9 @@ BAD_INPUTS = [
      "None is not the name of an axis: write a letter, or a letter followed by letters, digits and"),
     (lambda: decoder_block("yes"), TypeError, "gated='yes' is neither True nor False: give one of them"),
     (lambda: decoder_block(None), TypeError, "gated=None is neither True nor False: give one of them"),
+    (lambda: decoder(keys="T"), TypeError,
+     "S='T' is not a size: write a number, or an expression such as 2 * T"),
+    (lambda: mlp().at(L=None), TypeError, "L=None is not a size: write a number, or an expression such as 2 * T"),
     (lambda: training_plan("mlp", "An MLP", mlp(), samples=0), ValueError,
      "samples=0 is not a batch: write what one step learns from, such as B * T"),
     (lambda: training_plan("mlp", "An MLP", mlp(), samples=-1), ValueError,

@@ -8,6 +8,15 @@ if TYPE_CHECKING:
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.published import PUBLISHED
-    from flopbook.predict.models.transformer import decoder, decoder_block, matrices, tables
+    from flopbook.predict.models.transformer import (
+        attention_part,
+        decoder,
+        decoder_block,
+        embedding,
+        feed_forward_part,
+        matrices,
+        output_layer,
+        tables,
+    )
 
 __getattr__, __dir__, __all__ = export_lazily(__name__)

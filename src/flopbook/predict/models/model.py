@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from fractions import Fraction
 
 import sympy
 from sympy import Expr
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import axis
 from flopbook.predict.notation import Tensor
 from flopbook.predict.pointwise import elements
@@ -45,8 +47,17 @@ class Model:
     def __rmul__(self, times: Expr | int) -> "Model":
         return self._each(lambda value: times * value)
 
-    def at(self, **sizes: Expr) -> "Model":
-        """Replace some letters, and expand the expressions."""
+    def at(self, **sizes: Expr | int | Fraction) -> "Model":
+        """Replace some letters, and expand the expressions.
+
+        Raises
+        ------
+        TypeError
+            If a size is not a number or an expression; quotes it.
+        """
+        for name, size in sizes.items():
+            if not isinstance(size, (Expr, int, Fraction)) or isinstance(size, bool):
+                raise TypeError(f"{name}={quoted(size)} is not a size: write a number, or an expression such as 2 * T")
         replaced = {axis(name): size for name, size in sizes.items()}
         return self._each(lambda value: sympy.expand(value.subs(replaced)))
 

@@ -1,20 +1,36 @@
-"""Predict transformer decoders: one block, and a stack between an embedding and an output layer.
+"""Predict transformer decoders: the parts of a block, and a stack between an embedding and an output layer.
 
 Products only: norms, activation functions, the softmax and the loss are pointwise and left out of the FLOPs. What
 comes between two products has a new name in the second: ``q`` makes scores ``s``, and their softmax ``p`` weighs
 the values.
+
+Every part leaves `S` open: the keys that a query meets. ``part.at(S=T)`` counts attention dense, and a mask's mean
+number of keys counts the pairs that it leaves, ``part.at(S=(T + 1) / 2)`` where a token sees itself and all before it.
 """
+
+from fractions import Fraction
+
+from sympy import Expr
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import L, T, axis
 from flopbook.predict.models.model import Model, model_of
 from flopbook.predict.notation import tensors
-from flopbook.predict.products import matmul
+from flopbook.predict.products import Product, matmul
 from flopbook.predict.steps import TrainingStep, training_step
 
-__all__ = ["decoder", "decoder_block", "matrices", "tables"]
+__all__ = [
+    "attention_part",
+    "decoder",
+    "decoder_block",
+    "embedding",
+    "feed_forward_part",
+    "matrices",
+    "output_layer",
+    "tables",
+]
 
-#: Matrices of a feed-forward block: 2, or 3 with a gate.
+#: Matrices of a feed-forward part: 2, or 3 with a gate.
 matrices = axis("matrices")
 #: Matrices as large as the vocabulary: 1 where the embedding is also the output layer, 2 where each has its own.
 tables = axis("tables")
@@ -23,15 +39,15 @@ tables = axis("tables")
 def decoder_block(gated: bool = False) -> TrainingStep:
     """Derive a block of a transformer decoder: attention and feed-forward, each behind a norm.
 
-    B sequences of T tokens, each D wide. H heads of queries look at S positions, and share G heads of keys and
-    values, all E wide; the feed-forward block is F wide. For self-attention S has the size of T.
+    B sequences of T tokens, each D wide. H heads of queries share G heads of keys and values, all E wide, and each
+    query meets S keys; the feed-forward part is F wide. Where every query meets every key, S has the size of T.
 
-    Every product passes a gradient on in both directions. Attention is counted dense, whatever the mask.
+    Every product passes a gradient on in both directions.
 
     Parameters
     ----------
     gated : bool
-        Whether the feed-forward block has a gate, as SwiGLU has: three matrices instead of two.
+        Whether the feed-forward part has a gate, as SwiGLU has: three matrices instead of two.
 
     Raises
     ------
@@ -46,51 +62,66 @@ def decoder_block(gated: bool = False) -> TrainingStep:
     Examples
     --------
     >>> decoder_block()
-    forward: 4*B*D*E*G*S + 4*B*D*E*H*T + 4*B*D*F*T + 4*B*E*H*S*T FLOPs
+    forward: 4*B*D*E*G*T + 4*B*D*E*H*T + 4*B*D*F*T + 4*B*E*H*S*T FLOPs
       x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]
-      c[B,S,D] @ wk[D,G,E] -> k[B,S,G,E]
-      c[B,S,D] @ wv[D,G,E] -> v[B,S,G,E]
+      x[B,T,D] @ wk[D,G,E] -> k[B,T,G,E]
+      x[B,T,D] @ wv[D,G,E] -> v[B,T,G,E]
       q[B,T,H,E] @ ks[B,S,H,E] -> s[B,H,T,S]
       p[B,H,T,S] @ vs[B,S,H,E] -> o[B,T,H,E]
       o[B,T,H,E] @ wo[H,E,D] -> y[B,T,D]
       n[B,T,D] @ w1[D,F] -> f[B,T,F]
       h[B,T,F] @ w2[F,D] -> z[B,T,D]
-    backward: 8*B*D*E*G*S + 8*B*D*E*H*T + 8*B*D*F*T + 8*B*E*H*S*T FLOPs
+    backward: 8*B*D*E*G*T + 8*B*D*E*H*T + 8*B*D*F*T + 8*B*E*H*S*T FLOPs
     ...
     """
     if not isinstance(gated, bool):
         raise TypeError(f"gated={quoted(gated)} is neither True nor False: give one of them")
-    gate = [matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]")] if gated else []
-    return training_step(
-        matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
-        matmul("c[B,S,D] @ wk[D,G,E] -> k[B,S,G,E]"),  # c is x again, seen as what the queries look at
-        matmul("c[B,S,D] @ wv[D,G,E] -> v[B,S,G,E]"),
-        matmul("q[B,T,H,E] @ ks[B,S,H,E] -> s[B,H,T,S]"),  # ks and vs are k and v, shared among the heads
-        matmul("p[B,H,T,S] @ vs[B,S,H,E] -> o[B,T,H,E]"),
-        matmul("o[B,T,H,E] @ wo[H,E,D] -> y[B,T,D]"),
-        *gate,
-        matmul("n[B,T,D] @ w1[D,F] -> f[B,T,F]"),
-        matmul("h[B,T,F] @ w2[F,D] -> z[B,T,D]"),
-    )
+    gate = [_GATE] if gated else []
+    return training_step(*_ATTENTION, *gate, *_FEED_FORWARD)
 
 
-def _block() -> Model:
-    """Predict a block without a gate, with all that it keeps."""
-    step = decoder_block()
-    weights = [product.right for product in step.forward if product.right.name.startswith("w")]
-    around = tensors("x1[B,T,D] mean1[B,T] deviation1[B,T] n1[B,T,D] x2[B,T,D] mean2[B,T] deviation2[B,T] n2[B,T,D]")
-    attention = tensors("q[B,T,H,E] k[B,T,G,E] v[B,T,G,E] o[B,T,H,E] logsumexp[B,H,T]")
-    feed_forward = tensors("f[B,T,F] h[B,T,F]")
-    return model_of(step, [*weights, *tensors("norm1[D] norm2[D]")], [*around, *attention, *feed_forward])
+_ATTENTION = (
+    matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
+    matmul("x[B,T,D] @ wk[D,G,E] -> k[B,T,G,E]"),
+    matmul("x[B,T,D] @ wv[D,G,E] -> v[B,T,G,E]"),
+    matmul("q[B,T,H,E] @ ks[B,S,H,E] -> s[B,H,T,S]"),  # ks and vs are those of k and v that a query meets
+    matmul("p[B,H,T,S] @ vs[B,S,H,E] -> o[B,T,H,E]"),
+    matmul("o[B,T,H,E] @ wo[H,E,D] -> y[B,T,D]"),
+)
+_GATE = matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]")
+_FEED_FORWARD = matmul("n[B,T,D] @ w1[D,F] -> f[B,T,F]"), matmul("h[B,T,F] @ w2[F,D] -> z[B,T,D]")
 
 
-def _gate() -> Model:
-    """Predict what a gate adds to a block: a product and an activation function."""
-    step = training_step(matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]"))
-    return model_of(step, tensors("wg[D,F]"), tensors("g[B,T,F] silu[B,T,F]"))
+def attention_part() -> Model:
+    """Predict the attention of a block, with its norm: H heads of queries, G of keys and values.
+
+    No scores are kept, as in a fused attention, but one number for each query and head. A norm has one weight for
+    each of its D numbers, and keeps its input and the mean and deviation of each token, as `torch.nn.LayerNorm` does.
+
+    Examples
+    --------
+    >>> attention_part().parameters
+    2*D*E*G + 2*D*E*H + D
+    >>> attention_part().at(S=T).forward
+    4*B*D*E*G*T + 4*B*D*E*H*T + 4*B*E*H*T**2
+    """
+    kept = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] q[B,T,H,E] k[B,T,G,E] v[B,T,G,E] o[B,T,H,E] logsumexp[B,H,T]"
+    return _part(_ATTENTION, "norm[D]", kept)
 
 
-def _head() -> Model:
+def feed_forward_part() -> Model:
+    """Predict the feed-forward part of a block, with its norm; `matrices` is 3 with a gate and 2 without.
+
+    Examples
+    --------
+    >>> feed_forward_part().at(matrices=3).parameters
+    3*D*F + D
+    """
+    whole = _part(_FEED_FORWARD, "norm[D]", "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] f[B,T,F] h[B,T,F]")
+    return whole + (matrices - 2) * _part((_GATE,), "", "g[B,T,F] silu[B,T,F]")
+
+
+def output_layer() -> Model:
     """Predict the last norm, the output layer without its table, and the cross-entropy.
 
     The mean of the cross-entropy keeps what it divides by.
@@ -100,20 +131,31 @@ def _head() -> Model:
     return model_of(step, tensors("norm[D]"), kept_here)
 
 
-def _embedding() -> Model:
+def embedding() -> Model:
     """Predict a table of the vocabulary: a lookup takes no FLOPs."""
     return model_of(TrainingStep((), ()), tensors("table[V,D]"), [])
 
 
-def decoder() -> Model:
+def decoder(keys: Expr | int | Fraction = T) -> Model:
     """Predict a transformer decoder: L blocks between an embedding and an output layer.
 
     Norms have one weight for each of their D numbers, there are no other biases, and positions have no parameters,
-    as in Llama. Attention is fused, so that no scores are kept; it is counted dense, whatever the mask. A norm keeps
-    its input and the mean and deviation of each token, as `torch.nn.LayerNorm` does. Dropout is left out.
+    as in Llama. Attention is fused, so that no scores are kept. Dropout is left out.
 
     Besides the letters of :func:`decoder_block`, `V` is the vocabulary, `matrices` is 3 where the feed-forward
-    block has a gate and 2 where it has none, and `tables` is 1 where the embedding is also the output layer.
+    part has a gate and 2 where it has none, and `tables` is 1 where the embedding is also the output layer.
+
+    A decoder of several kinds of layers is a sum of its parts.
+
+    Parameters
+    ----------
+    keys : sympy.Expr
+        The keys that a query meets, on average: T counts attention dense, (T + 1) / 2 what a causal mask leaves.
+
+    Raises
+    ------
+    TypeError
+        If `keys` is not an expression.
 
     Examples
     --------
@@ -123,6 +165,18 @@ def decoder() -> Model:
     >>> evaluate(decoder().parameters, dict(
     ...     L=32, D=4096, H=32, G=8, E=128, F=14336, V=128256, matrices=3, tables=2))
     8030261248
+
+    One layer in three meets every key, and the others a window of W:
+
+    >>> W = axis("W")
+    >>> attention = attention_part().at(S=T) + 2 * attention_part().at(S=W)
+    >>> stack = L / 3 * (attention + 3 * feed_forward_part()) + output_layer() + tables * embedding()
     """
-    block = _block() + (matrices - 2) * _gate()
-    return (L * block + _head() + tables * _embedding()).at(S=T)
+    block = attention_part() + feed_forward_part()
+    return (L * block + output_layer() + tables * embedding()).at(S=keys)
+
+
+def _part(products: tuple[Product, ...], norm: str, kept: str) -> Model:
+    """Predict a part of a block: its products, the weight of its norm, and what it keeps."""
+    weights = [product.right for product in products if product.right.name.startswith("w")]
+    return model_of(training_step(*products), [*weights, *tensors(norm)], tensors(kept))
