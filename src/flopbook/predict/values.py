@@ -71,8 +71,8 @@ def _remedy(given: object) -> str:
     return "write 2 * B * D, with B and D from flopbook.predict"
 
 
-def number(name: str, value: object) -> Expr:
-    """Return an amount as an expression: whole, or made of axes.
+def number(name: str, value: object, least: int = 0) -> Expr:
+    """Return an amount as an expression: whole and at least `least`, or made of axes.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def number(name: str, value: object) -> Expr:
         raise TypeError(
             f"{name}={quoted(value)} is not an amount: write a whole number, or an expression such as 2 * B"
         )
-    return sympy.Integer(size(name, value, least=0))
+    return sympy.Integer(size(name, value, least=least))
 
 
 def value_at(expression: Expr, sizes: Mapping[str, int]) -> Expr:

@@ -5,6 +5,14 @@ from typing import TYPE_CHECKING
 from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from flopbook.predict.models.attention import (
+        KEPT_FOR_A_TOKEN,
+        causal,
+        chunks,
+        documents,
+        latent_attention,
+        window,
+    )
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.published import PUBLISHED
