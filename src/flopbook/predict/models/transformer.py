@@ -4,8 +4,8 @@ Products only: norms, activation functions, the softmax and the loss are pointwi
 comes between two products has a new name in the second: ``q`` makes scores ``s``, and their softmax ``p`` weighs
 the values.
 
-Every part leaves `S` open: the keys that a query meets. ``part.at(S=T)`` counts attention dense, and a mask's mean
-number of keys counts the pairs that it leaves, ``part.at(S=(T + 1) / 2)`` where a token sees itself and all before it.
+Every part leaves `S` open: the keys that a query meets. ``part.at(S=T)`` counts attention dense; the mean of a mask
+counts what the mask leaves, such as ``part.at(S=causal(T) / T)`` with `causal` of `flopbook.predict.models`.
 """
 
 from fractions import Fraction
@@ -150,7 +150,7 @@ def decoder(keys: Expr | int | Fraction = T) -> Model:
     Parameters
     ----------
     keys : sympy.Expr
-        The keys that a query meets, on average: T counts attention dense, (T + 1) / 2 what a causal mask leaves.
+        The keys that a query meets, on average: T counts attention dense, ``causal(T) / T`` what a causal mask leaves.
 
     Raises
     ------
@@ -166,11 +166,11 @@ def decoder(keys: Expr | int | Fraction = T) -> Model:
     ...     L=32, D=4096, H=32, G=8, E=128, F=14336, V=128256, matrices=3, tables=2))
     8030261248
 
-    One layer in three meets every key, and the others a window of W:
+    In one layer of three a token meets all before it, and in the others a window:
 
-    >>> W = axis("W")
-    >>> attention = attention_part().at(S=T) + 2 * attention_part().at(S=W)
-    >>> stack = L / 3 * (attention + 3 * feed_forward_part()) + output_layer() + tables * embedding()
+    >>> from flopbook.predict.models import causal, window
+    >>> full, near = (attention_part().at(S=pairs / T) for pairs in (causal(T), window(T, 4096)))
+    >>> stack = L / 3 * (full + 2 * near + 3 * feed_forward_part()) + output_layer() + tables * embedding()
     """
     block = attention_part() + feed_forward_part()
     return (L * block + output_layer() + tables * embedding()).at(S=keys)
