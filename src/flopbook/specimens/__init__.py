@@ -187,6 +187,14 @@ SPECIMENS: tuple[Specimen, ...] = (
         in_torch.models.mixture, on_paper.models.mixture,
     ),
     Specimen(
+        "Models", "Experts, grouped product", dict(B=2, T=5, D=8, F=16, X=6, K=3),
+        in_torch.experts.grouped, on_paper.experts.grouped,
+    ),
+    Specimen(
+        "Models", "Experts in padded slots", dict(**_TOKENS, D=5, F=9, X=4, K=3),
+        in_torch.experts.in_slots, on_paper.experts.in_slots,
+    ),
+    Specimen(
         "Training", "LoRA, frozen weights", dict(B=6, D=10, R=2, H=14, K=5),
         in_torch.training.lora, on_paper.training.lora,
     ),

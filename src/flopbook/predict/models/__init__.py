@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         latent_attention,
         window,
     )
+    from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, slots
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.published import PUBLISHED

@@ -24,8 +24,12 @@ class Model:
 
     Attributes
     ----------
-    parameters, tensors : sympy.Expr
-        Trained numbers, and the tensors that hold them.
+    parameters : sympy.Expr
+        Trained numbers.
+    active : sympy.Expr
+        Trained numbers that one token meets: fewer than all where the token chooses among experts.
+    tensors : sympy.Expr
+        How many tensors hold the parameters.
     forward, backward : sympy.Expr
         FLOPs of the products of one step.
     activations : sympy.Expr
@@ -33,6 +37,7 @@ class Model:
     """
 
     parameters: Expr
+    active: Expr
     tensors: Expr
     forward: Expr
     backward: Expr
@@ -63,6 +68,6 @@ class Model:
 
 
 def model_of(step: TrainingStep, parameters: list[Tensor], activations: list[Tensor]) -> Model:
-    """Make a model of a step, its trained tensors and its activations."""
-    tensors = sympy.Integer(len(parameters))
-    return Model(elements(*parameters), tensors, flops(step.forward), flops(step.backward), elements(*activations))
+    """Make a model of a step, its trained tensors, all of which a token meets, and its activations."""
+    numbers, tensors = elements(*parameters), sympy.Integer(len(parameters))
+    return Model(numbers, numbers, tensors, flops(step.forward), flops(step.backward), elements(*activations))

@@ -1,0 +1,197 @@
+"""Predict a feed-forward part made of experts, of which each token meets a few.
+
+A router scores X experts for each token, and the token goes through the K best of them. Experts that every token
+meets besides, the shared ones, are J wide together. M counts the rows that go through the X experts: one for each
+token and each expert that the token chose, BTK together; or more, where each expert has a fixed number of slots and
+empty slots are multiplied, too.
+
+Products only: the softmax of the scores, the choice, and the sum of the experts' results, each times its score, are
+pointwise and left out of the FLOPs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+from typing import NamedTuple
+
+import sympy
+from sympy import Expr
+
+from flopbook.checks import quoted
+from flopbook.predict.axes import B, K, T, axis
+from flopbook.predict.models.model import Model, model_of
+from flopbook.predict.models.transformer import matrices
+from flopbook.predict.notation import tensors
+from flopbook.predict.pointwise import elements
+from flopbook.predict.products import Product, matmul
+from flopbook.predict.steps import TrainingStep, training_step
+
+__all__ = ["Filled", "X", "experts_layer", "experts_part", "fill", "slots"]
+
+#: Experts that a router chooses from.
+X = axis("X")
+
+_ROUTER = matmul("n[B,T,D] @ wr[D,X] -> r[B,T,X]")
+_GATE = matmul("m[M,D] @ wg[D,F] -> g[M,F]")
+_EXPERT = matmul("m[M,D] @ w1[D,F] -> f[M,F]"), matmul("h[M,F] @ w2[F,D] -> z[M,D]")
+_SHARED_GATE = matmul("n[B,T,D] @ vg[D,J] -> gs[B,T,J]")
+_SHARED = matmul("n[B,T,D] @ v1[D,J] -> fs[B,T,J]"), matmul("hs[B,T,J] @ v2[J,D] -> zs[B,T,D]")
+
+
+def experts_layer(gated: bool = False, shared: bool = False) -> TrainingStep:
+    """Derive a feed-forward part of experts: a router, M rows through experts, and shared experts.
+
+    B sequences of T tokens, each D wide; X experts, each F wide; shared experts that are J wide together. A row
+    meets the weights of one expert. Which expert that is changes nothing in the FLOPs, so all rows are written as one
+    product. Every product passes a gradient on in both directions.
+
+    Parameters
+    ----------
+    gated : bool
+        Whether experts have a gate, as in SwiGLU: three matrices instead of two.
+    shared : bool
+        Whether there are experts that every token meets.
+
+    Raises
+    ------
+    TypeError
+        If either is anything else.
+
+    Notes
+    -----
+    Shazeer and others, *Outrageously Large Neural Networks* (2017); shared experts: Dai and others, *DeepSeekMoE*
+    (2024). Derived in the lecture *Experts: pay for the active ones*.
+
+    Examples
+    --------
+    >>> experts_layer()
+    forward: 2*B*D*T*X + 4*D*F*M FLOPs
+      n[B,T,D] @ wr[D,X] -> r[B,T,X]
+      m[M,D] @ w1[D,F] -> f[M,F]
+      h[M,F] @ w2[F,D] -> z[M,D]
+    backward: 4*B*D*T*X + 8*D*F*M FLOPs
+    ...
+    """
+    for name, given in {"gated": gated, "shared": shared}.items():
+        if not isinstance(given, bool):
+            raise TypeError(f"{name}={quoted(given)} is neither True nor False: give one of them")
+    gates = (_GATE, _SHARED_GATE) if gated else ()
+    always = (*gates[1:], *_SHARED) if shared else ()
+    return training_step(_ROUTER, *gates[:1], *_EXPERT, *always)
+
+
+def experts_part(rows: Expr | int = B * T * K) -> Model:
+    """Predict the feed-forward part of a block, with its norm: X experts, of which a token meets K.
+
+    It stands where :func:`feed_forward_part` stands in other models. `matrices` is 3 where experts have a gate, and 2
+    where they have none; where no expert is shared, ``.at(J=0)`` says so. The weights of all X experts lie in one
+    tensor for each matrix; there are no biases. Active are the parameters that one token meets.
+
+    Parameters
+    ----------
+    rows : sympy.Expr or int
+        The rows that go through the X experts: BTK, or ``X * slots(c)`` where empty slots are multiplied, too.
+
+    Raises
+    ------
+    TypeError
+        If `rows` is something else; quotes it.
+
+    Examples
+    --------
+    >>> part = experts_part().at(matrices=3, J=0)
+    >>> part.parameters, part.active
+    (3*D*F*X + D*X + D, 3*D*F*K + D*X + D)
+    >>> part.forward
+    6*B*D*F*K*T + 2*B*D*T*X
+    """
+    if not isinstance(rows, (Expr, int)) or isinstance(rows, bool):
+        raise TypeError(f"rows={quoted(rows)} is not a number of rows: write one, or an expression such as B * T * K")
+    norm = _piece((), "norm[D]", "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]")
+    router = _piece((_ROUTER,), "wr[D,X]", "p[B,T,X]")
+    expert = _piece(_EXPERT, "w1[X,D,F] w2[X,F,D]", "m[M,D] f[M,F] h[M,F] z[M,D] p[M]", met="w1[K,D,F] w2[K,F,D]")
+    gate = _piece((_GATE,), "wg[X,D,F]", "g[M,F] silu[M,F]", met="wg[K,D,F]")
+    always = _piece(_SHARED, "v1[D,J] v2[J,D]", "fs[B,T,J] hs[B,T,J]")
+    always_gate = _piece((_SHARED_GATE,), "vg[D,J]", "gs[B,T,J] silu[B,T,J]")
+    return (norm + router + expert + always + (matrices - 2) * (gate + always_gate)).at(M=rows)
+
+
+def _piece(products: tuple[Product, ...], weights: str, kept: str, met: str | None = None) -> Model:
+    step = training_step(*products) if products else TrainingStep((), ())
+    piece = model_of(step, tensors(weights), tensors(kept))
+    return replace(piece, active=elements(*tensors(met))) if met else piece
+
+
+def slots(capacity: Expr | Fraction | int) -> Expr:
+    """Predict the slots that each expert has: `capacity` times its share of all BTK rows, rounded up.
+
+    Parameters
+    ----------
+    capacity : sympy.Expr, Fraction or int
+        The capacity factor: 1 has just enough slots if all experts get equally many rows.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, such as a rounded ``1.25``; quotes it.
+
+    Notes
+    -----
+    Fedus, Zoph and Shazeer, *Switch Transformers* (2022), equation 3, for K = 1; Lepikhin and others, *GShard* (2020).
+
+    Examples
+    --------
+    >>> slots(Fraction(5, 4))
+    ceiling(5*B*K*T/(4*X))
+    """
+    if not isinstance(capacity, (Expr, Fraction, int)) or isinstance(capacity, bool):
+        raise TypeError(
+            f"capacity={quoted(capacity)} is not an exact number: write an expression or a fraction, Fraction(5, 4)"
+        )
+    return sympy.ceiling(sympy.sympify(capacity) * B * K * T / X)
+
+
+class Filled(NamedTuple):
+    """Says what became of the rows and slots of experts, made by :func:`fill`.
+
+    Attributes
+    ----------
+    kept, dropped : int
+        Rows that found a slot, and rows that found none and skip the experts.
+    empty : int
+        Slots that no row took.
+    """
+
+    kept: int
+    dropped: int
+    empty: int
+
+
+def fill(loads: Iterable[int], slots: int) -> Filled:
+    """Fill the slots of experts with the rows that chose them.
+
+    Parameters
+    ----------
+    loads : iterable of int
+        The rows that chose each expert.
+    slots : int
+        The slots of one expert.
+
+    Raises
+    ------
+    ValueError
+        If a load or `slots` is not a whole number of at least 0; quotes it.
+
+    Examples
+    --------
+    Three experts with 4 slots each:
+
+    >>> fill([7, 3, 2], slots=4)
+    Filled(kept=9, dropped=3, empty=3)
+    """
+    loads = list(loads)
+    for number in (*loads, slots):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ValueError(f"{quoted(number)} is not a number of rows or slots: give whole numbers from 0 on")
+    kept = sum(min(load, slots) for load in loads)
+    return Filled(kept, sum(loads) - kept, slots * len(loads) - kept)
