@@ -5,14 +5,16 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from flopbook.comparison import compare
 from flopbook.measure import FlopCount, profile_flops
-from flopbook.predict import evaluate, training_step
+from flopbook.measure.memory import weigh
+from flopbook.predict import B, K, T, axis, evaluate, flops, training_step
 from flopbook.predict.models import X, experts_layer, experts_part, fill, slots
 from flopbook.specimens.in_torch.experts import Experts, Grouped, InSlots
+from flopbook.tracing import trace
 
 
 class Looped(Experts):
@@ -105,6 +107,7 @@ TOP_1_OF_1 = Layer(dict(B=1, T=1, D=8, F=8, X=1, K=1), Grouped, torch.float32, d
 ALL_OF_ALL = Layer(SIZES | dict(X=5, K=5), InSlots, torch.float32, shared=2, gated=True, router_frozen=True)
 
 
+@settings(max_examples=30)
 @given(layer=layers())
 @example(layer=TOP_1_OF_1)
 @example(layer=ALL_OF_ALL)
@@ -113,17 +116,20 @@ def test_predicted_and_counted_agree(device, layer):
     assert table.agrees, table
 
 
+@settings(max_examples=30)
 @given(layer=layers(), number=st.integers(0, 20))
 def test_a_step_with_a_product_forgotten_disagrees(device, without, layer, number):
     assert not compare(without(layer.step, number), count(layer, device), sizes=layer.letters).agrees
 
 
+@settings(max_examples=30)
 @given(layer=layers(ways=(Looped, Grouped), some_left=True))
 def test_a_count_of_all_experts_disagrees_with_those_that_ran(device, layer):
     everyone = layer.letters | {"M": layer.sizes["B"] * layer.sizes["T"] * layer.sizes["X"]}
     assert not compare(layer.step, count(layer, device), sizes=everyone).agrees
 
 
+@settings(max_examples=30)
 @given(layer=layers(ways=(InSlots,)))
 def test_slots_run_whether_filled_or_not(device, layer):
     needed = layer.sizes["B"] * layer.sizes["T"] * layer.sizes["K"]
@@ -164,6 +170,7 @@ def test_a_row_without_a_slot_skips_the_experts():
     assert seen[0].shape == (4, room, 8)
 
 
+@settings(max_examples=30)
 @given(layer=layers(ways=(Grouped, InSlots)))
 def test_where_nobody_knows_who_chose_whom_the_count_is_the_same(layer):
     """How many rows there are follows from the shapes; on meta, PyTorch takes a grouped product in bfloat16 only."""
@@ -182,6 +189,31 @@ def test_the_profiler_agrees_on_grouped_products(device):
     assert compare(layer.step, count(layer, device), profile_flops(layer.build(device)), sizes=layer.letters).agrees
 
 
+def test_the_formula_is_traced():
+    traced = trace(
+        lambda D, F, X, K: Grouped(D, F, X, K).to(torch.bfloat16),
+        lambda B, T, D: torch.ones(B, T, D, dtype=torch.bfloat16),
+        SIZES,
+    )
+    step = training_step(*experts_layer().forward, data=("n", "m"))
+    for phase in ("forward", "backward"):
+        predicted = flops(getattr(step, phase)).subs(axis("M"), B * T * K)
+        assert (getattr(traced, phase) - predicted).expand() == 0
+
+
+@pytest.mark.parametrize("J", [0, 12])
+@pytest.mark.parametrize("gated", [False, True])
+def test_what_is_kept(gated, J):
+    """Besides: the loss keeps its input, index_add a copy of what it adds; and the integers that say who chose whom."""
+    model = torch.nn.Sequential(torch.nn.LayerNorm(8, bias=False), Grouped(8, 16, 4, 2, gated=gated, J=J))
+    x = torch.randn(2, 7, 8, requires_grad=True)
+    held = weigh(lambda: model(x).square().mean().backward(), model, []).activations
+    part, sizes, rows = experts_part().at(matrices=3 if gated else 2, J=J), dict(B=2, T=7, D=8, F=16, X=4, K=2), 28
+    besides, integers = 4 * (x.numel() + rows * 8), 4 * 8 * rows + 4 * 4
+    assert held == 4 * evaluate(part.activations, sizes) + besides + integers
+
+
+@settings(max_examples=30)
 @given(layer=layers())
 def test_parameters_are_those_of_the_module(layer):
     sizes = layer.letters

@@ -25,6 +25,7 @@ def perceptron(widths):
 
 def measure(model: nn.Module, x: torch.Tensor, loss) -> dict[str, int]:
     parameters = list(model.parameters())
+    numbers = sum(parameter.numel() for parameter in parameters)
 
     def step():
         loss(model(x)).backward()
@@ -33,7 +34,8 @@ def measure(model: nn.Module, x: torch.Tensor, loss) -> dict[str, int]:
         step()
     model.zero_grad()
     return {
-        "parameters": sum(parameter.numel() for parameter in parameters),
+        "parameters": numbers,
+        "active": numbers,
         "tensors": len(parameters),
         "forward": count.forward,
         "backward": count.backward,
