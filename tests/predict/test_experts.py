@@ -27,7 +27,7 @@ QWEN = dict(L=48, D=2048, H=32, G=4, E=128, F=768, V=151936, X=128, K=8, matrice
     ids=["Mixtral 8x7B", "Qwen3-30B-A3B"],
 )
 def test_published_models(sizes, parameters, active):
-    """Published: 46.7 and 12.9 billion; 30.5 and 3.3. Qwen's norms of queries and keys, 12,288 numbers, are left out."""
+    """Published: 46.7 and 12.9 billion; 30.5 and 3.3, here without the norms of queries and keys, 12,288 numbers."""
     block = attention_part() + experts_part().at(J=0)
     model = sizes["L"] * block + output_layer() + sizes["tables"] * embedding()
     assert (evaluate(model.parameters, sizes), evaluate(model.active, sizes)) == (parameters, active)

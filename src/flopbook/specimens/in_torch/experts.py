@@ -56,9 +56,7 @@ class Grouped(Experts):
 class InSlots(Experts):
     """Gives each expert equally many slots; a row that finds all taken skips the experts, and empty slots are zeros."""
 
-    def __init__(
-        self, D: int, F: int, X: int, top: int, capacity: Fraction, gated: bool = False, J: int = 0
-    ) -> None:
+    def __init__(self, D: int, F: int, X: int, top: int, capacity: Fraction, gated: bool = False, J: int = 0) -> None:
         super().__init__(D, F, X, top, gated, J)
         self.capacity = capacity
 
