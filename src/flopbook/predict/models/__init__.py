@@ -13,10 +13,11 @@ if TYPE_CHECKING:
         latent_attention,
         window,
     )
+    from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, Claim, Inventory, inventory
     from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, slots
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
-    from flopbook.predict.models.published import PUBLISHED
+    from flopbook.predict.models.published import PUBLISHED, WITH_EXPERTS, WITH_WINDOWS
     from flopbook.predict.models.transformer import (
         attention_part,
         decoder,
