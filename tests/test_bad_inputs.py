@@ -13,7 +13,6 @@ from flopbook.figures import (
     plot_comparison,
     plot_magnitudes,
     plot_roofline,
-    plot_shapes,
     plot_sweep,
 )
 from flopbook.files import write_whole
@@ -496,16 +495,6 @@ BAD_INPUTS = [
     (lambda: plot_roofline(1, 1, {"a": ([1], [1, 2])}), ValueError,
      "a has 2 values, but 1 are needed: give one for each"),
     (lambda: plot_roofline(1, 1, None), TypeError, "None has no names: write {'a name': (intensities, rates), ...}"),
-    (lambda: plot_shapes([], dict(B=2)), TypeError,
-     "[] is not a list of products: write plot_shapes([matmul(...)], sizes)"),
-    (lambda: plot_shapes(PRODUCT, SIZES), TypeError,
-     "x[B,D] @ w[D,K] -> y[B,K] is not a list of products: write plot_shapes([matmul(...)], sizes)"),
-    (lambda: plot_shapes(["x"], SIZES), TypeError,
-     "'x' is not a product of two matrices: write matmul('x[B,D] @ w[D,K] -> y[B,K]')"),
-    (lambda: plot_shapes([PRODUCT], {}), ValueError, "sizes are missing for B, D, K: write sizes=dict(B=..., ...)"),
-    (lambda: plot_shapes([PRODUCT], None), TypeError, "None is not a mapping of sizes: write sizes=dict(B=64, ...)"),
-    (lambda: plot_shapes([PRODUCT], dict(B=0, D=3, K=2)), ValueError,
-     "B=0 is not a size: write a whole number of at least 1"),
     # measure
     (lambda: FlopCount(3), TypeError, "FlopCount takes no argument, but was given int"),
     (lambda: FlopCount(model=None), TypeError, "FlopCount takes no argument, but was given model"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
-    from flopbook.figures.formulas import plot_magnitudes, plot_shapes
+    from flopbook.figures.formulas import plot_magnitudes
     from flopbook.figures.measurements import plot_comparison, plot_roofline, plot_sweep
     from flopbook.figures.steps import (
         plot_bottlenecks,
