@@ -44,15 +44,25 @@ def test_each_setting_shows_every_one_of_its_moments(picture, states):
         assert held == [list(moment.held.values()) for moment in moments(STEP, SIZES, **setting._asdict())]
 
 
-def test_it_starts_where_the_forward_pass_ends_with_all_activations(picture):
-    first = dict(picture.frame().table.rows)
+def test_it_starts_with_the_first_product_and_a_question(picture):
+    first = picture.frame()
+    assert first == picture.frame(moment=1)
+    assert dict(first.table.rows)["activations"] < dict(picture.frame(moment=2).table.rows)["activations"]
+    assert first.sentence.startswith("Forward, the product with w1: ")
+    assert first.sentence.endswith("Which kind will be the largest? Guess, then step on.")
+
+
+def test_the_forward_pass_ends_with_all_activations(picture):
+    last = picture.frame(moment=6)
+    assert "The forward pass ends" in last.sentence
+    held = dict(last.table.rows)
     memory = training_memory(
         STEP,
         biases=["b1[H1]", "b2[H2]", "b3[K]"],
         also_kept=["z1[B,H1]", "z2[B,H2]", "y[B,K]", "target[B,K]"],
     )
     for kind in ("parameters", "optimizer", "activations"):
-        assert first[kind] == evaluate(getattr(memory, kind), SIZES)
+        assert held[kind] == evaluate(getattr(memory, kind), SIZES)
 
 
 def test_what_was_measured_is_drawn_and_compared():

@@ -25,6 +25,11 @@ def test_the_device_with_the_most_samples_decides_the_time_of_a_step():
     assert value("Time of a step") == pytest.approx(flops / (50e9 * 0.4))
 
 
+def test_a_sample_is_not_split_so_that_more_devices_than_samples_have_no_work():
+    assert value("Devices with work") == 2
+    assert PLAN.rows["Devices with work"][1].subs({B: 7, axis("devices"): 9}) == 7
+
+
 def test_times_are_in_hours_and_device_hours():
     steps = ceiling(1000 / 7)
     assert value("Steps") == steps

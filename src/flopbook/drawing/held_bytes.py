@@ -79,6 +79,7 @@ def memory_over_step(
         rows: list[tuple[Cell, ...]] = [(kind, now and now.held[kind]) for kind in KINDS]
         rows.append(Total(("all", now and _total(now))))
         rows += [("measured", mark)] if marks else []
+        guess = " Which kind will be the largest? Guess, then step on." if moment == 1 else ""
         return Frame(
             [
                 *_axes(scale, len(slots), turn),
@@ -87,7 +88,7 @@ def memory_over_step(
                 *_legend(now),
                 *_handles(len(slots)),
             ],
-            _sentence(slots[place], setting, now, mark, max(map(_total, found[setting]))),
+            _sentence(slots[place], setting, now, mark, max(map(_total, found[setting]))) + guess,
             Table(["held for", "bytes"], rows),
         )
 
@@ -100,7 +101,7 @@ def memory_over_step(
             Choice("function", "Function", _FUNCTIONS),
             Choice("optimizer", "Optimizer", _OPTIMIZERS),
             Tick("checkpoints", "checkpoint each layer"),
-            Steps("moment", "Moment of the step", range(1, len(slots) + 1), start=turn + 1),
+            Steps("moment", "Moment of the step", range(1, len(slots) + 1)),
         ],
     )
 

@@ -35,6 +35,13 @@ _LABELS = {
     "model": "Model", "devices": "Devices", "T": "T, tokens of a sequence", "optimizer": "Optimizer",
     "precision": "Precision", "price": "Dollars for a device-hour",
 }  # fmt: skip
+#: How many of which device a run may have, unless a page says otherwise.
+_DEVICES = tuple(
+    (number, f"{device}, bf16")
+    for number, device in [
+        (8, "H100 SXM"), (512, "H100 SXM"), (4096, "H100 SXM"), (512, "H200 SXM"), (512, "B200 HGX"), (512, "TPU7x"),
+    ]
+)  # fmt: skip
 #: Hours of the ticks on the axis of time, which is logarithmic from an hour to ten million.
 _TICKS = {"1 hour": 1, "day": 24, "month": 730.5, "year": 8766, "10 years": 87660, "100 years": 876600}
 
@@ -57,7 +64,7 @@ class _Run:
 def training_run(
     models: Mapping[str, Mapping[str, int]],
     sizes: Mapping[str, int],
-    devices: Sequence[tuple[int, str]],
+    devices: Sequence[tuple[int, str]] = _DEVICES,
     choices: Mapping[str, Sequence[Any]] | None = None,
     start: Mapping[str, Any] | None = None,
 ) -> Picture:
@@ -71,8 +78,9 @@ def training_run(
         The sizes of each model by its name, such as `flopbook.predict.models.PUBLISHED`.
     sizes : mapping of str to int
         ``B``, the sequences of a step; ``budget``, the tokens to train on; ``utilization``, the MFU in percent.
-    devices : sequence of (int, str)
-        How many of which, such as ``(512, "H100 SXM, bf16")``, named as in `flopbook.predict.devices.peaks`.
+    devices : sequence of (int, str), optional
+        How many of which, such as ``(512, "H100 SXM, bf16")``, named as in `flopbook.predict.devices.peaks`; some
+        usual ones otherwise.
     choices : mapping of str to sequence, optional
         What else can be set: ``T``, the tokens of a sequence, which each model has by itself otherwise; ``optimizer``
         and ``precision``, by the names of a plan; ``price``, the dollars for an hour of a device.
@@ -87,8 +95,7 @@ def training_run(
     Examples
     --------
     >>> from flopbook.predict.models import PUBLISHED
-    >>> run = training_run(PUBLISHED, dict(B=512, budget=15 * 10**12, utilization=40),
-    ...                    devices=[(512, "H100 SXM, bf16"), (512, "B200 HGX, bf16")])
+    >>> run = training_run(PUBLISHED, dict(B=512, budget=15 * 10**12, utilization=40))
     >>> print(run.frame(model="Llama 3 8B", devices="512 × B200 HGX, bf16").sentence)
     It fits: each device holds 175 GB, 0.91 times the 192 GB that it has. Most of it is optimizer state. \
 15 trillion tokens take 21.8 days at 40% of the peak.

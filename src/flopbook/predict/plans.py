@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import ClassVar
 
 import sympy
-from sympy import Expr, ceiling
+from sympy import Expr, Min, ceiling
 
 from flopbook import checks
 from flopbook.checks import quoted
@@ -184,6 +184,7 @@ def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:
     (step_seconds,) = sympy.solve(utilization - axis("utilization") / 100, seconds)
     steps = ceiling(axis("budget") / samples)
     return {
+        "Devices with work": ("", Min(axis("B"), devices)),
         "Time of a step": ("s", step_seconds),
         "Steps": ("", steps),
         "Time of all steps": ("hours", steps * step_seconds / _HOUR),

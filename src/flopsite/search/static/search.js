@@ -90,7 +90,8 @@
     const lacked = lacks.map((word) => `“${word}” is not in this book yet.`).join(" ");
     if (!query.trim()) return "";
     if (!found.length) return lacked || `Nothing in this book has “${query.trim()}”.`;
-    const count = found.length > MOST ? `The best ${MOST} of ${found.length} places:` : `${found.length} places:`;
+    const all = found.length === 1 ? "1 place" : `${found.length} places`;
+    const count = found.length > MOST ? `The best ${MOST} of ${all}:` : `${all}:`;
     return lacked ? `${lacked} What has these words: ${count}` : count;
   }
 
