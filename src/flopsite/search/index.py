@@ -22,6 +22,7 @@ from flopsite.exercises.forms import Form
 
 _KEYWORDS = re.compile(r"<!--\s*search:\s*(.*?)\s*-->", re.DOTALL)
 _PICTURE = re.compile(r'<figure class="picture" id="([\w-]+)"[^>]* aria-label="Picture: ([^"]*)"')
+_PAGE = re.compile("⟨(.*?)⟩")  # a link that will show the heading of a page
 _SILENT = (nodes.raw, nodes.literal_block, nodes.comment, nodes.math_block, nodes.title, addnodes.toctree, Form)
 #: What is an entry of its own, and so no part of the text around it.
 _APART = (nodes.section, addnodes.desc)
@@ -106,7 +107,11 @@ def _text(node: nodes.Node) -> str:
     if isinstance(node, nodes.Text):
         return node.astext()
     if isinstance(node, nodes.math):
-        return typed(node.astext())
+        return typed(node.astext()) or "…"
+    if isinstance(node, addnodes.pending_xref) and node["refdomain"] == "cite":
+        return ""
+    if isinstance(node, addnodes.pending_xref) and node["refdomain"] == "doc" and not node["refexplicit"]:
+        return f"⟨{node['reftarget']}⟩"
     assert isinstance(node, nodes.Element)
     if isinstance(node, (*_SILENT, *_APART)) or _CLASSES_APART.intersection(node["classes"]):
         return ""
@@ -115,7 +120,8 @@ def _text(node: nodes.Node) -> str:
 
 
 def _spaced(text: str) -> str:
-    return " ".join(text.split())
+    """Leave one space between words, and none before a comma or a full stop."""
+    return re.sub(r" (?=[,.;:?]( |$))", "", " ".join(text.split()))
 
 
 class Gather(SphinxTransform):
@@ -139,7 +145,9 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
 
 def _shown(app: Sphinx, docname: str, place: dict[str, str]) -> dict[str, str]:
     """Give a place its address, its page's heading, and a page its own kind and keywords."""
-    page = Book.of(app.env).course.pages[docname]
+    pages = Book.of(app.env).course.pages
+    page = pages[docname]
+    place = {**place, "text": _PAGE.sub(lambda link: pages[link[1]].title, place["text"])}
     shown = {key: value for key, value in place.items() if value and key != "anchor"}
     anchor = f"#{place['anchor']}" if place["anchor"] else ""
     shown["address"] = app.builder.get_target_uri(docname) + anchor

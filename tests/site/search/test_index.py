@@ -15,7 +15,7 @@ The beginning.
 
 <!-- search: adapters, low rank -->
 
-What it says of $2BDK$, and `code`.
+What it says of $2BDK$, $\\sqrt D$ and `code` {{cite}}`someone2020something`; [](lecture.md) has more.
 
 ```python
 not_searched = True
@@ -40,7 +40,11 @@ boxed("sum", "A sum", B * D, when="all are added", sizes=dict(B=2, D=3), counted
 {{.glossary}}
 Ridge
 : Where the roof bends.
+
+```{{bibliography}}
+```
 """
+SOURCE = "@misc{someone2020something, author = {Someone}, title = {Something}, year = {2020}}"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,7 @@ def index(tmp_path_factory):
     for path in (book.folder / "lectures").glob("*.md"):
         path.unlink()
     book.write("lectures/lecture.md", LECTURE)
+    book.write("references.bib", SOURCE)
     course = (book.folder / "course.yml").read_text().replace("needs: []", "needs: [], keywords: [tensor]")
     book.write("course.yml", f"{course}absent: [FSDP]\n")
     build = book.build()
@@ -70,7 +75,7 @@ def test_each_section_has_its_own_text_and_keywords(index):
             "kind": "section",
             "title": "First section",
             "words": "adapters, low rank",
-            "text": "What it says of 2BDK, and code.",
+            "text": "What it says of 2BDK, … and code; Lecture has more.",
             "address": "lectures/lecture.html#first-section",
             "of": "1 Lecture",
         },
