@@ -151,3 +151,14 @@ def test_what_is_of_another_kind_gets_an_error_that_says_what_to_write(call, mes
     with pytest.raises(TypeError) as error:
         call()
     assert message in str(error.value)
+
+
+def test_a_result_that_two_products_make_is_their_sum():
+    """Its gradient goes to both, and is needed if one of them leads to something trained."""
+    other = matmul("z[B,C] @ w3[C,H] -> h[B,H]")
+    assert backward(FIRST, other, SECOND, data=["x", "z"], frozen=["w1", "w2"]) == [
+        H_GRAD,
+        "z[B,C] @ h.grad[B,H] -> w3.grad[C,H]",
+    ]
+    with pytest.raises(NotationError, match="makes h, which was made or used before"):
+        training_step(FIRST, SECOND, other)

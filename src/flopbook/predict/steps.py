@@ -72,10 +72,12 @@ def _inputs(products: tuple[Product, ...]) -> dict[str, Tensor]:
 
 
 def _check_names(products: tuple[Product, ...]) -> None:
-    """Refuse products that use one name for two tensors."""
+    """Refuse products that use one name for two tensors; several may make one result, which is their sum."""
     seen: dict[str, Tensor] = {}
-    for product in products:
-        if product.output.name in seen.keys() | {product.left.name, product.right.name}:
+    used: set[str] = set()
+    for number, product in enumerate(products):
+        used |= {product.left.name, product.right.name}
+        if product.output.name in used or product in products[:number]:
             raise NotationError(
                 f"'{product}' makes {product.output.name}, which was made or used before: give "
                 "every result its own name, and write the products in the order they run in"
@@ -95,7 +97,8 @@ def training_step(*products: Product, data: str | Iterable[str] = (), frozen: st
     A gradient is needed exactly where it leads to a trainable tensor.
     Every tensor that no product makes is trainable, unless it is `data` or
     `frozen`. A tensor that is used twice gets a product for each use; adding
-    the two gradients up is pointwise and not counted here.
+    the two gradients up is pointwise and not counted here. A result that two
+    products make is their sum, which is pointwise, too.
 
     Parameters
     ----------
