@@ -210,4 +210,20 @@ SPECIMENS: tuple[Specimen, ...] = (
         "Training", "autocast to bfloat16", dict(B=7, D=9, H=6, J=5, K=3),
         in_torch.training.autocast, on_paper.training.autocast,
     ),
+    Specimen(
+        "Adapters", "DoRA", dict(B=6, D=10, R=2, H=14, K=5),
+        in_torch.adapters.rescaled, on_paper.adapters.rescaled,
+    ),
+    Specimen(
+        "Adapters", "IA3", dict(B=6, D=10, H=14, K=5),
+        in_torch.adapters.scaled, on_paper.adapters.scaled,
+    ),
+    Specimen(
+        "Adapters", "QLoRA, 4 bits", dict(B=6, D=10, R=2, H=14, K=5),
+        in_torch.adapters.quantized, on_paper.adapters.quantized,
+    ),
+    Specimen(
+        "Adapters", "Prefix, frozen attention", dict(B=2, T=7, P=3, D=10, H=3, E=4),
+        in_torch.adapters.prefix, on_paper.adapters.prefix,
+    ),
 )  # fmt: skip

@@ -147,8 +147,71 @@ class Adapted(nn.Module):
 
     def __init__(self, D, R, K):
         super().__init__()
-        self.frozen = nn.Linear(D, K).requires_grad_(False)
+        self.frozen: nn.Module = nn.Linear(D, K).requires_grad_(False)
         self.down, self.up = nn.Linear(D, R, bias=False), nn.Linear(R, K, bias=False)
 
     def forward(self, x):
         return self.frozen(x) + self.up(self.down(x))
+
+
+class Rescaled(Adapted):
+    """Gives each column of an adapted weight a trained length, as DoRA does."""
+
+    def __init__(self, D, R, K):
+        super().__init__(D, R, K)
+        self.lengths = nn.Parameter(torch.randn(K))
+
+    def forward(self, x):
+        with torch.no_grad():
+            norms = torch.linalg.vector_norm(self.frozen.weight + self.up.weight @ self.down.weight, dim=1)
+        direction = nn.functional.linear(x, self.frozen.weight) + self.up(self.down(x))
+        return direction * (self.lengths / norms) + self.frozen.bias
+
+
+class Scaled(nn.Module):
+    """Multiplies what a frozen layer makes by a trained vector, as IA3 does."""
+
+    def __init__(self, D, K):
+        super().__init__()
+        self.frozen, self.vector = nn.Linear(D, K).requires_grad_(False), nn.Parameter(torch.ones(K))
+
+    def forward(self, x):
+        return self.frozen(x) * self.vector
+
+
+class Quantized(nn.Module):
+    """Holds a frozen layer in 4 bits, with a scale for each row, and rounds back before each product."""
+
+    packed: torch.Tensor
+    scales: torch.Tensor
+    levels: torch.Tensor
+
+    def __init__(self, layer: nn.Linear):
+        super().__init__()
+        self.bias = layer.bias
+        scales = layer.weight.detach().abs().amax(dim=1, keepdim=True)
+        self.register_buffer("levels", torch.linspace(-1, 1, 16))
+        codes = (layer.weight.detach()[..., None] / scales[..., None] - self.levels).abs().argmin(-1).to(torch.uint8)
+        self.register_buffer("packed", codes[:, ::2] * 16 + codes[:, 1::2])
+        self.register_buffer("scales", scales)
+
+    def forward(self, x):
+        codes = torch.stack([self.packed >> 4, self.packed & 15], dim=-1).flatten(1)
+        return nn.functional.linear(x, self.levels[codes.int()] * self.scales, self.bias)
+
+
+class Prefixed(nn.Module):
+    """Joins trained rows to the keys and values of frozen attention."""
+
+    def __init__(self, P, D, H, E):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(D, H * E).requires_grad_(False) for _ in range(3))
+        self.out, self.H = nn.Linear(H * E, D).requires_grad_(False), H
+        self.keys, self.values = (nn.Parameter(torch.randn(1, H, P, E)) for _ in range(2))
+
+    def forward(self, x):
+        q, k, v = (part(x).unflatten(-1, (self.H, -1)).transpose(1, 2) for part in (self.q, self.k, self.v))
+        keys = torch.cat([self.keys.expand(len(x), -1, -1, -1), k], dim=2)
+        values = torch.cat([self.values.expand(len(x), -1, -1, -1), v], dim=2)
+        o = (q @ keys.transpose(2, 3) / q.shape[-1] ** 0.5).softmax(-1) @ values
+        return self.out(o.transpose(1, 2).flatten(2))

@@ -5,4 +5,13 @@ A tensor that no product makes has come through them.
 Each file has its pair in `flopbook.specimens.in_torch`, and each function there the function of that name here.
 """
 
-from flopbook.specimens.on_paper import attention, convolutions, experts, models, products, recurrent, training
+from flopbook.specimens.on_paper import (
+    adapters,
+    attention,
+    convolutions,
+    experts,
+    models,
+    products,
+    recurrent,
+    training,
+)
