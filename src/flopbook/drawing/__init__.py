@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.held_bytes import Setting, memory_over_step
     from flopbook.drawing.number_formats import flip_bits, keep_number
     from flopbook.drawing.roofs import Work, roofline
+    from flopbook.drawing.routing import token_routing
     from flopbook.drawing.run_costs import training_run
     from flopbook.drawing.scaled_block import transformer_block
     from flopbook.drawing.sizes_alone import run_on_letters
