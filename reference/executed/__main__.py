@@ -40,6 +40,7 @@ CASES = {
     "product of squares": Case("product", dict(B=64, D=64, K=64)),
     "product with remainders": Case("product", dict(B=23, D=45, K=83)),
     "layer": Case("layer", EVEN),
+    "convolution": Case("convolution", dict(C=64, K=4, X=14, R=3)),
     "attention": Case("attention", dict(B=2, H=3, T=24, E=48)),
     "pointwise": Case("pointwise", dict(N=1000)),
     "training step": Case("training_step", dict(B=24, D=48, H=96, K=144)),

@@ -41,6 +41,22 @@ def layer(B, D, K):
     return run
 
 
+def convolution(C, K, X, R):
+    """Run a square kernel over a padded square image, as large as its result, and both gradients."""
+    layer = nn.Conv2d(C, K, R, padding=R // 2, bias=False)
+    image, gradient = torch.randn(1, C, X, X, requires_grad=True), torch.randn(1, K, X, X)
+
+    def run(phase):
+        image.grad = None
+        layer.zero_grad()
+        with phase("forward"):
+            y = layer(image)
+        with phase("backward"):
+            y.backward(gradient)
+
+    return run
+
+
 def attention(B, H, T, E):
     """Run scaled dot-product attention in one kernel, and all three gradients."""
     q, k, v = (torch.randn(B, H, T, E, requires_grad=True) for _ in range(3))

@@ -4,15 +4,16 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from flopbook.measure import FlopCount
 from flopbook.measure.memory import weigh
 from flopbook.predict import evaluate, flops
-from flopbook.predict.models import Model, decoder, decoder_block, linear_stack, mlp
+from flopbook.predict.models import Model, bottleneck_network, decoder, decoder_block, linear_stack, mlp, places
 from flopbook.predict.optimizers import update_flops
+from flopbook.specimens.in_torch.convolutions import bottleneck_network as residual_network
 from tests.support.decoder import Decoder
 
 INDEX_BYTES = 8  # tokens and targets are whole numbers, and none of the model's
@@ -98,6 +99,41 @@ def test_a_multilayer_perceptron(B, D, H, K, L):
     measured = measure(model, torch.randn(B, D), lambda x: nn.functional.mse_loss(x, y))
     predicted = predict(mlp(), {"B": B, "D": D, "H": H, "K": K, "L": L})
     assert predicted | {"activations": 4 * predicted["activations"]} == measured
+
+
+IMAGES = {"B": st.integers(2, 3), "C": small, "D": st.integers(1, 2), "K": small, "X": st.integers(1, 40)}
+
+
+def measured_residual(blocks, strided, B, C, D, K, X, Y):  # noqa: PLR0913, PLR0917  (sizes)
+    model = residual_network(C, D, K, blocks, strided)
+    targets = torch.randint(K, (B,))
+    measured = measure(model, torch.randn(B, C, X, Y), lambda y: nn.functional.cross_entropy(y, targets))
+    maxima = B * D * places(places(X, 7, 2, 3), 3, 2, 1) * places(places(Y, 7, 2, 3), 3, 2, 1)
+    return measured | {"activations": (measured["activations"] - INDEX_BYTES * (B + maxima)) // 4}
+
+
+@settings(max_examples=25)
+@given(blocks=st.lists(st.integers(1, 3), min_size=1, max_size=4), strided=st.sampled_from([1, 3]), Y=small, **IMAGES)
+def test_a_residual_network(blocks, strided, **sizes):
+    assert predict(bottleneck_network(blocks, strided), sizes) == measured_residual(blocks, strided, **sizes)
+
+
+@pytest.mark.parametrize("forgotten", Model.__dataclass_fields__)
+def test_a_residual_network_with_a_block_forgotten_disagrees(forgotten):
+    sizes = {"B": 2, "C": 3, "D": 2, "K": 5, "X": 17, "Y": 38}
+    measured = measured_residual([2, 3], 3, **sizes)
+    assert predict(bottleneck_network([2, 3]), sizes) == measured
+    assert predict(bottleneck_network([2, 2]), sizes)[forgotten] != measured[forgotten]
+
+
+def test_what_is_not_a_residual_network():
+    for blocks, strided, says in [
+        ([], 3, r"blocks=\[\] has no stage"),
+        ([3, 0], 3, r"blocks\[1\]=0"),
+        ([3], 2, "strided=2 is not a kernel"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            bottleneck_network(blocks, strided)
 
 
 OPTIMIZERS = {

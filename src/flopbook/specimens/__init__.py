@@ -143,6 +143,22 @@ SPECIMENS: tuple[Specimen, ...] = (
         in_torch.convolutions.cnn, on_paper.convolutions.cnn,
     ),
     Specimen(
+        "Convolutions", "Conv2d, same size, circular", dict(B=2, C=3, K=5, X=7, Y=8, R=3, S=5),
+        in_torch.convolutions.circular, on_paper.convolutions.circular,
+    ),
+    Specimen(
+        "Convolutions", "ConvTranspose1d, grouped", dict(B=2, G=3, C=4, K=2, X=7, R=5),
+        in_torch.convolutions.transposed_in_groups, on_paper.convolutions.transposed_in_groups,
+    ),
+    Specimen(
+        "Convolutions", "Unfold, then a product", dict(B=2, C=3, K=5, X=8, Y=7, R=3, S=2),
+        in_torch.convolutions.unfolded, on_paper.convolutions.unfolded,
+    ),
+    Specimen(
+        "Convolutions", "Residual bottleneck", dict(B=2, C=6, D=3, X=9, Y=12),
+        in_torch.convolutions.bottleneck, on_paper.convolutions.bottleneck,
+    ),
+    Specimen(
         "Recurrent", "RNN", dict(T=5, B=3, D=7, H=6),
         in_torch.recurrent.rnn, on_paper.recurrent.rnn,
     ),

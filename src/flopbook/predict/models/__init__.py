@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         window,
     )
     from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, Claim, Inventory, inventory
+    from flopbook.predict.models.convolutions import bottleneck_network, depthwise_separable, places, real_taps
     from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, slots
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp

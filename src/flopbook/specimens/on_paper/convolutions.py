@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from sympy import Expr, floor
+from sympy import floor
 
-from flopbook.predict.axes import S, axis
+from flopbook.predict.axes import C, D, S, axis
+from flopbook.predict.models.convolutions import depthwise_separable as separable
+from flopbook.predict.models.convolutions import places
 from flopbook.predict.products import conv, matmul
 from flopbook.predict.steps import training_step
 from flopbook.specimens.on_paper.derivation import Derivation, Size
@@ -12,39 +14,30 @@ from flopbook.specimens.on_paper.derivation import Derivation, Size
 R, U, X, Y, Z = map(axis, "RUXYZ")
 
 
-def _places(size: Expr, kernel: Expr, stride: int = 1, padding: int = 0, dilation: int = 1) -> Expr:
-    """Count the places of a kernel that moves by the stride over the padded size."""
-    return floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
-
-
 def _convolution(text: str, **letters: Size) -> Derivation:
     return Derivation(training_step(conv(text), data="x"), letters=letters)
 
 
 def dilated() -> Derivation:
-    return _convolution("x[B,C,X] * w[K,C,R] -> y[B,K,P]", P=_places(X, R, dilation=2))
+    return _convolution("x[B,C,X] * w[K,C,R] -> y[B,K,P]", P=places(X, R, dilation=2))
 
 
 def strided() -> Derivation:
-    P, Q = _places(X, R, stride=2, padding=1), _places(Y, S, stride=2, padding=1)
+    P, Q = places(X, R, stride=2, padding=1), places(Y, S, stride=2, padding=1)
     return _convolution("x[B,C,X,Y] * w[K,C,R,S] -> y[B,K,P,Q]", P=P, Q=Q)
 
 
 def volumetric() -> Derivation:
     text = "x[B,C,X,Y,Z] * w[K,C,R,S,U] -> y[B,K,P,Q,O]"
-    return _convolution(text, P=_places(X, R), Q=_places(Y, S), O=_places(Z, U))
+    return _convolution(text, P=places(X, R), Q=places(Y, S), O=places(Z, U))
 
 
 def grouped() -> Derivation:
-    return _convolution("x[B,G,C,X,Y] * w[G,K,C,R,S] -> y[B,G,K,P,Q]", P=_places(X, R), Q=_places(Y, S))
+    return _convolution("x[B,G,C,X,Y] * w[G,K,C,R,S] -> y[B,G,K,P,Q]", P=places(X, R), Q=places(Y, S))
 
 
 def depthwise_separable() -> Derivation:
-    """Derive a convolution of each channel by itself, then a matrix product at each place."""
-    depthwise = conv("x[B,C,X,Y] * w1[C,R,S] -> h[B,C,P,Q]")
-    pointwise = matmul("h[B,C,P,Q] @ w2[K,C] -> y[B,K,P,Q]")
-    letters = {"P": _places(X, R), "Q": _places(Y, S)}
-    return Derivation(training_step(depthwise, pointwise, data="x"), letters=letters)
+    return Derivation(separable(), letters={"P": places(X, R), "Q": places(Y, S)})
 
 
 def transposed() -> Derivation:
@@ -59,7 +52,38 @@ def cnn() -> Derivation:
     first = conv("x[B,C,X,Y] * w1[D,C,R,S] -> y1[B,D,P,Q]")
     second = conv("h1[B,D,X2,Y2] * w2[H,D,R,S] -> y2[B,H,P2,Q2]")
     last = matmul("h2[B,H] @ w3[H,K] -> y[B,K]")
-    P, Q = _places(X, R, padding=1), _places(Y, R, padding=1)
+    P, Q = places(X, R, padding=1), places(Y, R, padding=1)
     X2, Y2 = floor(P / 2), floor(Q / 2)
-    smaller = {"X2": X2, "Y2": Y2, "P2": _places(X2, R, padding=1), "Q2": _places(Y2, R, padding=1)}
+    smaller = {"X2": X2, "Y2": Y2, "P2": places(X2, R, padding=1), "Q2": places(Y2, R, padding=1)}
     return Derivation(training_step(first, second, last, data="x"), letters={"S": R, "P": P, "Q": Q, **smaller})
+
+
+def circular() -> Derivation:
+    """Derive a kernel over a padded image, as large as its result."""
+    return _convolution("x[B,C,X,Y] * w[K,C,R,S] -> y[B,K,P,Q]", P=X, Q=Y)
+
+
+def transposed_in_groups() -> Derivation:
+    """Derive what each number of the image is spread over; P does not count, as no number of the result does."""
+    straight = conv("y[B,G,K,P] * w[G,C,K,R] -> x[B,G,C,X]")
+    turned = replace(straight, left=straight.output, output=straight.left)
+    return Derivation(training_step(turned, data="x"), letters={"P": 3 * (X - 1) + R})
+
+
+def unfolded() -> Derivation:
+    """Derive a product with the unfolded image: M numbers under the kernel at each of N places."""
+    product = matmul("w[K,M] @ x[B,M,N] -> y[B,K,N]")
+    return Derivation(training_step(product, data="x"), letters={"M": C * R * S, "N": places(X, R) * places(Y, S)})
+
+
+def bottleneck() -> Derivation:
+    """Derive three convolutions and the shortcut, whose kernel of 1 by 1 meets every second number either way."""
+    step = training_step(
+        matmul("x[B,C,X,Y] @ w1[D,C] -> h1[B,D,X,Y]"),
+        conv("h1[B,D,X,Y] * w2[H,D,R,S] -> h2[B,H,P,Q]"),
+        matmul("h2[B,H,P,Q] @ w3[K,H] -> y1[B,K,P,Q]"),
+        matmul("z[B,C,P,Q] @ w4[K,C] -> y2[B,K,P,Q]"),
+        data=["x", "z"],
+    )
+    P, Q = (places(side, 3, stride=2, padding=1) for side in (X, Y))
+    return Derivation(step, letters={"H": D, "K": 4 * D, "R": 3, "S": 3, "P": P, "Q": Q})
