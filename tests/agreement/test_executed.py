@@ -9,7 +9,9 @@ import pytest
 
 from flopbook.measure.processor import recorded
 from flopbook.measure.processor.instructions import FUSED, flops
-from flopbook.predict import evaluate, matmul, training_step
+from flopbook.predict import conv, evaluate, matmul, training_step
+from flopbook.predict import flops as flops_of
+from flopbook.predict.models import real_taps
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "reference" / "data" / "executed.json"
@@ -74,6 +76,20 @@ def test_remainders_fill_whole_vectors_of_the_last_axis():
     whole_d, whole_k = (-(-size // lanes) * lanes for size in (D, K))
     assert ran["forward"].fused == 2 * B * D * whole_k > 2 * B * D * K
     assert ran["backward"].fused == 2 * B * D * whole_k + 2 * B * K * whole_d
+
+
+def test_a_padded_convolution_is_the_product_with_the_unfolded_image():
+    """Padding and all: its places are columns that fill whole vectors, and its gradients are the formula itself."""
+    ran, given = RAN["convolution"], sizes("convolution")
+    C, K, X, R = (given[axis] for axis in "CKXR")
+    step = training_step(conv("x[B,C,X,Y] * w[K,C,R,S] -> y[B,K,P,Q]"))
+    letters = dict(B=1, C=C, K=K, P=X, Q=X, R=R, S=R)
+    places = -(-X * X // 8) * 8
+    assert ran["forward"].fused == 2 * K * places * C * R * R == 921_600
+    assert evaluate(flops_of(step.forward), letters) == 903_168
+    assert ran["backward"].fused == evaluate(flops_of(step.backward), letters)
+    folded = ran["backward"].by_operation(within="unfolded2d_acc")
+    assert folded == {"add, subtract": C * real_taps(X, R, padding=R // 2) ** 2}
 
 
 def test_attention_runs_two_products_forward_and_five_backward():

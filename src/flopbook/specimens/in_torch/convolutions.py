@@ -80,7 +80,7 @@ class Bottleneck(nn.Module):
             *(nn.Conv2d(D, D, 3, second, padding=1, bias=False), nn.BatchNorm2d(D), nn.ReLU()),
             *(nn.Conv2d(D, 4 * D, 1, bias=False), nn.BatchNorm2d(4 * D)),
         )
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if C != 4 * D or stride != 1:
             self.shortcut = nn.Sequential(nn.Conv2d(C, 4 * D, 1, stride, bias=False), nn.BatchNorm2d(4 * D))
 
