@@ -147,7 +147,7 @@ class Adapted(nn.Module):
 
     def __init__(self, D, R, K):
         super().__init__()
-        self.frozen: nn.Module = nn.Linear(D, K).requires_grad_(False)
+        self.frozen = nn.Linear(D, K).requires_grad_(False)
         self.down, self.up = nn.Linear(D, R, bias=False), nn.Linear(R, K, bias=False)
 
     def forward(self, x):
