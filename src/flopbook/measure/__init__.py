@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from flopbook.measure.machine import choose_device
     from flopbook.measure.memory import held_bytes, watch_memory, weigh
     from flopbook.measure.meter import FlopMeter
+    from flopbook.measure.one_call import count
     from flopbook.measure.profiler import profile_flops, profile_time
     from flopbook.measure.report import Report
     from flopbook.measure.timing import time_step

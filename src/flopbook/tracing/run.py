@@ -2,10 +2,9 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import sympy
@@ -17,6 +16,7 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopbook.measure.counting.modules import Places, RunningModules
+from flopbook.measure.one_call import tensors
 from flopbook.measure.operators.lookup import find_rule, of_the_book
 from flopbook.tracing.costs import Cell, Costs
 from flopbook.tracing.patches import surroundings
@@ -107,20 +107,6 @@ def _refuse_mixed(func, args) -> None:
 def _has_numbers(out) -> bool:
     """Tell whether any result has floating-point or complex numbers."""
     return any(t.is_floating_point() or t.is_complex() for t in tensors(out))
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
-    """Find all tensors in nested tuples, lists, dictionaries and data classes."""
-    if isinstance(value, Tensor):
-        yield value
-        return
-    if is_dataclass(value) and not isinstance(value, (type, Mapping)):
-        value = [getattr(value, field.name) for field in fields(value)]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors(item)
 
 
 class Run:

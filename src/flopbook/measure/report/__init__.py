@@ -20,9 +20,9 @@ from flopbook.measure.profiler import TimeProfile, profile_time
 from flopbook.measure.report.bottlenecks import Bottleneck, Share, bottlenecks, shares
 from flopbook.measure.report.chrome_trace import OrderedCount, trace_step
 from flopbook.measure.report.observe import Configuration, batch, check, configuration, observe
-from flopbook.measure.report.restore import restoring
 from flopbook.measure.report.rule_of_thumb import Formula, formulas
 from flopbook.measure.report.show import as_dict, html, text
+from flopbook.measure.restore import restoring
 from flopbook.measure.timing import Timing, time_modules, time_step
 
 _SECONDS = 0.3  # to time the step
