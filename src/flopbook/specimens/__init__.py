@@ -171,6 +171,18 @@ SPECIMENS: tuple[Specimen, ...] = (
         in_torch.recurrent.lstm, on_paper.recurrent.lstm,
     ),
     Specimen(
+        "Recurrent", "LSTM cells, token by token", dict(T=5, B=3, D=7, H=6),
+        in_torch.recurrent.lstm_cells, on_paper.recurrent.lstm_cells,
+    ),
+    Specimen(
+        "Recurrent", "Scan, token by token", dict(B=2, T=5, D=9, H=3, N=4, P=7),
+        in_torch.recurrent.scan, on_paper.recurrent.scan,
+    ),
+    Specimen(
+        "Recurrent", "Scan in chunks", dict(B=2, T=9, D=10, G=2, R=3, N=4, P=7, Q=6),
+        in_torch.recurrent.chunked_scan, on_paper.recurrent.chunked_scan,
+    ),
+    Specimen(
         "Attention", "SDPA, causal", dict(**_TOKENS, D=10, H=3, E=4),
         in_torch.attention.causal_attention, on_paper.attention.causal_attention,
     ),

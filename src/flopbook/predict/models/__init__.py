@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.published import PUBLISHED, WITH_EXPERTS, WITH_WINDOWS
+    from flopbook.predict.models.recurrent import (
+        chunk_sizes,
+        chunked_scan,
+        directions,
+        gates,
+        recurrent_layer,
+        recurrent_scan,
+        recurrent_stack,
+    )
     from flopbook.predict.models.transformer import (
         attention_part,
         decoder,
