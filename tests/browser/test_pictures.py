@@ -61,7 +61,7 @@ def draw(B: int, wide: bool, name: str, step: int) -> Frame:
 
 
 CONTROLS = [
-    Slider("B", "B, rows", [1, 2, 4], start=2),
+    Slider("B", "B, rows of the matrix", [1, 2, 4], start=2),
     Tick("wide", "wide"),
     Choice("name", "Name", ["x", "a < b"]),
     Steps("step", "Step", range(4)),
@@ -106,6 +106,18 @@ def test_the_keyboard_turns_a_picture(page, own):
     page.get_by_role("button", name="Step: back").press("Enter")
     expect(sentence(page)).to_have_text("4 of a < b at 0.")
     expect(page.get_by_label("B, rows")).to_have_attribute("aria-valuetext", "4")
+
+
+def test_a_slider_s_value_stands_beside_it_in_a_window_of_any_width(page, own):
+    page.goto(own)
+    for width in range(200, 420, 20):
+        page.set_viewport_size({"width": width, "height": 800})
+        for value in page.locator("output").all():
+            slider = page.locator(f"#{value.get_attribute('for')}").bounding_box()
+            beside = value.bounding_box()
+            assert slider["y"] < beside["y"] + beside["height"] / 2 < slider["y"] + slider["height"]
+            assert slider["x"] + slider["width"] <= beside["x"]
+    page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_nobody_is_kept_out_of_a_picture(page, own):

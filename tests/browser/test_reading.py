@@ -134,14 +134,15 @@ def test_a_handout_has_exercises_and_no_solutions(page):
     page.locator(".exercise button").first.click()
     page.locator(".exercise.done").first.wait_for()
     page.goto("/lectures/gradients.html?handout")
-    page.emulate_media(media="print")
     assert page.locator(".exercise.done").count() == 0
     assert page.locator(".exercise input").first.input_value() == ""
     page.evaluate("localStorage.clear()")
     assert page.locator("#exercises").is_visible()
     hidden = page.locator("details.dropdown, .question details")
     assert hidden.count() > 0
-    assert not [one for one in hidden.all() if one.is_visible()]
+    for medium in ("screen", "print"):
+        page.emulate_media(media=medium)
+        assert not [one for one in hidden.all() if one.is_visible()]
     page.emulate_media(media="screen")
 
 

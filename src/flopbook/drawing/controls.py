@@ -87,9 +87,9 @@ class Slider(Control):
     def html(self, identity: str) -> str:
         return (
             f'<label for="{identity}">{escape(self.label)}</label> '
-            f'<input type="range" id="{identity}" data-control="{escape(self.name)}" min="0" '
+            f'<span><input type="range" id="{identity}" data-control="{escape(self.name)}" min="0" '
             f'max="{len(self.values) - 1}" value="{self.first}" aria-valuetext="{escape(self.texts[self.first])}"> '
-            f'<output for="{identity}">{escape(self.texts[self.first])}</output>'
+            f'<output for="{identity}">{escape(self.texts[self.first])}</output></span>'
         )
 
 

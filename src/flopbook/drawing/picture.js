@@ -55,7 +55,7 @@ flopbook.mountPictures = (root) => {
     listen(input, number) {
       const read = () => (input.type === "checkbox" ? Number(input.checked) : Number(input.selectedIndex ?? input.value));
       input.addEventListener("input", () => this.set(number, read()));
-      const box = input.parentElement;
+      const box = input.closest("p");
       for (const button of box.querySelectorAll("[data-by]")) {
         button.addEventListener("click", () => this.set(number, this.controls[number].at + Number(button.dataset.by)));
       }
