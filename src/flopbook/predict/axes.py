@@ -13,7 +13,7 @@ from flopbook.checks import quoted
 #: The letters that the book uses throughout, and what each is the size of.
 MEANING = {
     "B": "batch: the samples of one step (for a layer that acts on each token, the tokens)",
-    "C": "classes, or the channels that enter a convolution",
+    "C": "classes; in a convolution, the channels that enter it",
     "D": "the width of a layer's input; in a transformer, the width of the model",
     "E": "the width of one attention head",
     "F": "the hidden width of a feed-forward block",
