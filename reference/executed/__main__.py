@@ -42,6 +42,7 @@ CASES = {
     "layer": Case("layer", EVEN),
     "convolution": Case("convolution", dict(C=64, K=4, X=14, R=3)),
     "attention": Case("attention", dict(B=2, H=3, T=24, E=48)),
+    "causal attention": Case("causal_attention", dict(B=1, H=1, T=1024, E=16)),
     "pointwise": Case("pointwise", dict(N=1000)),
     "training step": Case("training_step", dict(B=24, D=48, H=96, K=144)),
 }

@@ -57,7 +57,7 @@ def convolution(C, K, X, R):
     return run
 
 
-def attention(B, H, T, E):
+def attention(B, H, T, E, is_causal=False):
     """Run scaled dot-product attention in one kernel, and all three gradients."""
     q, k, v = (torch.randn(B, H, T, E, requires_grad=True) for _ in range(3))
     gradient = torch.randn(B, H, T, E)
@@ -65,11 +65,16 @@ def attention(B, H, T, E):
     def run(phase):
         q.grad = k.grad = v.grad = None
         with phase("forward"):
-            y = scaled_dot_product_attention(q, k, v)
+            y = scaled_dot_product_attention(q, k, v, is_causal=is_causal)
         with phase("backward"):
             y.backward(gradient)
 
     return run
+
+
+def causal_attention(B, H, T, E):
+    """Run the same, where each token meets itself and those before it."""
+    return attention(B, H, T, E, is_causal=True)
 
 
 def pointwise(N):

@@ -11,7 +11,7 @@ from flopbook.measure.processor import recorded
 from flopbook.measure.processor.instructions import FUSED, flops
 from flopbook.predict import conv, evaluate, matmul, training_step
 from flopbook.predict import flops as flops_of
-from flopbook.predict.models import real_taps
+from flopbook.predict.models import causal, real_taps
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "reference" / "data" / "executed.json"
@@ -97,6 +97,15 @@ def test_attention_runs_two_products_forward_and_five_backward():
     ran, again = RAN["attention"], predicted("attention", ATTENTION[:1])
     assert ran["forward"].fused == predicted("attention", step.forward)
     assert ran["backward"].fused == predicted("attention", step.backward) + again
+
+
+def test_causal_attention_skips_keys_in_whole_blocks():
+    """A kernel that leaves out blocks of M keys whole is causal over T/M blocks, of M x M pairs each."""
+    M, (T, E) = 512, (sizes("causal attention")[axis] for axis in "TE")
+    products = {"forward": 2, "backward": 5}
+    for phase, ran in RAN["causal attention"].items():
+        assert ran.fused == products[phase] * 2 * E * M**2 * causal(T // M)
+        assert products[phase] * 2 * E * causal(T) < ran.fused < products[phase] * 2 * E * T**2
 
 
 def test_an_update_by_sgd_is_one_multiply_add_a_parameter():

@@ -95,6 +95,7 @@ class Specimen:
 
 
 _TOKENS = dict(B=2, T=7)
+_LATENTS = dict(**_TOKENS, D=10, H=3, E=4, R=2, J=5, C=6, Q=8)
 
 #: All specimens, family by family.
 SPECIMENS: tuple[Specimen, ...] = (
@@ -189,6 +190,18 @@ SPECIMENS: tuple[Specimen, ...] = (
     Specimen(
         "Attention", "SDPA, mask, grouped heads", dict(**_TOKENS, D=10, G=2, R=3, E=4),
         in_torch.attention.grouped_attention, on_paper.attention.grouped_attention,
+    ),
+    Specimen(
+        "Attention", "One shared head, documents", dict(**_TOKENS, D=10, R=3, E=4),
+        in_torch.attention.one_shared_head, on_paper.attention.one_shared_head,
+    ),
+    Specimen(
+        "Attention", "From latents (MLA)", _LATENTS,
+        in_torch.attention.latent_attention, on_paper.attention.latent_attention,
+    ),
+    Specimen(
+        "Attention", "From latents, absorbed weights", _LATENTS,
+        in_torch.attention.absorbed_latent_attention, on_paper.attention.absorbed_latent_attention,
     ),
     Specimen(
         "Attention", "MultiheadAttention", dict(**_TOKENS, D=12, H=3),

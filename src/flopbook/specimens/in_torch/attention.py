@@ -5,7 +5,7 @@
 import torch
 from torch import nn
 
-from flopbook.specimens.in_torch.layers import Apply, Attention, Built
+from flopbook.specimens.in_torch.layers import Apply, Attention, Built, LatentAttention, documents, window
 
 
 def causal_attention(B, T, D, H, E) -> Built:
@@ -13,7 +13,19 @@ def causal_attention(B, T, D, H, E) -> Built:
 
 
 def grouped_attention(B, T, D, G, R, E) -> Built:
-    return Attention(T, D, G, R, E, window=3), (torch.randn(B, T, D),)
+    return Attention(T, D, G, R, E, mask=window(T, 3)), (torch.randn(B, T, D),)
+
+
+def one_shared_head(B, T, D, R, E) -> Built:
+    return Attention(T, D, 1, R, E, mask=documents(T - 4, 4)), (torch.randn(B, T, D),)
+
+
+def latent_attention(B, T, D, H, E, R, J, C, Q) -> Built:
+    return LatentAttention(T, D, H, E, R, J, C, Q), (torch.randn(B, T, D),)
+
+
+def absorbed_latent_attention(B, T, D, H, E, R, J, C, Q) -> Built:
+    return LatentAttention(T, D, H, E, R, J, C, Q, absorbed=True), (torch.randn(B, T, D),)
 
 
 def multi_head_attention(B, T, D, H) -> Built:

@@ -48,39 +48,94 @@ class Einsum(nn.Module):
         return torch.einsum("bhte,hek->btk", heads.tanh(), self.join)
 
 
-class Attention(nn.Module):
-    """Runs scaled_dot_product_attention: G heads of keys and values, R times as many of queries."""
+class Rotary(nn.Module):
+    """Turns the numbers of a token by the token's place."""
 
     cos: torch.Tensor
     sin: torch.Tensor
-    mask: torch.Tensor | None
 
-    def __init__(self, T, D, G, R, E, *, window=None, rotary=False, bias=True):
+    def __init__(self, T, E):
         super().__init__()
-        self.heads = G * R, G, G
-        self.options = {"is_causal": window is None, "enable_gqa": R > 1}
-        self.width, self.rotary = E, rotary
-        self.project = nn.Linear(D, sum(self.heads) * E, bias=bias)
-        self.join = nn.Linear(G * R * E, D, bias=bias)
         angles = torch.outer(torch.arange(T), 10_000 ** (-torch.arange(0, E, 2) / E)).repeat(1, 2)
         self.register_buffer("cos", angles.cos())
         self.register_buffer("sin", angles.sin())
-        near = torch.ones(T, T, dtype=torch.bool).tril().triu(1 - window) if window else None
-        self.register_buffer("mask", near)
+
+    def forward(self, x):
+        left, right = x.chunk(2, dim=-1)
+        return x * self.cos + torch.cat((-right, left), dim=-1) * self.sin
+
+
+class Attention(nn.Module):
+    """Runs scaled_dot_product_attention: G heads of keys and values, R times as many of queries."""
+
+    mask: torch.Tensor | None
+
+    def __init__(self, T, D, G, R, E, *, mask=None, rotary=False, bias=True):
+        super().__init__()
+        self.heads = G * R, G, G
+        self.options = {"is_causal": mask is None, "enable_gqa": R > 1}
+        self.width = E
+        self.project = nn.Linear(D, sum(self.heads) * E, bias=bias)
+        self.join = nn.Linear(G * R * E, D, bias=bias)
+        self.rotate = Rotary(T, E) if rotary else nn.Identity()
+        self.register_buffer("mask", mask)
 
     def forward(self, x):
         B, T, _ = x.shape
         heads = self.project(x).view(B, T, sum(self.heads), self.width).transpose(1, 2)
         q, k, v = heads.split(self.heads, dim=1)
-        if self.rotary:
-            q, k = self.rotate(q), self.rotate(k)
+        q, k = self.rotate(q), self.rotate(k)
         o = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, **self.options)
         return self.join(o.transpose(1, 2).flatten(2))
 
-    def rotate(self, x):
-        """Apply the rotary position embedding."""
-        left, right = x.chunk(2, dim=-1)
-        return x * self.cos + torch.cat((-right, left), dim=-1) * self.sin
+
+def window(T, width) -> torch.Tensor:
+    """Make the mask where each token meets itself and the tokens before it, `width` in all."""
+    return torch.ones(T, T, dtype=torch.bool).tril().triu(1 - width)
+
+
+def documents(*lengths) -> torch.Tensor:
+    """Make the mask where each token meets itself and the tokens before it in its document."""
+    return torch.block_diag(*(torch.ones(length, length) for length in lengths)).tril().bool()
+
+
+class LatentAttention(nn.Module):
+    """Runs attention whose keys and values are made from a latent of C numbers for each token.
+
+    Absorbed, queries meet the latents themselves, and keys and values are never made.
+    """
+
+    def __init__(self, T, D, H, E, R, J, C, Q, *, absorbed=False):
+        super().__init__()
+        self.sizes, self.absorbed = (H, E, R, J, C), absorbed
+        self.query_down, self.query_up = nn.Linear(D, Q, bias=False), nn.Linear(Q, H * (E + R), bias=False)
+        self.down, self.up = nn.Linear(D, C + R, bias=False), nn.Linear(C, H * (E + J), bias=False)
+        self.query_norm, self.norm = nn.RMSNorm(Q), nn.RMSNorm(C)
+        self.join, self.rotate = nn.Linear(H * J, D, bias=False), Rotary(T, R)
+
+    def forward(self, x):
+        H, E, R, _, C = self.sizes
+        queries = self.query_up(self.query_norm(self.query_down(x))).unflatten(-1, (H, E + R)).transpose(1, 2)
+        q, q_place = queries.split((E, R), dim=-1)
+        latents, k_place = self.down(x).split((C, R), dim=-1)
+        met = q, self.rotate(q_place), self.norm(latents), self.rotate(k_place)
+        o = self.from_latents(*met) if self.absorbed else self.from_keys(*met)
+        return self.join(o.transpose(1, 2).flatten(2))
+
+    def from_keys(self, q, q_place, latents, k_place):
+        H, E, _, J, _ = self.sizes
+        k, v = self.up(latents).unflatten(-1, (H, E + J)).transpose(1, 2).split((E, J), dim=-1)
+        k_place = k_place[:, None].expand(-1, H, -1, -1)
+        q, k = torch.cat((q, q_place), dim=-1), torch.cat((k, k_place), dim=-1)
+        return nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    def from_latents(self, q, q_place, latents, k_place):
+        H, E, R, J, C = self.sizes
+        up_k, up_v = self.up.weight.view(H, E + J, C).split((E, J), dim=1)
+        scores = q @ up_k @ latents[:, None].mT + q_place @ k_place[:, None].mT
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        weights = (scores / (E + R) ** 0.5).masked_fill(later, -torch.inf).softmax(-1)
+        return weights @ latents[:, None] @ up_v.mT
 
 
 class Residual(nn.Module):

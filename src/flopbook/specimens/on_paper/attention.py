@@ -3,6 +3,7 @@
 from sympy import Expr
 
 from flopbook.predict.axes import D, E, G, H, T, axis
+from flopbook.predict.models import attention
 from flopbook.predict.products import Product, matmul
 from flopbook.predict.steps import TrainingStep, training_step
 from flopbook.specimens.on_paper.derivation import Derivation
@@ -63,6 +64,23 @@ def grouped_attention() -> Derivation:
     scores, values = shared_heads()
     step = training_step(*self_attention(scores, values), data="x")
     return Derivation(step, fused=(scores,), letters=widths(G * R * E, G * E))
+
+
+def one_shared_head() -> Derivation:
+    """Derive R heads of queries that share one of keys and values."""
+    scores, values = matmul("q[B,R,T,E] @ k[B,S,E] -> s[B,R,T,S]"), matmul("a[B,R,T,S] @ v[B,S,E] -> o[B,R,T,E]")
+    step = training_step(*self_attention(scores, values), data="x")
+    return Derivation(step, fused=(scores,), letters=widths(R * E, E))
+
+
+def latent_attention() -> Derivation:
+    """Derive attention from latents, whose values have a width of their own, so that nothing is fused."""
+    return Derivation(training_step(*attention.latent_attention().forward, data="x"), letters={"S": T})
+
+
+def absorbed_latent_attention() -> Derivation:
+    """Derive attention whose queries meet the latents themselves."""
+    return Derivation(training_step(*attention.latent_attention(absorbed=True).forward, data="x"), letters={"S": T})
 
 
 def multi_head_attention() -> Derivation:
