@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 import torch
@@ -221,3 +222,77 @@ def test_an_empty_count_has_its_views(count):
 def test_views_need_a_breakdown():
     with pytest.raises(TypeError, match="breakdown"):
         Views()
+
+
+class Two(nn.Module):
+    """Holds a small layer and a large one, in this order."""
+
+    def __init__(self):
+        super().__init__()
+        self.small, self.large = nn.Linear(16, 3), Net()
+
+    def forward(self, x):
+        return self.small(x).sum() + self.large(x).sum()
+
+
+@pytest.fixture
+def two(count):
+    model = Two()
+    return count(lambda: model(torch.ones(8, 16)).backward())
+
+
+def modules_in(table):
+    """Return the first cell of each module's row."""
+    tree = next(part for part in table.split("\n\n") if part.startswith("module"))
+    return [re.split(r"\s{2,}", line.strip())[0] for line in tree.splitlines()[1:]]
+
+
+def test_only_modules_of_a_pattern_are_shown_with_all_that_they_hold(two):
+    assert modules_in(two.table(where="*.body")) == ["body Sequential", "0 Linear", "1 ReLU"]
+    assert modules_in(two.table(where="Two.large", depth=2)) == ["large Net"]
+
+
+def test_modules_are_listed_by_a_column_the_largest_first(two):
+    listed = modules_in(two.table(sort="parameters"))
+    assert listed[:2] == ["step", "Two"] and listed.index("Two.large.body.0") < listed.index("Two.small")
+
+
+def test_no_more_operators_and_modules_are_shown_than_wanted(two):
+    _, operators, modules, *_ = two.table(top=2, sort="backward").split("\n\n")
+    assert len(operators.splitlines()) == len(modules.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (dict(where="*.tail"), "where='*.tail' fits no module: give a pattern for one of 'Two', 'Two.small', "),
+        (dict(where=3), "where=3 is not text: write a word or more in quotation marks"),
+        (dict(sort="flops"), "sort='flops' is not a column: give one of 'parameters', 'MACs', 'forward', 'share', "),
+        (dict(top=0), "top=0 is not a size: write a whole number of at least 1"),
+    ],
+)
+def test_what_a_table_cannot_choose_by_is_quoted(two, given, message):
+    with pytest.raises((TypeError, ValueError)) as error:
+        two.table(**given)
+    assert str(error.value).startswith(message)
+
+
+def test_csv_has_a_line_for_each_module_with_whole_numbers(two, tmp_path):
+    path = tmp_path / "count.csv"
+    lines = two.to_csv(path).splitlines()
+    assert two.to_csv() == path.read_text(encoding="utf-8")
+    assert lines[0] == "path,class,parameters,MACs,forward,backward,pointwise,fused"
+    assert lines[1].startswith(",,136,") and lines[3] == "Two.small,Linear,51,768,768,768,24,24"
+    assert len(lines) == 1 + 7
+
+
+def test_a_data_frame_has_the_rows_of_the_csv(two):
+    pandas = pytest.importorskip("pandas")
+    frame = two.to_pandas()
+    assert isinstance(frame, pandas.DataFrame) and frame.to_csv(index=False) == two.to_csv()
+
+
+def test_without_pandas_the_error_says_what_else_there_is(two, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"to_pandas needs pandas: pip install pandas, or write to_csv\(\)"):
+        two.to_pandas()

@@ -1,53 +1,164 @@
 """Show one count as text, as HTML that folds, and as JSON."""
 
+import csv
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from html import escape
+from io import StringIO
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from flopbook import checks
+from flopbook.checks import quoted
 from flopbook.counts.breakdown import Breakdown, Cost, Node
 from flopbook.counts.tally import times
 from flopbook.files import write_whole
 from flopbook.tables import Table
 
+if TYPE_CHECKING:
+    import pandas
+
+#: The heading of a part of the whole.
+_SHARE = "share"
+
+#: The cells of one row.
+Row: TypeAlias = tuple[str, ...]
+
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
 SCHEMA = "flopbook.count/1"
 
 
-class Column(NamedTuple):
-    """Describes a column of the module tree: its heading, and each module's cell."""
+@dataclass(frozen=True)
+class Column:
+    """Describes a column of the module tree.
+
+    Attributes
+    ----------
+    heading : str
+        What stands above the column.
+    value : callable
+        Gives a module's number; None or 0 where there is none.
+    write : callable
+        Writes a number as people read it.
+    """
 
     heading: str
-    text: Callable[[Node], str]
+    value: Callable[[Node], float | None]
+    write: Callable[[Any], str] = "{:,}".format
+
+    def text(self, node: Node) -> str:
+        """Write a module's number, and nothing where there is none."""
+        return self.write(value) if (value := self.value(node)) else ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Chooses which modules a table shows, and in which order.
+
+    Attributes
+    ----------
+    depth : int or None
+        How many levels of modules to show.
+    where : str or None
+        A pattern of paths, such as ``*.attention``: only these modules are shown, with all that they hold.
+    sort : str or None
+        The heading of a column: modules are listed by their paths, the largest number first, not as a tree.
+    top : int or None
+        How many operators and modules to show at most.
+    """
+
+    depth: int | None = None
+    where: str | None = None
+    sort: str | None = None
+    top: int | None = None
+
+    def modules(self, step: Node, tree: Sequence[Column]) -> list[tuple[str, Node]]:
+        """Return the modules to show, each with its title."""
+        chosen = [(level, node) for level, node in step.walk(self.depth) if self._is_wanted(node)]
+        if self.where is not None and not chosen:
+            paths = ", ".join(repr(node.path) for _, node in step.walk() if node.path)
+            raise ValueError(f"where={quoted(self.where)} fits no module: give a pattern for one of {paths}")
+        if self.sort is None:
+            return self._first([("  " * level + node.title, node) for level, node in chosen])
+        value = self._column(tree).value
+        by_size = sorted(chosen, key=lambda pair: value(pair[1]) or 0, reverse=True)
+        return self._first([(node.path or node.title, node) for _, node in by_size])
+
+    def operators(self, rows: list[Row]) -> list[Row]:
+        """Return the rows of operators to show."""
+        return self._first(rows)
+
+    def _first(self, rows: list[Any]) -> list[Any]:
+        return rows[: checks.size("top", self.top)] if self.top is not None else rows
+
+    def _is_wanted(self, node: Node) -> bool:
+        if self.where is None:
+            return True
+        checks.text("where", self.where)
+        parts = node.path.split(".")
+        return any(fnmatchcase(".".join(parts[:end]), self.where) for end in range(1, len(parts) + 1))
+
+    def _column(self, tree: Sequence[Column]) -> Column:
+        for column in tree:
+            if column.heading == self.sort:
+                return column
+        headings = ", ".join(dict.fromkeys(repr(column.heading) for column in tree))
+        raise ValueError(f"sort={quoted(self.sort)} is not a column: give one of {headings}")
 
 
 class Views(ABC):
-    """Gives a count that has a `breakdown` its tables and its JSON."""
+    """Gives a count that has a `breakdown` its tables, its CSV and its JSON."""
 
     @property
     @abstractmethod
     def breakdown(self) -> Breakdown:
         """Return the count as plain data."""
 
-    def table(self, depth: int | None = None) -> str:
+    def _columns(self) -> list[Column]:
+        """Return the columns of the module tree."""
+        return columns(self.breakdown)
+
+    def _tables(self, chosen: Choice) -> Iterator[str]:
+        """Write each table as text, then what to know of the numbers."""
+        counted = self.breakdown
+        yield phase_table(counted).text
+        yield operator_table(counted, chosen).text
+        yield module_table(counted.step, self._columns(), chosen).text
+        yield from notes(counted)
+
+    def table(
+        self, depth: int | None = None, *, where: str | None = None, sort: str | None = None, top: int | None = None
+    ) -> str:
         """Return the count as text: by phase, by operator, and by module.
 
         Parameters
         ----------
         depth : int, optional
             How many levels of modules to show; all unless given.
+        where : str, optional
+            A pattern of paths, such as ``*.attention``, in which ``*`` stands for anything: only these modules are
+            shown, with all that they hold.
+        sort : str, optional
+            The heading of a column of modules, such as ``forward`` or ``parameters``: modules are listed by their
+            paths, the largest number first, and not as a tree.
+        top : int, optional
+            How many operators and how many modules to show at most.
 
         Returns
         -------
         str
-            Three tables.
+            Several tables. The table of phases is always that of the whole step.
+
+        Raises
+        ------
+        ValueError
+            If a value is not of that kind, no module fits, or there is no such column; quotes it.
         """
-        counted = self.breakdown
-        tables = (phase_table(counted), operator_table(counted), module_table(counted.step, columns(counted), depth))
-        return "\n\n".join([*(table.text for table in tables), *notes(counted)])
+        return "\n\n".join(self._tables(Choice(depth, where, sort, top)))
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
         """Return the count as JSON, in the form that the reference describes.
@@ -64,19 +175,63 @@ class Views(ABC):
         """
         return dump(as_dict(self.breakdown), path)
 
+    def to_csv(self, path: str | os.PathLike | None = None) -> str:
+        """Return a line for each module as comma-separated values: its path, its class, and its numbers.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            A file to write the lines to, whole or not at all.
+
+        Returns
+        -------
+        str
+            The lines, the first with the names of the columns.
+        """
+        lines = StringIO()
+        rows = self._modules()
+        writer = csv.DictWriter(lines, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        if path is not None:
+            write_whole(path, lines.getvalue())
+        return lines.getvalue()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return a data frame with a row for each module, as in :meth:`to_csv`.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas  # noqa: PLC0415  (who wants no data frame needs no pandas)
+        except ImportError:
+            raise ImportError("to_pandas needs pandas: pip install pandas, or write to_csv()") from None
+        return pandas.DataFrame(self._modules())
+
+    def _modules(self) -> list[dict[str, str | float]]:
+        """Return path, class and numbers of each module; without shares, which follow from the numbers."""
+        numbers = {column.heading: column.value for column in self._columns() if column.heading != _SHARE}
+        return [
+            {"path": node.path, "class": node.kind, **{name: value(node) or 0 for name, value in numbers.items()}}
+            for _, node in self.breakdown.step.walk()
+        ]
+
     def _repr_html_(self) -> str:
         return html_of(self.breakdown)
 
 
 def columns(counted: Breakdown) -> list[Column]:
     """Return the columns of a module tree; a phase without contractions has none."""
-    found = [Column("parameters", lambda node: number(node.parameters)), Column("MACs", lambda node: number(node.macs))]
+    found = [Column("parameters", lambda node: node.parameters), Column("MACs", lambda node: node.macs)]
     for phase in counted.phases:
         if whole := counted.step.costs[phase].contractions:
             found += _phase_columns(phase, whole)
     for kind in kinds(counted):
         if getattr(counted.step.cost, kind):
-            found.append(Column(kind, lambda node, kind=kind: number(getattr(node.cost, kind))))  # type: ignore[misc]
+            found.append(Column(kind, lambda node, kind=kind: getattr(node.cost, kind)))  # type: ignore[misc]
     return found
 
 
@@ -84,10 +239,7 @@ def _phase_columns(phase: str, whole: int) -> tuple[Column, Column]:
     def flops(node: Node) -> int:
         return node.costs[phase].contractions
 
-    return (
-        Column(phase, lambda node: number(flops(node))),
-        Column("share", lambda node: share(flops(node), whole)),
-    )
+    return Column(phase, flops), Column(_SHARE, lambda node: flops(node) / whole, "{:.1%}".format)
 
 
 def number(value: int) -> str:
@@ -115,7 +267,7 @@ def phase_table(counted: Breakdown) -> Table:
     return Table(head, rows, f"FLOPs, {counted.witness}")
 
 
-def operator_table(counted: Breakdown) -> Table:
+def operator_table(counted: Breakdown, chosen: Choice = Choice()) -> Table:
     """Make the table of the calls and FLOPs of each operator in all phases."""
     totals: dict[str, tuple[int, Cost]] = {}
     for row in counted.operators:
@@ -132,13 +284,13 @@ def operator_table(counted: Breakdown) -> Table:
         )
         for operator, (calls, cost) in sorted(totals.items(), key=lambda item: item[1][1], reverse=True)
     ]
-    head = ("operator", "calls", "contractions", "share", *rest)
-    return Table(head, rows, "FLOPs of each operator, in all phases")
+    head = ("operator", "calls", "contractions", _SHARE, *rest)
+    return Table(head, chosen.operators(rows), "FLOPs of each operator, in all phases")
 
 
-def module_table(step: Node, tree: Sequence[Column], depth: int | None = None) -> Table:
-    """Make the table of every module down to a depth."""
-    rows = [("  " * level + node.title, *(column.text(node) for column in tree)) for level, node in step.walk(depth)]
+def module_table(step: Node, tree: Sequence[Column], chosen: Choice = Choice()) -> Table:
+    """Make the table of the chosen modules."""
+    rows = [(title, *(column.text(node) for column in tree)) for title, node in chosen.modules(step, tree)]
     return Table(("module", *(column.heading for column in tree)), rows)
 
 
@@ -206,10 +358,10 @@ def _html_node(node: Node, tree: Sequence[Column], unfolded: int) -> str:
 def _html_numbers(node: Node, tree: Sequence[Column]) -> Iterator[str]:
     """Write each number of a module with its heading and share; one that is not there keeps its place in the row."""
     for column, following in zip_longest(tree, tree[1:]):
-        if column.heading == "share":
+        if column.heading == _SHARE:
             continue
         text = column.text(node)
-        part = following.text(node) if following and following.heading == "share" else ""
+        part = following.text(node) if following and following.heading == _SHARE else ""
         shown = f"<i> · </i><small>{escape(column.heading)}</small> {text}" if text else ""
         yield f"<span>{shown}{f' ({part})' if part else ''}</span>"
 

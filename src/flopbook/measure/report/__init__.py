@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import nn
 
 from flopbook.counts.breakdown import Breakdown
-from flopbook.counts.views import dump
+from flopbook.counts.views import Choice, Column, Views, dump
 from flopbook.files import write_whole
 from flopbook.measure.memory import Memory, MemoryProfile, watch_memory, weigh
 from flopbook.measure.profiler import TimeProfile, profile_time
@@ -21,7 +21,7 @@ from flopbook.measure.report.bottlenecks import Bottleneck, Share, bottlenecks, 
 from flopbook.measure.report.chrome_trace import OrderedCount, trace_step
 from flopbook.measure.report.observe import Configuration, batch, check, configuration, observe
 from flopbook.measure.report.rule_of_thumb import Formula, formulas
-from flopbook.measure.report.show import as_dict, html, text
+from flopbook.measure.report.show import as_dict, columns, html, text
 from flopbook.measure.restore import restoring
 from flopbook.measure.timing import Timing, time_modules, time_step
 
@@ -40,7 +40,7 @@ class Projection(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Views):
     """Shows what one step of a model takes, made by :meth:`measure`.
 
     A report prints as text and, in a notebook, as tables that fold. It holds
@@ -279,15 +279,22 @@ class Report:
             raise ValueError(f"steps={steps!r}: give how many steps, 1 or more")
         return Projection(steps, steps * self.total, self.timing and steps * self.timing.seconds)
 
+    @property
+    def breakdown(self) -> Breakdown:
+        """Return the count, as `counted` does."""
+        return self.counted
+
+    def _columns(self) -> list[Column]:
+        return columns(self)
+
+    def _tables(self, chosen: Choice) -> Iterator[str]:
+        return text(self, chosen)
+
     def __str__(self) -> str:
-        return text(self)
+        return self.table()
 
     def _repr_html_(self) -> str:
         return html(self)
-
-    def table(self, depth: int | None = None) -> str:
-        """Return the report as text, with modules down to a depth."""
-        return text(self, depth)
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
         """Return the report as JSON, and write it to a file if one is named."""

@@ -1,12 +1,13 @@
 """Show a report as text, as HTML that folds, and as JSON."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from flopbook.counts import views
 from flopbook.counts.breakdown import Cost, Node
-from flopbook.counts.views import Column
+from flopbook.counts.views import Choice, Column
 from flopbook.tables import Table
 from flopbook.units import si
 
@@ -17,23 +18,20 @@ if TYPE_CHECKING:
 SCHEMA = "flopbook.report/2"
 
 
-def text(report: "Report", depth: int | None = None) -> str:
-    """Return the report as text, with modules down to a depth."""
+def text(report: "Report", chosen: Choice) -> Iterator[str]:
+    """Write the parts of a report as text, with the chosen operators and modules."""
     configured = configuration_rows(report)
     width = max(len(name) for name, _ in configured)
+    yield title(report)
+    yield "\n".join(f"{name.ljust(width)}  {value}" for name, value in configured)
     tables = (
         flops_table(report),
-        views.operator_table(report.counted),
-        views.module_table(report.counted.step, columns(report), depth),
+        views.operator_table(report.counted, chosen),
+        views.module_table(report.counted.step, columns(report), chosen),
         *_time_and_memory(report),
     )
-    parts = (
-        title(report),
-        "\n".join(f"{name.ljust(width)}  {value}" for name, value in configured),
-        *(table.text for table in tables),
-        "\n".join(notes(report)),
-    )
-    return "\n\n".join(parts)
+    yield from (table.text for table in tables)
+    yield "\n".join(notes(report))
 
 
 def html(report: "Report") -> str:
@@ -105,17 +103,22 @@ def columns(report: "Report") -> list[Column]:
         return found
     whole = max(report.latency.values())
 
-    def latency(node: Node) -> str:
-        return si(report.latency[node.path], "s") if node.path in report.latency else ""
+    def latency(node: Node) -> float | None:
+        return report.latency.get(node.path)
 
-    def part(node: Node) -> str:
-        return views.share(report.latency.get(node.path, 0), whole)
+    def part(node: Node) -> float:
+        return report.latency.get(node.path, 0) / whole
 
-    def rate(node: Node) -> str:
-        flops = node.costs["forward"].contractions
-        return si(flops / report.latency[node.path], "FLOP/s") if flops and node.path in report.latency else ""
+    def rate(node: Node) -> float | None:
+        seconds = latency(node)
+        return node.costs["forward"].contractions / seconds if seconds else None
 
-    return [*found, Column("latency", latency), Column("share", part), Column("rate", rate)]
+    return [
+        *found,
+        Column("latency", latency, lambda seconds: si(seconds, "s")),
+        Column("share", part, "{:.1%}".format),
+        Column("rate", rate, lambda flop_per_s: si(flop_per_s, "FLOP/s")),
+    ]
 
 
 def steps_table(report: "Report") -> Table:
