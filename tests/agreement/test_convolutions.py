@@ -251,7 +251,7 @@ def test_real_taps_are_those_that_a_kernel_of_ones_adds_up(size, kernel, stride,
     ones = torch.ones(1, 1, size), torch.ones(1, 1, kernel)
     summed = nn.functional.conv1d(*ones, stride=stride, padding=padding, dilation=dilation)
     assert summed.shape[2] == places(size, kernel, stride, padding, dilation)
-    assert summed.sum() == real_taps(size, kernel, stride, padding, dilation)
+    assert summed[0, 0].tolist() == real_taps(size, kernel, stride, padding, dilation)
 
 
 @pytest.mark.parametrize("transposed", [False, True])

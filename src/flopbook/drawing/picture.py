@@ -161,9 +161,8 @@ class Picture:
         for place, nothing in _NOTHING.items():
             for number in range(max(len(part[place]) for part in parts)):
                 texts = [part[place][number] if number < len(part[place]) else nothing for part in parts]
-                pieces = _joined(_piece(piece, lengths) for piece in _split(texts))
-                if any(isinstance(piece, list) for piece in pieces):
-                    yield place, number, pieces
+                if any(text != texts[0] for text in texts):
+                    yield place, number, _joined(_piece(piece, lengths) for piece in _split(texts))
 
     def html(self, more: str = "") -> str:
         """Write the picture as HTML, with the frame of the first state.

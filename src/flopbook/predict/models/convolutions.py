@@ -63,11 +63,10 @@ def places(size: Expr | int, kernel: Expr | int, stride: int = 1, padding: Expr 
     return floor(free / stride) + 1
 
 
-def real_taps(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """Count the taps along one axis that fall on the image, over all places; the others fall on padding.
+def real_taps(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> list[int]:
+    """Count, at each place along one axis, the taps that fall on the image; the others fall on padding.
 
-    A tap is one number of the kernel at one place. There are ``places(...) * kernel`` in all. Along several axes the
-    counts multiply, of all taps and of real ones.
+    A tap is one number of the kernel. Along several axes the counts multiply.
 
     Parameters
     ----------
@@ -85,11 +84,13 @@ def real_taps(size: int, kernel: int, stride: int = 1, padding: int = 0, dilatio
 
     Examples
     --------
-    >>> real_taps(5, 3, padding=1), places(5, 3, padding=1) * 3
+    >>> real_taps(5, 3, padding=1)
+    [2, 3, 3, 3, 2]
+    >>> sum(real_taps(5, 3, padding=1)), 3 * places(5, 3, padding=1)
     (13, 15)
     """
-    starts = range(-padding, stride * int(places(size, kernel, stride, padding, dilation)) - padding, stride)
-    return sum(0 <= start + dilation * tap < size for start in starts for tap in range(kernel))
+    starts = (stride * place - padding for place in range(int(places(size, kernel, stride, padding, dilation))))
+    return [sum(0 <= start + dilation * tap < size for tap in range(kernel)) for start in starts]
 
 
 def depthwise_separable() -> TrainingStep:
