@@ -44,9 +44,10 @@ RULES = {
     "specimens": _folder("", "lazy units files checks tables counts predict measure comparison"),
     "specimens.on_paper": _folder("torch", "predict"),
     "specimens.in_torch": _folder("sympy", ""),
-    "labs": _folder(
+    "labs command __main__": _folder(
         "",
-        "lazy units files checks tables counts predict measure teaching drawing figures comparison tracing specimens",
+        "lazy units files checks tables counts predict measure teaching drawing figures comparison tracing specimens "
+        "command",
     ),
 }
 #: What `flopbook` itself imports, which loads nothing.

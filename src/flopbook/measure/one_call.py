@@ -54,14 +54,17 @@ def count(model: nn.Module, *inputs: Any, backward: bool = True, **named: Any) -
     if not isinstance(backward, bool):
         raise TypeError(f"backward={quoted(backward)} is neither True nor False: give one of them")
     with restoring(model, [SimpleNamespace(inputs=list(inputs), named=named)]), FlopCount() as counted:
-        results = [tensor for tensor in tensors(model(*inputs, **named)) if _is_differentiable(tensor)]
-        if backward and results:
-            torch.autograd.backward(results, [torch.ones_like(result) for result in results])
+        answer = model(*inputs, **named)
+        if backward:
+            run_backward(answer)
     return counted
 
 
-def _is_differentiable(result: Tensor) -> bool:
-    return result.requires_grad and (result.is_floating_point() or result.is_complex())
+def run_backward(answer: Any) -> None:
+    """Run the backward pass of the sum of all results that need gradients."""
+    results = [tensor for tensor in tensors(answer) if tensor.requires_grad]
+    if results:
+        torch.autograd.backward(results, [torch.ones_like(result) for result in results])
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

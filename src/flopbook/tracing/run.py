@@ -16,7 +16,7 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopbook.measure.counting.modules import Places, RunningModules
-from flopbook.measure.one_call import tensors
+from flopbook.measure.one_call import run_backward, tensors
 from flopbook.measure.operators.lookup import find_rule, of_the_book
 from flopbook.tracing.costs import Cell, Costs
 from flopbook.tracing.patches import surroundings
@@ -150,7 +150,7 @@ class Run:
             stack.callback(register_module_forward_pre_hook(lambda module, *_: running.start(module)).remove)
             stop = register_module_forward_hook(lambda _, *seen: running.stop(*seen), always_call=True)
             stack.callback(stop.remove)
-            _backward(model(*arguments, **named))
+            run_backward(model(*arguments, **named))
         self.costs = _from_the_model(operators.costs, places, model)
         self.uncounted, self.calls = dict(operators.uncounted), operators.number
 
@@ -204,10 +204,3 @@ def _arguments(given: Any) -> tuple[tuple, dict[str, Any]]:
     if isinstance(given, dict):
         return (), given
     return (given if isinstance(given, tuple) else (given,)), {}
-
-
-def _backward(answer: Any) -> None:
-    """Run the backward pass of the sum of all results."""
-    results = [t for t in tensors(answer) if t.is_floating_point() and t.requires_grad]
-    if results:
-        torch.autograd.backward(results, [torch.ones_like(t) for t in results])

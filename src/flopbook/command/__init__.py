@@ -1,0 +1,48 @@
+"""Answer on the command line: ``flopbook count train:step``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from flopbook.command import count, trace
+from flopbook.command.load import MistakeError
+
+__all__ = ["main"]
+
+_COMMANDS = (count, trace)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, and return the exit code: 0, or 2 after a mistake, which is told in one sentence.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows ``flopbook`` on the command line; that of this process unless given.
+
+    Examples
+    --------
+    >>> main(["count", "math:sqrt.step"])
+    2
+    """
+    parser = argparse.ArgumentParser(
+        prog="flopbook",
+        description="Count what a training step takes, or let a model write its own formula.",
+        epilog="flopbook COMMAND --help shows a command's arguments and an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"flopbook {version('flopbook')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        described = argparse.RawDescriptionHelpFormatter
+        one = commands.add_parser(name, help=command.HELP, description=command.DESCRIPTION, formatter_class=described)
+        command.add_arguments(one)
+        one.set_defaults(run=command.run)
+    options = parser.parse_args(arguments)
+    try:
+        print(options.run(options))
+    except MistakeError as mistake:
+        print(f"flopbook: {mistake}", file=sys.stderr)
+        return 2
+    return 0

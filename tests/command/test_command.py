@@ -1,0 +1,136 @@
+"""Test the command line: what it prints, its exit codes, and one sentence for each mistake."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from flopbook.command import main
+
+TRAIN = """
+import torch
+from torch import nn
+
+model, other = nn.Linear(16, 5), nn.Linear(16, 3)
+x, optimizer = torch.ones(8, 16), torch.optim.SGD(model.parameters(), lr=0.1)
+steps = 3
+
+def step():
+    optimizer.zero_grad()
+    model(x).square().mean().backward()
+    optimizer.step()
+
+def two():
+    model(x), other(x)
+
+def broken():
+    return model(torch.ones(8, 17))
+
+def build(D, F):
+    return nn.Sequential(nn.Linear(D, F), nn.GELU(), nn.Linear(F, D))
+
+def inputs(B, D):
+    return torch.empty(B, D)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Stand in a folder with a file train.py."""
+    (tmp_path / "train.py").write_text(TRAIN, encoding="utf-8")
+    (tmp_path / "half.py").write_text("import nothing_like_it", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in ("train", "half"):
+        sys.modules.pop(name, None)
+
+
+def test_count_prints_the_report_of_a_step(capsys):
+    assert main(["count", "train:step"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Training step of Linear, 8 samples") and "1,280" in said
+
+
+def test_count_prints_json_and_writes_a_trace(capsys, folder):
+    assert main(["count", "train:step", "--json", "--trace", "step.json", "--samples", "4"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["samples"], report["counted"]["flops"]["total"]["contractions"]) == (4, 2 * 1280)
+    assert json.loads((folder / "step.json").read_text(encoding="utf-8"))["traceEvents"]
+
+
+def test_the_model_is_named_where_a_step_calls_several(capsys):
+    assert main(["count", "train:two", "--model", "train:other"]) == 0
+    assert "18" not in capsys.readouterr().err
+
+
+def test_trace_prints_the_formula(capsys):
+    assert main(["trace", "train:build", "train:inputs", "B=8", "D=16", "F=64"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["the", "whole", "step", "4*B*D*F", "6*B*D*F"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("count train", "'train' is not MODULE:NAME: write it like train:step"),
+        ("count train.py:step", "'train.py:step' names a file: write train:step, from the folder that it starts in"),
+        ("count trian:step", "there is no module 'trian' in "),
+        (
+            "count half:step",
+            "import half raised ModuleNotFoundError: No module named 'nothing_like_it' (half.py, line 1)",
+        ),
+        ("count train:stp", "'train:stp': train has no 'stp': did you mean step?"),
+        ("count train:steps", "'train:steps' is 3, which cannot be called: name a function"),
+        ("count train:build", "train:build: build() missing 2 required positional arguments: 'D' and 'F'"),
+        ("count train:two", "'train:two' calls Linear, Linear: say which one to report with --model MODULE:MODEL"),
+        ("count train:broken", "train:broken raised RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x17"),
+        ("count train:step --samples 0", "train:step: samples=0: give how many samples a step takes, 1 or more"),
+        ("count train:step --model train:x", "train:step: model=tensor("),
+        ("count train:step --trace none/step.json", "--trace: 'none/step.json': there is no folder"),
+        ("trace train:build train:inputs B=8", "no size is given for D, F: add D=8"),
+        ("trace train:build train:inputs B=8 D=16 F=64 K=2", "neither function takes K: they take D, F, B"),
+        ("trace train:build train:inputs B=8 D=x", "'D=x' is not a letter's size: write it like B=8"),
+        ("trace train:model train:inputs B=8", "train:model: build is not a function but a Linear"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(capsys, arguments, said):
+    assert main(arguments.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"flopbook: {said}") and err.count("\n") == 1
+
+
+def test_the_line_that_is_named_is_the_readers_own(capsys):
+    main(["count", "train:broken"])
+    assert (
+        f"(train.py, line {TRAIN.splitlines().index('    return model(torch.ones(8, 17))') + 1})"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["count"]])
+def test_a_wrong_command_shows_the_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2 and capsys.readouterr().err.startswith("usage: flopbook")
+
+
+@pytest.mark.parametrize("command", ["count", "trace"])
+def test_help_has_an_example(capsys, command):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"  flopbook {command} " in capsys.readouterr().out
+
+
+def run(*command):
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+
+
+def test_help_loads_neither_side():
+    shown = "import sys\nfrom flopbook.command import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+    assert run("-c", f"{shown}print({{'torch', 'sympy'}} & {{*sys.modules}})").stdout.splitlines()[-1] == "set()"
+
+
+def test_the_module_runs_as_the_command():
+    ran = run("-m", "flopbook", "count", "train")
+    assert ran.returncode == 2 and ran.stderr.startswith("flopbook: 'train' is not MODULE:NAME")
