@@ -252,7 +252,7 @@ SPECIMENS: tuple[Specimen, ...] = (
         in_torch.training.autocast, on_paper.training.autocast,
     ),
     Specimen(
-        "Adapters", "DoRA", dict(B=6, D=10, R=2, H=14, K=5),
+        "Adapters", "DoRA", dict(B=7, D=10, R=2, H=13, K=5),
         in_torch.adapters.rescaled, on_paper.adapters.rescaled,
     ),
     Specimen(
@@ -264,7 +264,7 @@ SPECIMENS: tuple[Specimen, ...] = (
         in_torch.adapters.quantized, on_paper.adapters.quantized,
     ),
     Specimen(
-        "Adapters", "Prefix, frozen attention", dict(B=2, T=7, P=3, D=10, H=3, E=4),
+        "Adapters", "Prefix, frozen attention", dict(B=2, T=7, P=4, D=10, H=3, E=4),
         in_torch.adapters.prefix, on_paper.adapters.prefix,
     ),
 )  # fmt: skip
