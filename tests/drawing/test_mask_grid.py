@@ -36,7 +36,7 @@ def in_blocks(pairs, size):
 
 @pytest.fixture(scope="module")
 def picture():
-    return painted_mask([SCORES, MIX], SIZES, tokens=TOKENS)
+    return painted_mask(SIZES, tokens=TOKENS)
 
 
 def test_every_state_has_the_pairs_of_its_mask_written_out(picture, states):
@@ -77,4 +77,4 @@ def test_a_click_on_a_pair_sets_the_window_that_just_reaches_it(picture):
 )
 def test_what_cannot_be_drawn_is_refused(sizes, tokens, says):
     with pytest.raises(ValueError, match=says):
-        painted_mask([SCORES, MIX], sizes, tokens)
+        painted_mask(sizes, tokens)

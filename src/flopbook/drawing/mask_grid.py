@@ -10,27 +10,28 @@ from flopbook.drawing.picture import Frame, Picture
 from flopbook.drawing.svg import WIDTH, line, rect, words
 from flopbook.predict.axes import S, T
 from flopbook.predict.models.attention import causal, chunks, documents, window
-from flopbook.predict.products import Product
-from flopbook.predict.steps import flops as flops_of
+from flopbook.predict.products import matmul
+from flopbook.predict.steps import flops
 from flopbook.predict.values import evaluate
 from flopbook.tables import Table
 
 _LEFT, _TOP, _GRID = 36.0, 40.0, 240.0
 _PANEL = _LEFT + _GRID + 18
 
+#: The products of attention that have no weight: scores, and weighted sums of values.
+_PRODUCTS = matmul("q[B,T,H,E] @ k[B,S,H,E] -> s[B,H,T,S]"), matmul("p[B,H,T,S] @ v[B,S,H,E] -> o[B,T,H,E]")
+
 #: The keys that a query meets, from the first to before the last; all places are counted from 0.
 _Keys = tuple[int, int]
 
 
-def painted_mask(products: Sequence[Product], sizes: Mapping[str, int], tokens: int = 12) -> Picture:
+def painted_mask(sizes: Mapping[str, int], tokens: int = 12) -> Picture:
     """Draw a row for each query and a column for each key, filled where they meet.
 
     Parameters
     ----------
-    products : sequence of Product
-        The products of attention that have no weight: scores of T queries with S keys, and weighted sums of values.
     sizes : mapping of str to int
-        The sizes of their other letters.
+        The sequences B, the heads H, and their width E.
     tokens : int
         How many queries and keys there are, at least 4.
 
@@ -41,16 +42,13 @@ def painted_mask(products: Sequence[Product], sizes: Mapping[str, int], tokens: 
 
     Examples
     --------
-    >>> from flopbook.predict import matmul
-    >>> scores = matmul("q[B,T,H,E] @ k[B,S,H,E] -> s[B,H,T,S]")
-    >>> mix = matmul("p[B,H,T,S] @ v[B,S,H,E] -> o[B,T,H,E]")
-    >>> picture = painted_mask([scores, mix], dict(B=1, H=1, E=16))
+    >>> picture = painted_mask(dict(B=1, H=1, E=16))
     >>> print(picture.frame(mask="causal", M=4).sentence)
     Token t meets t keys, its own among them: 78 pairs of 144, half of them and half of the diagonal. A kernel that \
 skips pairs in whole blocks of 4 × 4 runs 96.
     """
     checks.size("tokens", tokens, least=4)
-    a_pair = int(evaluate(flops_of(products) / (T * S), sizes))
+    a_pair = int(evaluate(flops(_PRODUCTS) / (T * S), sizes))
     masks = _masks(tokens)
     cell = _GRID / tokens
 
