@@ -150,13 +150,13 @@ class Residual(nn.Module):
 
 
 class GPT(nn.Module):
-    """Runs two causal blocks; the token embedding is the output layer too."""
+    """Runs L causal blocks; the token embedding is the output layer too."""
 
-    def __init__(self, V, T, D, H, E, F):
+    def __init__(self, V, T, D, H, E, F, L=2):
         super().__init__()
         self.tokens, self.positions = nn.Embedding(V, D), nn.Parameter(torch.randn(T, D))
         blocks: list[nn.Module] = []
-        for _ in range(2):
+        for _ in range(L):
             feed_forward = nn.Sequential(nn.Linear(D, F), nn.GELU(), nn.Linear(F, D))
             attention = Attention(T, D, H, 1, E)
             blocks += Residual(nn.LayerNorm(D), attention), Residual(nn.LayerNorm(D), feed_forward)
