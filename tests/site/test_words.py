@@ -1,6 +1,7 @@
 """Test that a word of the glossary is explained where the course first uses it."""
 
 import re
+from functools import cache
 
 import pytest
 
@@ -15,16 +16,16 @@ _NOT_PROSE = re.compile(
 _ENTRY = re.compile(r"^(?P<word>\w[^\n]*)\n: (?P<definition>.*?)(?=\n\n)", re.DOTALL | re.MULTILINE)
 _LECTURE = re.compile(r"See \[\]\(\.\./(?P<docname>lectures/[\w-]+)\.md\)")
 
+COURSE = read_course(ROOT)
 
+ENTRIES = list(_ENTRY.finditer((ROOT / "reference/notation.md").read_text()))
 #: The lecture of each word whose definition names one.
-GLOSSARY = {
-    entry["word"]: lecture["docname"]
-    for entry in _ENTRY.finditer((ROOT / "reference/notation.md").read_text())
-    if (lecture := _LECTURE.search(entry["definition"]))
-}
+GLOSSARY = {entry["word"]: lecture["docname"] for entry in ENTRIES if (lecture := _LECTURE.search(entry["definition"]))}
 
 
+@cache
 def prose(docname: str) -> str:
+    """Return what a page says, without what is not prose."""
     return _NOT_PROSE.sub(" ", (ROOT / f"{docname}.md").read_text())
 
 
@@ -33,15 +34,20 @@ def explained(word: str) -> re.Pattern[str]:
     return re.compile(rf"\*[^*\n]*\b{word}(s|es)?\b[^*\n]*\*|\[[^\]\n]*\b{word}(s|es)?\b[^\]\n]*\]\(", re.IGNORECASE)
 
 
+def test_the_glossary_has_each_word_once():
+    words = [entry["word"] for entry in ENTRIES]
+    assert len(set(words)) == len(words) > len(GLOSSARY) > 0
+
+
 @pytest.mark.parametrize(("word", "lecture"), GLOSSARY.items())
 def test_the_lecture_that_the_glossary_names_explains_the_word(word, lecture):
-    assert explained(word).search(prose(lecture))
+    assert explained(word).search(prose(lecture)), f"{lecture} does not set {word!r} in emphasis"
 
 
 @pytest.mark.parametrize("word", GLOSSARY)
 def test_a_word_is_explained_where_the_course_first_uses_it(word):
     use = re.compile(rf"\b{word}(s|es)?\b", re.IGNORECASE)
-    pages = ((page.docname, prose(page.docname)) for page in read_course(ROOT).lectures)
+    pages = ((lecture.docname, prose(lecture.docname)) for lecture in COURSE.lectures)
     docname, text = next((docname, text) for docname, text in pages if use.search(text))
     first, explanation = use.search(text), explained(word).search(text)
     around = text[max(0, first.start() - 80) : first.end() + 80]
