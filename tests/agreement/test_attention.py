@@ -6,13 +6,15 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from flopbook.measure import FlopCount
+from flopbook.measure.memory import weigh
 from flopbook.measure.operators import CONTRACTIONS
 from flopbook.predict import E, H, S, T, axis, evaluate, flops, matmul, training_step
-from flopbook.predict.models import causal, chunks, documents, latent_attention, window
+from flopbook.predict.models import causal, chunks, documents, latent_attention, latent_part, window
 from flopbook.specimens.in_torch.layers import Attention as Layer
 from flopbook.specimens.in_torch.layers import LatentAttention
 from flopbook.tracing import trace
@@ -185,6 +187,55 @@ def test_both_ways_from_latents_give_the_same_numbers():
     absorbed.load_state_dict(made.state_dict())
     x = torch.randn(2, 7, 10)
     torch.testing.assert_close(made(x), absorbed(x))
+
+
+class LatentPart(nn.Module):
+    """Runs a norm and attention from latents, a layer for each matrix, without the turning by places."""
+
+    def __init__(self, D, H, E, R, J, C, Q):  # noqa: PLR0913, PLR0917  (sizes)
+        super().__init__()
+        self.H = H
+        self.norm, self.norm_q, self.norm_c = (nn.LayerNorm(size, bias=False) for size in (D, Q, C))
+        shapes = (D, Q), (Q, H * E), (Q, H * R), (D, C), (D, R), (C, H * E), (C, H * J), (H * J, D)
+        self.layers = nn.ModuleList(nn.Linear(*shape, bias=False) for shape in shapes)
+
+    def forward(self, x):
+        down_q, up_q, place_q, down, place, up_k, up_v, join = self.layers
+        n = self.norm(x)
+        n_q, n_c = self.norm_q(down_q(n)), self.norm_c(down(n))
+        q, q_place, k, v = (
+            layer(of).unflatten(-1, (self.H, -1))
+            for layer, of in ((up_q, n_q), (place_q, n_q), (up_k, n_c), (up_v, n_c))
+        )
+        k_place = place(n)[:, :, None].expand(-1, -1, self.H, -1)
+        q, k = torch.cat((q, q_place), dim=-1), torch.cat((k, k_place), dim=-1)
+        o = scaled_dot_product_attention(*(heads.transpose(1, 2) for heads in (q, k, v)), is_causal=True)
+        return x + join(o.transpose(1, 2).flatten(2))
+
+
+@given(sizes=st.fixed_dictionaries({letter: st.integers(1, 7) for letter in "BTDHECQR"}))
+@settings(max_examples=25)
+def test_a_part_of_a_block_from_latents(sizes):
+    """Values are as wide as keys here, so that attention runs fused."""
+    sizes |= {"J": sizes["E"] + sizes["R"]}
+    model = LatentPart(*(sizes[letter] for letter in "DHERJCQ"))
+    x = torch.ones(sizes["B"], sizes["T"], sizes["D"], requires_grad=True)
+
+    def step():
+        model(x).sum().backward()
+
+    with FlopCount() as counted:
+        step()
+    model.zero_grad()
+    part, dense = latent_part(), latent_part().at(S=T)
+    assert evaluate(part.parameters, sizes) == sum(parameter.numel() for parameter in model.parameters())
+    assert part.tensors == len(list(model.parameters()))
+    again = 2 * sizes["B"] * sizes["H"] * sizes["T"] ** 2 * sizes["J"]
+    assert (counted.forward, counted.backward) == (
+        evaluate(dense.forward, sizes),
+        evaluate(dense.backward, sizes) + again,
+    )
+    assert weigh(step, model, []).activations == 4 * evaluate(part.activations, sizes)
 
 
 def sequences(B, T, D):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         chunks,
         documents,
         latent_attention,
+        latent_part,
         window,
     )
     from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, Claim, Inventory, inventory

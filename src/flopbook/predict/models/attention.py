@@ -13,13 +13,14 @@ from sympy import Expr
 
 from flopbook import checks
 from flopbook.checks import quoted
+from flopbook.predict.models.model import Model, model_of
 from flopbook.predict.notation import tensors
 from flopbook.predict.pointwise import elements
 from flopbook.predict.products import matmul
 from flopbook.predict.steps import TrainingStep, training_step
 from flopbook.predict.values import number
 
-__all__ = ["KEPT_FOR_A_TOKEN", "causal", "chunks", "documents", "latent_attention", "window"]
+__all__ = ["KEPT_FOR_A_TOKEN", "causal", "chunks", "documents", "latent_attention", "latent_part", "window"]
 
 
 def causal(length: Expr | int) -> Expr:
@@ -246,3 +247,27 @@ def latent_attention(absorbed: bool = False) -> TrainingStep:
             matmul("p[B,H,T,S] @ vs[B,S,H,J] -> o[B,T,H,J]"),
         ]
     return training_step(*made, *met, matmul("o[B,T,H,J] @ wo[H,J,D] -> y[B,T,D]"))
+
+
+def latent_part() -> Model:
+    """Predict the attention of a block whose keys and values are made from latents, with its three norms.
+
+    The letters are those of :func:`latent_attention`, and the part adds up with others as
+    :func:`flopbook.predict.models.attention_part` does. A norm has a weight for each of its numbers, and keeps its
+    input and the mean and deviation of each token. Attention is fused, and keeps no scores, but queries, keys and
+    values of all heads.
+
+    Examples
+    --------
+    The attention of a layer of DeepSeek-V2:
+
+    >>> from flopbook.predict import evaluate
+    >>> evaluate(latent_part().parameters, dict(D=5120, H=128, E=128, R=64, J=128, C=512, Q=1536))
+    149232640
+    """
+    step = latent_attention()
+    weights = [product.right for product in step.forward if product.right.name.startswith("w")]
+    norms = tensors("x[B,T,D] n[B,T,D] cq[B,T,Q] nq[B,T,Q] c[B,T,C] nc[B,T,C]")
+    means = tensors("mean[B,T] deviation[B,T]") * 3
+    met = tensors("q[B,T,H,E] qr[B,T,H,R] k[B,T,H,E] kr[B,T,H,R] v[B,T,H,J] o[B,T,H,J] logsumexp[B,H,T]")
+    return model_of(step, [*weights, *tensors("norm[D] norm_q[Q] norm_c[C]")], [*norms, *means, *met])
