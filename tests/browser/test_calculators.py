@@ -310,7 +310,7 @@ INSIDE = "box => box.scrollWidth <= box.clientWidth && document.documentElement.
 def test_a_long_formula_goes_on_in_the_next_line(address, phone, media):
     phone.goto(f"{address}/lectures/transformer.html")
     box = calculator(phone, "decoder-step")
-    line = box.locator(".put-in")
+    line = box.locator(".put-in").first
     height = line.bounding_box()["height"]
     for name in "BDEFHLTV":
         field(box, name).fill("123456789")

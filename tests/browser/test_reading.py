@@ -55,7 +55,7 @@ def test_a_letter_tells_its_meaning(page):
         ("matrix product", "lectures/matrix-product.html"),
         ("MFU", "lectures/seconds.html"),
         ("LoRA", "lectures/matrix-product.html"),
-        ("attention backward", "lectures/transformer.html#five-products-instead-of-four"),
+        ("attention backward", "lectures/attention.html#five-products-instead-of-four"),
         ("frozen weights", "lectures/backward.html#freeze-a-layer"),
         ("roofline", "lectures/seconds.html#the-roofline"),
         ("memory", "lectures/memory.html"),
