@@ -72,7 +72,8 @@
     const start = before.length <= AROUND ? 0 : first - parts.slice(0, first).reverse().findIndex((_, count) => parts.slice(first - count - 1, first).join("").length > AROUND);
     const shown = element("p", {}, start ? "… " : "");
     let length = 0;
-    for (const part of parts.slice(start)) {
+    const isBlank = start > 0 && !/[\p{L}\p{N}]/u.test(parts[start]);
+    for (const part of parts.slice(start + isBlank)) {
       if (length > 2 * AROUND) return shown.append(" …"), shown;
       shown.append(isSought(part) ? element("mark", {}, part) : part);
       length += part.length;
