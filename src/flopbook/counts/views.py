@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 #: The heading of a part of the whole.
 _SHARE = "share"
 
-#: The cells of one row.
+# The cells of one row.
 Row: TypeAlias = tuple[str, ...]
 
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
 SCHEMA = "flopbook.count/1"
+
+
+def _grouped(number: int) -> str:
+    """Write a number with its separators of thousands."""
+    return f"{number:,}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Column:
 
     heading: str
     value: Callable[[Node], float | None]
-    write: Callable[[Any], str] = "{:,}".format
+    write: Callable[[Any], str] = _grouped
 
     def text(self, node: Node) -> str:
         """Write a module's number, and nothing where there is none."""

@@ -36,7 +36,7 @@ def lora(
     rank : str
         The letter of the width in the middle, which no product has.
     data, frozen : str or iterable of str
-        As :func:`flopbook.predict.training_step` takes them. What is `adapted` is frozen anyway.
+        As :func:`flopbook.predict.steps.training_step` takes them. What is `adapted` is frozen anyway.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def vectors(
     behind : str or iterable of str
         The weights that are frozen, with something trained behind what they make.
     data, frozen : str or iterable of str
-        As :func:`flopbook.predict.training_step` takes them.
+        As :func:`flopbook.predict.steps.training_step` takes them.
 
     Raises
     ------
