@@ -40,7 +40,8 @@ def recurrent_layer(x: str = "x[T,B,D]", name: str = "", *, projected: bool = Fa
     Returns
     -------
     tuple of Product
-        For :func:`flopbook.predict.steps.training_step`, with ``x`` and ``h0`` as data where nobody needs their gradients.
+        For :func:`flopbook.predict.steps.training_step`, with ``x`` and ``h0`` as data where nobody needs their
+        gradients.
 
     Notes
     -----
