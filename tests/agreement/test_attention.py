@@ -1,6 +1,7 @@
 """Test attention drawn at random, dense and needed, and attention from latents: predicted == counted == traced."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -161,6 +162,9 @@ def test_flex_attention_runs_seven_products_backward():
     products = CONTRACTIONS["higher_order::flex_attention_backward"]
     one = evaluate(SCORES.flops, dict(B=2, H=6, T=7, S=9, E=5))
     assert products(None, q, k, k) == 7 * one
+    template = Path(torch.__file__).parent / "_inductor/kernel/flex/templates/flex_backwards.py.jinja"
+    if template.exists():  # it stands elsewhere in other versions of PyTorch
+        assert template.read_text("utf-8").count("tl.dot(") == 7
 
 
 @given(
