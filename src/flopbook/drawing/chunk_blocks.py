@@ -149,7 +149,8 @@ def _chart(ratios: Sequence[float], chunk: int) -> Iterator[str]:
     yield line(_CHART - 4, _FLOOR, WIDTH - 2, _FLOOR)
     here = _CHART + (chunk - 0.5) * step
     label = min(max(here, _CHART + 18), WIDTH - 24)
-    yield words(label, _FLOOR - _UNIT * ratios[chunk - 1] - 9, f"{ratios[chunk - 1]:.2f} ×", "strong")
+    below = max(ratios[max(0, chunk - 3) : chunk + 2])  # the label is as wide as a few bars
+    yield words(label, _FLOOR - _UNIT * below - 9, f"{ratios[chunk - 1]:.2f} ×", "strong")
     yield words(here, _FLOOR + 12, f"{chunk}", "strong")
     yield words((_CHART + WIDTH) / 2, _FLOOR + 30, "Q, tokens of a chunk")
     yield line(_CHART, _FLOOR + 48, _CHART + 22, _FLOOR + 48, stroke_dasharray="4 3")
