@@ -84,13 +84,13 @@ def window(length: Expr | int, width: Expr | int) -> Expr:
     --------
     >>> from flopbook.predict import T, axis, evaluate
     >>> window(T, axis("W"))
-    T*Min(T, W) - (Min(T, W) - 1)*Min(T, W)/2
+    (2*T - Min(T, W) + 1)*Min(T, W)/2
     >>> [evaluate(window(T, axis("W")), dict(T=6, W=keys)) for keys in (1, 2, 6, 100)]
     [6, 11, 21, 21]
     """
     tokens = number("length", length)
     met = sympy.Min(number("width", width, least=1), tokens)
-    return tokens * met - met * (met - 1) / 2
+    return met * (2 * tokens - met + 1) / 2
 
 
 def documents(lengths: Iterable[Expr | int], pairs: Callable[[Expr | int], Expr] = causal) -> Expr:
