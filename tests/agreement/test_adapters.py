@@ -17,7 +17,7 @@ from flopbook.measure import FlopCount, profile_flops
 from flopbook.measure.memory import weigh
 from flopbook.predict import evaluate, flops, matmul, training_step
 from flopbook.predict.memory import Formats, training_memory
-from flopbook.predict.models import decoder_block, dora, lora, vectors
+from flopbook.predict.models import decoder_block, dora, fine_tunings, lora, vectors
 from flopbook.tracing import trace
 
 some = settings(max_examples=30)
@@ -332,6 +332,32 @@ def test_bytes_of_a_stack_with_an_adapter_in_each_layer(network, dtype):
     predicted = {kind: evaluate(bytes_, network.sizes) for kind, bytes_ in memory._asdict().items()}
     assert predicted == {kind: getattr(held, kind) for kind in predicted}
     assert evaluate(plain.activations, network.sizes) < held.activations
+
+
+KINDS = {"everything": "trained", "LoRA": "lora", "DoRA": "dora", "IA3": "vector", "the last layer": "frozen"}
+
+
+@pytest.mark.parametrize("way", KINDS)
+@some
+@given(network=networks(adapters=["lora"]))
+def test_flops_and_bytes_of_each_way_to_fine_tune(way, network):
+    """QLoRA has the FLOPs of LoRA; its bytes are those of a packed weight."""
+    depth, last = len(network.kinds), way == "the last layer"
+    kinds = (KINDS[way],) * (depth - last) + ("trained",) * last
+    network = Network(network.widths, network.batch[:1], network.rank, kinds, (False,) * depth, data_needs=not last)
+    step, memory = fine_tunings(*network.layers)[way]
+    assert compare(step, count(network), sizes=network.sizes).agrees
+    model = network.model()
+    x = torch.ones(*network.batch, network.widths[0], requires_grad=not last)
+    optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad])
+
+    def run():
+        model(x).sum().backward()
+        optimizer.step()
+
+    held = weigh(run, model, [optimizer])
+    predicted = {kind: evaluate(bytes_, network.sizes) for kind, bytes_ in memory._asdict().items()}
+    assert predicted == {kind: getattr(held, kind) for kind in predicted}
 
 
 @pytest.mark.parametrize(

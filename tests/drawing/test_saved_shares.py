@@ -2,26 +2,18 @@
 
 import pytest
 
-from flopbook.drawing import Way, fine_tuning
-from flopbook.predict import evaluate, flops, matmul, training_step
-from flopbook.predict.memory import training_memory
-from flopbook.predict.models import dora, lora, vectors
+from flopbook.drawing import fine_tuning
+from flopbook.predict import evaluate, flops, matmul
+from flopbook.predict.models import fine_tunings
 
 LAYERS = [matmul("x[B,D] @ w1[D,H] -> h[B,H]"), matmul("h[B,H] @ w2[H,K] -> y[B,K]")]
-SIZES = dict(B=6, D=30, H=20, K=25, R=2)
+SIZES = dict(B=6, D=256, H=64, K=512, R=2)  # with full blocks of 4-bit numbers
 VALUES = {"R, the rank": [1, 2, 40], "B, tokens": [2, 6]}
 
 
 @pytest.fixture(scope="module")
 def ways():
-    steps = {
-        "everything": training_step(*LAYERS),
-        "LoRA": lora(*LAYERS, adapted=["w1", "w2"]),
-        "DoRA": dora(*LAYERS, adapted="w2", frozen="w1"),
-        "IA3": vectors(*LAYERS, behind=["w1", "w2"]),
-        "the last layer": training_step(*LAYERS, data="x", frozen="w1"),
-    }
-    return {name: Way(step, training_memory(step)) for name, step in steps.items()}
+    return fine_tunings(*LAYERS)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +36,7 @@ def test_work_is_told_apart(picture):
     rows = {kind: amount for unit, kind, amount in picture.frame(way="LoRA").table.rows if unit == "FLOPs"}
     one = evaluate(flops(LAYERS), SIZES)
     assert (rows["forward"], rows["gradients of inputs"], rows["gradients of weights"]) == (one, one, 0)
-    assert rows["adapters"] == 6 * 6 * 2 * (30 + 20 + 20 + 25)
+    assert rows["adapters"] == 6 * 6 * 2 * (256 + 64 + 64 + 512)
 
 
 def test_the_sentence_says_which_shares_go(picture, ways, states):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.routing import token_routing
     from flopbook.drawing.run_costs import training_run
-    from flopbook.drawing.saved_shares import Way, fine_tuning
+    from flopbook.drawing.saved_shares import fine_tuning
     from flopbook.drawing.scaled_block import transformer_block
     from flopbook.drawing.sizes_alone import run_on_letters
     from flopbook.drawing.step_lines import whole_step

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 from sympy import Expr
 
@@ -11,26 +10,19 @@ from flopbook import checks
 from flopbook.drawing.controls import Choice, Slider
 from flopbook.drawing.picture import Frame, Picture
 from flopbook.drawing.svg import WIDTH, line, rect, words
-from flopbook.predict.memory import TrainingMemory
+from flopbook.predict.models.adapters import FineTuning
 from flopbook.predict.steps import TrainingStep, flops
 from flopbook.predict.values import evaluate
 from flopbook.tables import Cell, Table, Total
 from flopbook.units import si
 
-__all__ = ["Way", "fine_tuning"]
+__all__ = ["fine_tuning"]
 
 _WORK = {
     "forward": "forward", "gradients of inputs": "backward", "gradients of weights": "backward full", "adapters": "",
 }  # fmt: skip
 _BYTES = {"parameters": "bytes full", "gradients": "backward full", "optimizer": "optimizer", "activations": "forward"}
 _ALL = 320.0  # units for what training everything takes
-
-
-class Way(NamedTuple):
-    """Holds what is trained in a step, and the bytes that the step holds."""
-
-    step: TrainingStep
-    memory: TrainingMemory
 
 
 @dataclass(frozen=True)
@@ -44,14 +36,16 @@ class _Part:
         return sum(self.held.values())
 
 
-def fine_tuning(ways: Mapping[str, Way], sizes: Mapping[str, int], values: Mapping[str, Sequence[int]]) -> Picture:
+def fine_tuning(
+    ways: Mapping[str, FineTuning], sizes: Mapping[str, int], values: Mapping[str, Sequence[int]]
+) -> Picture:
     """Draw the FLOPs and the bytes of a step as two bars, in a frame as long as those of training everything.
 
     Parameters
     ----------
-    ways : mapping of str to Way
-        Each way by its name, with the same products forward; what a way has besides is its adapters'. The first
-        trains everything.
+    ways : mapping of str to FineTuning
+        Each way by its name, as `fine_tunings` gives them, with the same products forward. The first trains
+        everything; what a way has besides is its adapters'.
     sizes : mapping of str to int
         The size of each letter, and where the sliders start.
     values : mapping of str to sequence of int
@@ -64,15 +58,12 @@ def fine_tuning(ways: Mapping[str, Way], sizes: Mapping[str, int], values: Mappi
 
     Examples
     --------
-    >>> from flopbook.predict import matmul, training_step
-    >>> from flopbook.predict.memory import training_memory
-    >>> from flopbook.predict.models import lora
-    >>> y = matmul("x[B,D] @ w[D,K] -> y[B,K]")
-    >>> steps = {"everything": training_step(y, data="x"), "LoRA": lora(y, adapted="w", data="x")}
-    >>> ways = {name: Way(step, training_memory(step)) for name, step in steps.items()}
+    >>> from flopbook.predict import matmul
+    >>> from flopbook.predict.models import fine_tunings
+    >>> ways = fine_tunings(matmul("x[B,D] @ w[D,K] -> y[B,K]"))
     >>> picture = fine_tuning(ways, dict(B=8, D=64, K=32, R=2), {"R": [1, 2, 4]})
     >>> print(picture.frame(way="LoRA", R=1).sentence)
-    LoRA: 44.5% of the FLOPs go, and 66.1% of the bytes. Of the FLOPs, the gradients of the weights go; of the bytes, \
+    LoRA: 28.6% of the FLOPs go, and 66.1% of the bytes. Of the FLOPs, the gradients of the weights go; of the bytes, \
 what training keeps for each weight.
     """
     known = checks.sizes(sizes)

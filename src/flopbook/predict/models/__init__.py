@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
-    from flopbook.predict.models.adapters import dora, lora, nf4_bytes, vectors
+    from flopbook.predict.models.adapters import FineTuning, dora, fine_tunings, lora, nf4_bytes, vectors
     from flopbook.predict.models.attention import (
         KEPT_FOR_A_TOKEN,
         causal,

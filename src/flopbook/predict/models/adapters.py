@@ -1,16 +1,19 @@
 """Predict adapters: small weights and vectors that are trained, on weights that are frozen."""
 
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import sympy
 from sympy import Expr
 
 from flopbook.checks import quoted
+from flopbook.predict.memory import TrainingMemory, training_memory
 from flopbook.predict.notation import Tensor
+from flopbook.predict.pointwise import elements
 from flopbook.predict.products import Product, matmul
 from flopbook.predict.steps import TrainingStep, training_step
 
-__all__ = ["dora", "lora", "nf4_bytes", "vectors"]
+__all__ = ["FineTuning", "dora", "fine_tunings", "lora", "nf4_bytes", "vectors"]
 
 _BLOCK, _BLOCK_OF_SCALES = 64, 256  # numbers that share a scale, and scales that share one
 
@@ -187,6 +190,65 @@ def nf4_bytes(numbers: Expr | int) -> Expr:
     """
     scales = sympy.Rational(1, _BLOCK)
     return numbers * (sympy.Rational(4, 8) + scales + 4 * scales / _BLOCK_OF_SCALES)
+
+
+class FineTuning(NamedTuple):
+    """Holds what is trained in a step, and the bytes that the step holds."""
+
+    step: TrainingStep
+    memory: TrainingMemory
+
+
+def fine_tunings(*layers: Product) -> dict[str, FineTuning]:
+    """Predict ways to fine-tune layers that lie inside a network, with nothing between them.
+
+    Their input wants a gradient, since there are more layers in front, which are trained in the same way. Only where
+    the last layer is trained alone, no gradient has to pass. AdamW, and 4 bytes a number, but for the frozen ones of
+    QLoRA.
+
+    Parameters
+    ----------
+    *layers : Product
+        Each takes what the one before makes, and has a weight ``w[D,K]``.
+
+    Returns
+    -------
+    dict of str to FineTuning
+        The first trains everything; the rank of the others is `R`.
+
+    Examples
+    --------
+    >>> for name, (step, memory) in fine_tunings(matmul("x[B,D] @ w[D,K] -> y[B,K]")).items():
+    ...     print(f"{name}: {step.flops}, {memory.activations}")
+    everything: 6*B*D*K, 4*B*D
+    LoRA: 4*B*D*K + 6*B*D*R + 6*B*K*R, 4*B*D + 4*B*R
+    QLoRA: 4*B*D*K + 6*B*D*R + 6*B*K*R, 4*B*D + 4*B*R
+    DoRA: 4*B*D*K + 6*B*D*R + 6*B*K*R + 2*D*K*R, 4*B*D + 4*B*K + 4*B*R + 8*K
+    IA3: 4*B*D*K, 4*B*K
+    the last layer: 4*B*D*K, 4*B*D
+    """
+    x, *_ = (layer.left.name for layer in layers)
+    names = [layer.right.name for layer in layers]
+    of_columns = [f"{layer.right.name}.{{}}[{layer.output.axes[-1]}]" for layer in layers]
+    scaled = [f"{name}.scaled[{','.join(layer.output.axes)}]" for name, layer in zip(names, layers, strict=True)]
+    vector = dict(biases=[each.format("vector") for each in of_columns])
+    lengths = [each.format(what) for each in of_columns for what in ("norms", "scales")]
+
+    def way(derive: Any, held: dict[str, Any], **options: Any) -> FineTuning:
+        memory = training_memory(derive(*layers, **{"data": x, **options}), **held)  # the input is not a parameter
+        return FineTuning(derive(*layers, **options), memory)
+
+    detours = way(lora, {}, adapted=names)
+    frozen = elements(*(layer.right for layer in layers))
+    in_4_bits = sympy.expand(detours.memory.parameters - 4 * frozen + nf4_bytes(frozen))
+    return {
+        "everything": way(training_step, {}),
+        "LoRA": detours,
+        "QLoRA": detours._replace(memory=detours.memory._replace(parameters=in_4_bits)),
+        "DoRA": way(dora, {**vector, "also_kept": scaled + lengths}, adapted=names),
+        "IA3": way(vectors, {**vector, "also_kept": scaled}, behind=names),
+        "the last layer": way(training_step, {}, data=x, frozen=names[:-1]),
+    }
 
 
 def _detour(product: Product, rank: str) -> tuple[Product, Product]:

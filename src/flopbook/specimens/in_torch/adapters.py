@@ -17,7 +17,7 @@ def scaled(B, D, H, K) -> Built:
 def quantized(B, D, R, H, K) -> Built:
     first, second = Adapted(D, R, H), Adapted(H, R, K)
     for adapted in (first, second):
-        adapted.add_module("frozen", Quantized(adapted.frozen))
+        adapted.add_module("frozen", Quantized(adapted.frozen.weight, block=10, group=7))
     return nn.Sequential(first, nn.ReLU(), second), (torch.randn(B, D),)
 
 

@@ -235,24 +235,34 @@ class Scaled(nn.Module):
 
 
 class Quantized(nn.Module):
-    """Holds a frozen layer in 4 bits, with a scale for each row, and rounds back before each product."""
+    """Holds a frozen weight in 4 bits and unpacks it for each product, as QLoRA does.
+
+    Numbers of a block share a scale of 8 bits, and scales of a group share one of 32 bits.
+    """
 
     packed: torch.Tensor
     scales: torch.Tensor
-    levels: torch.Tensor
+    largest: torch.Tensor
 
-    def __init__(self, layer: nn.Linear):
+    def __init__(self, weight: torch.Tensor, block: int = 64, group: int = 256):
         super().__init__()
-        self.bias = layer.bias
-        scales = layer.weight.detach().abs().amax(dim=1, keepdim=True)
-        self.register_buffer("levels", torch.linspace(-1, 1, 16))
-        codes = (layer.weight.detach()[..., None] / scales[..., None] - self.levels).abs().argmin(-1).to(torch.uint8)
+        blocks = weight.detach().reshape(-1, block)
+        scales = blocks.abs().amax(1, keepdim=True)
+        largest = scales.reshape(-1, group).amax(1, keepdim=True)
+        quantiles = torch.special.ndtri(torch.linspace(0.02, 0.98, 16))  # of a normal distribution
+        self.shape, self.levels = weight.shape, quantiles / quantiles.max()
+        codes = ((blocks / scales)[..., None] - self.levels).abs().argmin(-1).to(torch.uint8)
         self.register_buffer("packed", codes[:, ::2] * 16 + codes[:, 1::2])
-        self.register_buffer("scales", scales)
+        self.register_buffer("scales", (scales.reshape(-1, group) / largest * 255).round().to(torch.uint8))
+        self.register_buffer("largest", largest)
+
+    def unpacked(self):
+        codes = torch.stack([self.packed >> 4, self.packed & 15], dim=-1).flatten(1).int()
+        scales = self.scales * (self.largest / 255)
+        return (self.levels[codes] * scales.reshape(-1, 1)).reshape(self.shape)
 
     def forward(self, x):
-        codes = torch.stack([self.packed >> 4, self.packed & 15], dim=-1).flatten(1)
-        return nn.functional.linear(x, self.levels[codes.int()] * self.scales, self.bias)
+        return nn.functional.linear(x, self.unpacked())
 
 
 class Prefixed(nn.Module):
