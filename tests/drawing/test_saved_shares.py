@@ -35,7 +35,7 @@ def test_each_state_has_the_flops_and_bytes_of_its_way(picture, ways, states):
 def test_work_is_told_apart(picture):
     rows = {kind: amount for unit, kind, amount in picture.frame(way="LoRA").table.rows if unit == "FLOPs"}
     one = evaluate(flops(LAYERS), SIZES)
-    assert (rows["forward"], rows["gradients of inputs"], rows["gradients of weights"]) == (one, one, 0)
+    assert (rows["forward"], rows["input gradients"], rows["weight gradients"]) == (one, one, 0)
     assert rows["adapters"] == 6 * 6 * 2 * (256 + 64 + 64 + 512)
 
 

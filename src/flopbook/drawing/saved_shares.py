@@ -19,7 +19,7 @@ from flopbook.units import si
 __all__ = ["fine_tuning"]
 
 _WORK = {
-    "forward": "forward", "gradients of inputs": "backward", "gradients of weights": "backward full", "adapters": "",
+    "forward": "forward", "input gradients": "backward", "weight gradients": "backward full", "adapters": "",
 }  # fmt: skip
 _BYTES = {"parameters": "bytes full", "gradients": "backward full", "optimizer": "optimizer", "activations": "forward"}
 _ALL = 320.0  # units for what training everything takes
@@ -123,7 +123,7 @@ def _kinds(step: TrainingStep, reference: TrainingStep) -> dict[str, Expr]:
             kinds["forward"].append(product)
         elif product in reference.backward:
             of_weight = product.output.name in weights
-            kinds["gradients of weights" if of_weight else "gradients of inputs"].append(product)
+            kinds["weight gradients" if of_weight else "input gradients"].append(product)
         else:
             kinds["adapters"].append(product)
     return {kind: flops(products) for kind, products in kinds.items()}
@@ -156,12 +156,12 @@ def _fill(look: str) -> dict[str, str]:
 def _why(mine: tuple[_Part, _Part], every: tuple[_Part, _Part]) -> str:
     """Say what is gone, and what is not."""
     (run, held), (all_run, _) = mine, every
-    if run.held["gradients of inputs"] < all_run.held["gradients of inputs"]:
+    if run.held["input gradients"] < all_run.held["input gradients"]:
         return "Nothing in front is trained, so that hardly a gradient has to pass."
     if run.total > all_run.total:
         return "The adapters take more than the gradients of the weights took."
     if 2 * held.held["activations"] > held.total:
         return "Most bytes are activations now, and those stay: turn the tokens down."
-    if 2 * run.held["adapters"] > all_run.held["gradients of weights"]:
+    if 2 * run.held["adapters"] > all_run.held["weight gradients"]:
         return "Wide adapters take what the gradients of the weights took: turn the rank down."
     return "Of the FLOPs, the gradients of the weights go; of the bytes, what training keeps for each weight."

@@ -234,10 +234,24 @@ class Scaled(nn.Module):
         return self.frozen(x) * self.vector
 
 
+class _UnpackedAgain(torch.autograd.Function):
+    """Multiplies with a packed weight, and unpacks it again for the gradient of the input."""
+
+    @staticmethod
+    def forward(context, x, layer):
+        context.layer = layer
+        return nn.functional.linear(x, layer.unpacked())
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient @ context.layer.unpacked(), None
+
+
 class Quantized(nn.Module):
     """Holds a frozen weight in 4 bits and unpacks it for each product, as QLoRA does.
 
-    Numbers of a block share a scale of 8 bits, and scales of a group share one of 32 bits.
+    Autograd would keep the unpacked weight. Numbers of a block share a scale of 8 bits, and scales of a
+    group share one of 32 bits.
     """
 
     packed: torch.Tensor
@@ -262,7 +276,7 @@ class Quantized(nn.Module):
         return (self.levels[codes] * scales.reshape(-1, 1)).reshape(self.shape)
 
     def forward(self, x):
-        return nn.functional.linear(x, self.unpacked())
+        return _UnpackedAgain.apply(x, self)
 
 
 class Prefixed(nn.Module):
