@@ -95,7 +95,10 @@ class Book(Domain):
 
 
 def _note_reading(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    Book.of(env).reread = set(docnames)
+    book = Book.of(env)
+    book.reread = set(docnames)
+    for docname in docnames:  # before the first is read, as what one page had may now stand on another
+        book.clear_doc(docname)
 
 
 def _rewrite_pages_filled_later(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:

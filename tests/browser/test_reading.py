@@ -54,7 +54,7 @@ def test_a_letter_tells_its_meaning(page):
         ("backward", "lectures/backward.html"),
         ("matrix product", "lectures/matrix-product.html"),
         ("MFU", "lectures/seconds.html"),
-        ("LoRA", "lectures/matrix-product.html"),
+        ("LoRA", "lectures/adapters.html"),
         ("attention backward", "lectures/attention.html#five-products-instead-of-four"),
         ("frozen weights", "lectures/backward.html#freeze-a-layer"),
         ("roofline", "lectures/seconds.html#the-roofline"),

@@ -118,18 +118,30 @@ def test_a_page_that_cannot_be_read_is_named(book, text, complaint):
     assert "Traceback" not in build.text
 
 
+BOX = (
+    "\n```{code-cell}\nfrom IPython.display import display\n"
+    "display({'application/vnd.flopbook.formula+json': dict(name='same', title='T', latex='x', when='y', "
+    "sizes='z', value='1', witnesses=['counted'])}, raw=True)\n```\n"
+)
+
+
 def test_a_formula_is_boxed_once(book):
-    box = (
-        "\n```{code-cell}\nfrom IPython.display import display\n"
-        "display({'application/vnd.flopbook.formula+json': dict(name='same', title='T', latex='x', when='y', "
-        "sizes='z', value='1', witnesses=['counted'])}, raw=True)\n```\n"
-    )
-    book.append("lectures/direct.md", box)
+    book.append("lectures/direct.md", BOX)
     assert book.build().code == 0
-    book.append("lectures/unrelated.md", box)
+    book.append("lectures/unrelated.md", BOX)
     build = book.build()
     assert build.code != 0
     assert "a formula named 'same' is boxed already on lectures/direct" in build.text
+
+
+def test_a_box_moves_to_a_page_that_is_read_before(book):
+    text = (book.folder / "lectures/direct.md").read_text()
+    book.append("lectures/unrelated.md", BOX)
+    assert book.build().code == 0
+    book.write("lectures/unrelated.md", FILES["lectures/unrelated.md"])
+    book.write("lectures/direct.md", text + BOX)
+    build = book.build()
+    assert build.code == 0, build.text
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
