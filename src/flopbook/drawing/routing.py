@@ -17,11 +17,11 @@ _EXPERTS, _MOST = (4, 6, 8), 8
 _TOP = (1, 2, 3)
 _NO_LIMIT = "no limit"
 _CAPACITY = {_NO_LIMIT: None, "1": Fraction(1), "1.25": Fraction(5, 4), "1.5": Fraction(3, 2)}
-_EVEN, _UNEVEN, _ALIKE = "all equally often", "some more often", "the same for all tokens"
+_EVEN, _UNEVEN, _ALIKE = "evenly", "unevenly", "all alike"
 _TOKENS = 16
 
-_UNIT = 7.0  # height of a row
-_FLOOR, _BARS = 204.0, 240.0  # where the stacks stand, and the first bar
+_UNIT = 6.0  # height of a row
+_FLOOR, _BARS = 186.0, 222.0  # where the stacks stand, and the first bar
 _LEFT, _SCALE = 62.0, 250.0  # where bars begin, and how long that of the most rows is
 _MOST_ROWS = _TOKENS * _TOP[-1] * 3 // 2
 
@@ -46,7 +46,7 @@ def token_routing(sizes: Mapping[str, int]) -> Picture:
 
     Examples
     --------
-    >>> print(token_routing(dict(D=8, F=16)).frame(capacity="1", choice="all equally often").sentence)
+    >>> print(token_routing(dict(D=8, F=16)).frame(capacity="1", choice="evenly").sentence)
     Each expert has 4 slots, 32 together, and 32 rows come: all find one, and none stays empty. Now let some experts \
 be chosen more often.
     """
@@ -84,9 +84,9 @@ be chosen more often.
         _BARS + 4 * 18,
         draw,
         [
-            Choice("choice", "Experts are chosen", [_EVEN, _UNEVEN, _ALIKE], start=_UNEVEN),
+            Choice("choice", "Tokens choose", [_EVEN, _UNEVEN, _ALIKE], start=_UNEVEN),
             Slider("X", "X, experts", _EXPERTS, start=8),
-            Slider("K", "K, experts of a token", _TOP, start=2),
+            Slider("K", "K, chosen", _TOP, start=2),
             Slider("capacity", "Capacity factor", list(_CAPACITY)),
         ],
     )
@@ -101,7 +101,7 @@ def _row(load: int, room: int, limit: Fraction | None) -> tuple[int, int]:
 def _loads(choice: str, X: int, K: int) -> list[int]:
     """Say how many tokens choose each expert.
 
-    >>> _loads("all equally often", 6, 2), _loads("some more often", 6, 2), _loads("the same for all tokens", 6, 2)
+    >>> _loads("evenly", 6, 2), _loads("unevenly", 6, 2), _loads("all alike", 6, 2)
     ([6, 6, 5, 5, 5, 5], [4, 7, 14, 2, 2, 3], [16, 16, 0, 0, 0, 0])
     """
     if choice == _ALIKE:
@@ -178,10 +178,10 @@ def _sums(needed: int, run: int, kept: int, a_row: int) -> Iterator[str]:
 def _without_slots(loads: list[int], K: int) -> str:
     needed, fullest = sum(loads), max(loads)
     return (
-        f"{needed} rows, {K} for each token, take {Fraction(K, len(loads))} of the FLOPs that all {len(loads)} experts "
-        "would take for all tokens. Which expert is chosen changes nothing in that. But the fullest one has "
-        f"{fullest} rows, {float(Fraction(fullest * len(loads), needed)):.3g} times the mean: where each expert has a "
-        "device of its own, all wait for it. Now give each expert equally many slots, with a capacity: what is lost?"
+        f"{needed} rows, {K} for each token, take {Fraction(K, len(loads))} of the FLOPs of all {len(loads)} experts "
+        f"for all tokens, whoever is chosen. But the fullest expert has {fullest} rows, "
+        f"{float(Fraction(fullest * len(loads), needed)):.3g} times the mean: where each has a device of its own, all "
+        "wait for it. Now give each expert equally many slots, with a capacity: what is lost?"
     )
 
 
