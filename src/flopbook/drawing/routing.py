@@ -150,9 +150,9 @@ def _stacks(loads: list[int], room: int, limit: Fraction | None) -> Iterator[str
             continue
         x = _centre(number, len(loads))
         top, rim = _FLOOR - min(load, room) * _UNIT, _FLOOR - free * _UNIT
-        yield rect(x - width / 2, _FLOOR - load * _UNIT + 1, width, load * _UNIT - bool(load), "left-out")
+        yield rect(x - width / 2 + 1, _FLOOR - load * _UNIT + 1, width - 2, load * _UNIT - bool(load), "left-out")
         yield rect(x - width / 2, rim, width, free * _UNIT, "forward line")
-        yield line(x, _FLOOR, x, rim, "forward", stroke_width=width, stroke_dasharray=f"1 {_UNIT - 1:g}")
+        yield line(x, _FLOOR, x, rim, "forward", stroke_width=width if free else 0, stroke_dasharray=f"1 {_UNIT - 1:g}")
         yield line(x, _FLOOR - 1, x, top, "forward", stroke_width=width, stroke_dasharray=f"{_UNIT - 1:g} 1")
         yield words(x, _FLOOR + 11, f"{load}", "strong")
     yield words(4, _FLOOR + 25, "rows that chose the expert", "start")
