@@ -100,7 +100,7 @@ what training keeps for each weight.
             )
         run, held = (1 - part.total / whole.total for part, whole in zip(mine, every, strict=True))
         work = f"{run:.1%} of the FLOPs go" if run >= 0 else f"{-run:.1%} more FLOPs than training everything"
-        return f"{way}: {work}, and {held:.1%} of the bytes. {_why(mine, every)}"
+        return f"{way[0].upper()}{way[1:]}: {work}, and {held:.1%} of the bytes. {_why(mine, every)}"
 
     return Picture(
         "fine-tuning",
