@@ -8,11 +8,6 @@ from flopsite.course.outline import read_course
 from tests.conftest import ROOT
 from tests.support.html import anchors, read
 
-#: Lectures that may take 30 minutes, each with its reason.
-LONGER = {
-    "lectures/memory": "it follows every byte through a whole step, with its optimizer, checkpoints and formats",
-}
-
 
 def test_a_page_explains_each_letter_that_it_marks(site, pages):
     for name in pages:
@@ -76,9 +71,7 @@ def test_each_page_knows_its_place_on_the_paths(site):
 
 def test_a_lecture_takes_at_most_25_minutes():
     minutes = {lecture.docname: lecture.minutes for lecture in read_course(ROOT).lectures}
-    longest = {name: 30 if name in LONGER else 25 for name in minutes}
-    assert len(LONGER) <= 2
-    assert {name: taken for name, taken in minutes.items() if taken > longest[name]} == {}
+    assert {name: taken for name, taken in minutes.items() if taken > 25} == {}
 
 
 def test_numbered_equations_can_be_linked_to_and_are_numbered_by_lecture(site):
