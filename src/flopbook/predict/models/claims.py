@@ -191,7 +191,7 @@ class Claim:
     where: str
     words: str
     kinds: tuple[str, ...]
-    keys: Expr = sympy.S.Zero
+    keys: Expr
     adds: Callable[[Inventory], Expr] | None = None
 
     def flops(self, model: Inventory) -> Expr:
@@ -211,7 +211,7 @@ def _without(*kinds: str) -> tuple[str, ...]:
 #:
 #: :meta hide-value:
 CLAIMS: Mapping[str, Claim] = MappingProxyType({
-    "6 N": Claim("a rule of thumb", "all parameters, no attention", KINDS),
+    "6 N": Claim("a rule of thumb", "all parameters, no attention", KINDS, Integer(0)),
     "Kaplan": Claim(
         "Kaplan and others (2020), table 1",
         "parameters without tables, and half of attention",
@@ -219,7 +219,7 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType({
         T / 2,
     ),
     "Brown": Claim(
-        "Brown and others (2020), appendix D", "the parameters that a token meets, no attention", _without(IDLE)
+        "Brown and others (2020), appendix D", "the parameters that a token meets, no attention", _without(IDLE), Integer(0)
     ),
     "Narayanan": Claim(
         "Narayanan and others (2021), equation 3",
@@ -279,6 +279,7 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType({
         "Transformers 5.24.0 (2026-11), `Trainer.floating_point_ops`",
         "all parameters but embeddings, even where one is the output layer; no attention",
         _without(TIED, LOOKUP, POSITIONS),
+        Integer(0),
     ),
 })  # fmt: skip
 
