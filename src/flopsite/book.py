@@ -95,10 +95,9 @@ class Book(Domain):
 
 
 def _note_reading(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    book = Book.of(env)
-    book.reread = set(docnames)
+    Book.of(env).reread = set(docnames)
     for docname in docnames:  # before the first is read, as what one page had may now stand on another
-        book.clear_doc(docname)
+        env.clear_doc(docname)
 
 
 def _rewrite_pages_filled_later(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
