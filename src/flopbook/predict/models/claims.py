@@ -219,7 +219,10 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType({
         T / 2,
     ),
     "Brown": Claim(
-        "Brown and others (2020), appendix D", "the parameters that a token meets, no attention", _without(IDLE), Integer(0)
+        "Brown and others (2020), appendix D",
+        "the parameters that a token meets, no attention",
+        _without(IDLE),
+        Integer(0),
     ),
     "Narayanan": Claim(
         "Narayanan and others (2021), equation 3",
