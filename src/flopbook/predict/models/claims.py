@@ -59,7 +59,7 @@ class Inventory:
     parameters: Mapping[str, Expr]
     attention: Mapping[Expr, Expr]
     scores: Expr
-    length: Expr = T
+    length: Expr
 
     def count(self, *kinds: str) -> Expr:
         """Add up the parameters of some kinds; of all kinds, if none is named."""
@@ -161,6 +161,7 @@ def inventory(  # noqa: PLR0913  (each is a choice of the architecture)
         },
         {reach: 2 * H * E * layers for reach, layers in (reaches or {T: L}).items()},
         L * H,
+        T,
     )
 
 
