@@ -113,6 +113,15 @@ def test_a_layer_may_read_its_rate_of_dropout_from_a_series():
     assert trace(build, rows, dict(B=2, D=3, L=4)).forward == 2 * B * D**2 * L
 
 
+def test_a_series_is_looked_up_by_numbers_that_nobody_knows():
+    """The indices stand in a list, among the arguments of the lookup."""
+
+    def looked_up(layer, x):
+        return layer(x) * torch.linspace(0, 1, 16)[x.bool().int()]
+
+    assert traced_with(looked_up).forward == 2 * B * D**2
+
+
 def test_what_a_model_is_called_with():
     def build(D):
         return nn.Bilinear(D, D, D)

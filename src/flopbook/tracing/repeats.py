@@ -80,7 +80,8 @@ class Repeats:
 
 def _has_values(func: OpOverload, args: tuple) -> bool:
     """Whether a result has values: a series of plain numbers, and what is made of one."""
-    tensors = [arg for arg in args if isinstance(arg, Tensor)]
+    each = (part for arg in args for part in (arg if isinstance(arg, (list, tuple)) else (arg,)))
+    tensors = [part for part in each if isinstance(part, Tensor)]
     if tensors:
         return not any(isinstance(tensor, FakeTensor) for tensor in tensors)
     return func is _SERIES and all(isinstance(arg, (int, float)) for arg in args)

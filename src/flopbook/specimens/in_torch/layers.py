@@ -234,6 +234,12 @@ class Scaled(nn.Module):
         return self.frozen(x) * self.vector
 
 
+def _levels(device: torch.device) -> torch.Tensor:
+    """Return 16 numbers from -1 to 1, as dense as a normal distribution."""
+    quantiles = torch.special.ndtri(torch.linspace(0.02, 0.98, 16, device=device))
+    return quantiles / quantiles[-1]
+
+
 class _UnpackedAgain(torch.autograd.Function):
     """Multiplies with a packed weight, and unpacks it again for the gradient of the input."""
 
@@ -263,9 +269,8 @@ class Quantized(nn.Module):
         blocks = weight.detach().reshape(-1, block)
         scales = blocks.abs().amax(1, keepdim=True)
         largest = scales.reshape(-1, group).amax(1, keepdim=True)
-        quantiles = torch.special.ndtri(torch.linspace(0.02, 0.98, 16))  # of a normal distribution
-        self.shape, self.levels = weight.shape, quantiles / quantiles.max()
-        codes = ((blocks / scales)[..., None] - self.levels).abs().argmin(-1).to(torch.uint8)
+        self.shape = weight.shape
+        codes = ((blocks / scales)[..., None] - _levels(weight.device)).abs().argmin(-1).to(torch.uint8)
         self.register_buffer("packed", codes[:, ::2] * 16 + codes[:, 1::2])
         self.register_buffer("scales", (scales.reshape(-1, group) / largest * 255).round().to(torch.uint8))
         self.register_buffer("largest", largest)
@@ -273,7 +278,7 @@ class Quantized(nn.Module):
     def unpacked(self):
         codes = torch.stack([self.packed >> 4, self.packed & 15], dim=-1).flatten(1).int()
         scales = self.scales * (self.largest / 255)
-        return (self.levels[codes] * scales.reshape(-1, 1)).reshape(self.shape)
+        return (_levels(self.packed.device)[codes] * scales.reshape(-1, 1)).reshape(self.shape)
 
     def forward(self, x):
         return _UnpackedAgain.apply(x, self)
