@@ -12,8 +12,18 @@ from flopbook.comparison import compare
 from flopbook.measure import FlopCount, profile_flops
 from flopbook.measure.memory import weigh
 from flopbook.predict import B, K, T, axis, evaluate, flops, training_step
-from flopbook.predict.models import X, experts_layer, experts_part, fill, slots
+from flopbook.predict.models import (
+    X,
+    attention_part,
+    embedding,
+    experts_layer,
+    experts_part,
+    fill,
+    output_layer,
+    slots,
+)
 from flopbook.specimens.in_torch.experts import Experts, Grouped, InSlots
+from flopbook.specimens.in_torch.layers import Attention, Residual
 from flopbook.tracing import trace
 
 
@@ -228,3 +238,40 @@ def test_parameters_are_those_of_the_module(layer):
     )
     assert evaluate(part.parameters, sizes) == sum(parameter.numel() for parameter in parameters)
     assert evaluate(part.active, sizes) == sum(parameter.numel() for parameter in parameters) - unused
+
+
+@settings(max_examples=6)
+@given(
+    sizes=st.fixed_dictionaries({letter: st.integers(1, 4) for letter in "BTGELV"}),
+    choice=st.tuples(st.integers(1, 5), st.integers(0, 4)),
+    gated=st.booleans(),
+    J=st.sampled_from([0, 8]),
+)
+def test_a_decoder_of_experts_is_the_sum_of_its_parts(sizes, choice, gated, J):
+    K, waiting = choice
+    sizes |= {"D": 8, "F": 16, "K": K, "X": K + waiting, "H": 2 * sizes["G"]}
+    predicted = sizes["L"] * (attention_part() + experts_part()) + output_layer() + embedding()
+    predicted = predicted.at(S=T, J=J, matrices=3 if gated else 2)
+
+    def norm():
+        return torch.nn.LayerNorm(8, bias=False)
+
+    with torch.device("meta"):
+        blocks = [
+            part
+            for _ in range(sizes["L"])
+            for part in (
+                Residual(norm(), Attention(sizes["T"], 8, sizes["G"], 2, sizes["E"], bias=False)),
+                Residual(norm(), Grouped(8, 16, sizes["X"], K, gated=gated, J=J)),
+            )
+        ]
+        table = torch.nn.Embedding(sizes["V"], 8)
+        model = torch.nn.Sequential(table, *blocks, norm()).to(torch.bfloat16)
+        with FlopCount() as counted:
+            y = model(torch.zeros(sizes["B"], sizes["T"], dtype=torch.long))
+            (y @ table.weight.T).sum().backward()
+    assert evaluate(predicted.parameters, sizes) == sum(parameter.numel() for parameter in model.parameters())
+    assert (evaluate(predicted.forward, sizes), evaluate(predicted.backward, sizes)) == (
+        counted.forward,
+        counted.backward,
+    )
