@@ -18,6 +18,7 @@ ON_THE_PAGE = set(re.findall(r"^\.\. automodule:: (\S+)", PAGE, re.MULTILINE))
 INSIDE = [
     "*.__main__",
     "flopbook.checks",
+    "flopbook.command.*",
     "flopbook.labs.accelerator*",
     "flopbook.labs.data",
     "flopbook.labs.training",
@@ -25,6 +26,7 @@ INSIDE = [
     "flopbook.measure.counting*",
     "flopbook.measure.operators.*",
     "flopbook.measure.report.*",
+    "flopbook.measure.restore",
     "flopbook.predict.models.*",
     "flopbook.specimens.*",
     "flopbook.teaching.calculators",
