@@ -240,24 +240,10 @@ def _levels(device: torch.device) -> torch.Tensor:
     return quantiles / quantiles[-1]
 
 
-class _UnpackedAgain(torch.autograd.Function):
-    """Multiplies with a packed weight, and unpacks it again for the gradient of the input."""
-
-    @staticmethod
-    def forward(context, x, layer):
-        context.layer = layer
-        return nn.functional.linear(x, layer.unpacked())
-
-    @staticmethod
-    def backward(context, gradient):
-        return gradient @ context.layer.unpacked(), None
-
-
 class Quantized(nn.Module):
-    """Holds a frozen weight in 4 bits and unpacks it for each product, as QLoRA does.
+    """Holds a frozen weight in 4 bits and unpacks it for each product.
 
-    Autograd would keep the unpacked weight. Numbers of a block share a scale of 8 bits, and scales of a
-    group share one of 32 bits.
+    Numbers of a block share a scale of 8 bits, and scales of a group share one of 32 bits.
     """
 
     packed: torch.Tensor
@@ -281,7 +267,20 @@ class Quantized(nn.Module):
         return (_levels(self.packed.device)[codes] * scales.reshape(-1, 1)).reshape(self.shape)
 
     def forward(self, x):
-        return _UnpackedAgain.apply(x, self)
+        return nn.functional.linear(x, self.unpacked())
+
+
+class UnpackedAgain(torch.autograd.Function):
+    """Runs a quantized layer, and unpacks its weight again for the gradient of the input, as QLoRA does."""
+
+    @staticmethod
+    def forward(context, x, layer):
+        context.layer = layer
+        return layer(x)
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient @ context.layer.unpacked(), None
 
 
 class Prefixed(nn.Module):
