@@ -277,6 +277,12 @@ def test_what_a_table_cannot_choose_by_is_quoted(two, given, message):
     assert str(error.value).startswith(message)
 
 
+def test_of_many_modules_the_first_are_named(count):
+    model = nn.Sequential(*(nn.ReLU() for _ in range(99)))
+    with pytest.raises(ValueError, match=r"one of 'Sequential', 'Sequential.0', .*'Sequential.3', \.\.\.$"):
+        count(lambda: model(torch.ones(1))).table(where="tail")
+
+
 def test_csv_has_a_line_for_each_module_with_whole_numbers(two, tmp_path):
     path = tmp_path / "count.csv"
     lines = two.to_csv(path).splitlines()

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from flopbook.command import count, trace
 from flopbook.command.load import MistakeError
@@ -31,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Count what a training step takes, or let a model write its own formula.",
         epilog="flopbook COMMAND --help shows a command's arguments and an example.",
     )
-    parser.add_argument("--version", action="version", version=f"flopbook {version('flopbook')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         name = command.__name__.rpartition(".")[2]

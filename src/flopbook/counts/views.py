@@ -86,8 +86,9 @@ class Choice:
         """Return the modules to show, each with its title."""
         chosen = [(level, node) for level, node in step.walk(self.depth) if self._is_wanted(node)]
         if self.where is not None and not chosen:
-            paths = ", ".join(repr(node.path) for _, node in step.walk() if node.path)
-            raise ValueError(f"where={quoted(self.where)} fits no module: give a pattern for one of {paths}")
+            paths = [repr(node.path) for _, node in step.walk() if node.path]
+            some = ", ".join([*paths[:5], *(["..."] if len(paths) > 5 else [])])
+            raise ValueError(f"where={quoted(self.where)} fits no module: give a pattern for one of {some}")
         if self.sort is None:
             return self._first([("  " * level + node.title, node) for level, node in chosen])
         value = self._column(tree).value
