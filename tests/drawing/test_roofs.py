@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import pytest
 
+from flopbook.devices import DEVICES
 from flopbook.drawing import Work, roofline
 from flopbook.predict import B, D, K, evaluate, matmul
-from flopbook.predict.devices import DEVICES
 from flopbook.predict.roofline import arithmetic_intensity, attainable_flop_per_s
 from flopbook.units import plain, si
 

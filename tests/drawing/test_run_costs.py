@@ -2,9 +2,9 @@
 
 import pytest
 
+from flopbook.devices import DEVICES
 from flopbook.drawing import training_run
 from flopbook.predict import B, T
-from flopbook.predict.devices import DEVICES
 from flopbook.predict.models import PUBLISHED, decoder
 from flopbook.predict.plans import training_plan
 from flopbook.predict.values import value_at

@@ -240,6 +240,45 @@ def test_a_peak_is_a_positive_number(peak):
     assert str(error.value) == f"peak_flop_per_s={peak!r} is not a peak: write a positive number of FLOP/s"
 
 
+def test_a_data_sheet_says_the_peak():
+    assert FlopMeter(device="H100 SXM", dtype="bf16").peak_flop_per_s == 989.4e12
+    assert FlopMeter(device="H100 SXM", dtype=torch.bfloat16).peak_flop_per_s == 989.4e12
+    assert FlopMeter(device="H100 SXM", dtype=torch.float32).peak_flop_per_s == 66.9e12
+    assert FlopMeter(device="H100 SXM", dtype="tf32").peak_flop_per_s == 494.7e12
+
+
+def test_the_accelerator_that_is_here_says_its_peak(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA A100-SXM4-80GB")
+    assert FlopMeter(dtype="bf16").peak_flop_per_s == 312e12
+
+
+def test_without_an_accelerator_a_meter_says_what_to_give(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"^there is no accelerator here .*: write device='H100 SXM', or another$"):
+        FlopMeter(dtype="bf16")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        (dict(device="H100", dtype="bf16"), ValueError, "device='H100' is not a device .* did you mean 'H100 SXM'"),
+        (
+            dict(device="H100 SXM", dtype="fp12"),
+            ValueError,
+            "dtype='fp12' has no peak on the data sheet of",
+        ),
+        (dict(device="H100 SXM", dtype=torch.float64), ValueError, "dtype='fp64' has no peak"),
+        (dict(device="H100 SXM"), TypeError, "device='H100 SXM' has a peak for each format: write dtype='bf16'"),
+        (dict(peak_flop_per_s=1e12, device="H100 SXM"), TypeError, "both a peak and a device are given"),
+        (dict(peak_flop_per_s=1e12, dtype="bf16"), TypeError, "both a peak and a device are given"),
+    ],
+)
+def test_a_peak_that_no_data_sheet_says_is_refused(given, error, said):
+    with pytest.raises(error, match=said):
+        FlopMeter(**given)
+
+
 def test_inputs_may_come_in_lists_and_dictionaries(train):
     meter = FlopMeter()
     for length in (B, B, 2 * B):

@@ -3,8 +3,8 @@
 import pytest
 from sympy import ceiling
 
+from flopbook.devices import DEVICES
 from flopbook.predict import B, axis
-from flopbook.predict.devices import DEVICES
 from flopbook.predict.models import mlp
 from flopbook.predict.optimizers import OPTIMIZERS
 from flopbook.predict.plans import training_plan

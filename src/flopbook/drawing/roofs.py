@@ -12,11 +12,11 @@ from sympy import Expr
 
 from flopbook import checks
 from flopbook.checks import quoted
+from flopbook.devices import DEVICES, peaks
 from flopbook.drawing.controls import Choice, Slider
 from flopbook.drawing.picture import Frame, Picture
 from flopbook.drawing.svg import WIDTH, element, line, path, rect, words
 from flopbook.predict.axes import axis
-from flopbook.predict.devices import DEVICES, peaks
 from flopbook.predict.pointwise import elements
 from flopbook.predict.products import Product
 from flopbook.predict.roofline import attainable_flop_per_s
@@ -88,7 +88,7 @@ def roofline(
     batches : sequence of int
         Values of B, upwards.
     roofs : sequence of str
-        Devices and formats, as :func:`flopbook.predict.devices.peaks` names them.
+        Devices and formats, as :func:`flopbook.devices.peaks` names them.
     named : mapping of str to int
         Batches that have a name, such as ``dict(decode=1)``.
 

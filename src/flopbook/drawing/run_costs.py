@@ -11,11 +11,11 @@ from typing import Any
 from sympy import Expr, Integer, lambdify
 
 from flopbook import checks
+from flopbook.devices import DEVICES
 from flopbook.drawing.controls import Choice, Slider
 from flopbook.drawing.picture import Frame, Picture
 from flopbook.drawing.svg import WIDTH, line, rect, words
 from flopbook.predict.axes import B, L, T
-from flopbook.predict.devices import DEVICES
 from flopbook.predict.models import decoder, decoder_block
 from flopbook.predict.plans import Plan, training_plan
 from flopbook.predict.products import matmul
@@ -79,7 +79,7 @@ def training_run(
     sizes : mapping of str to int
         ``B``, the sequences of a step; ``budget``, the tokens to train on; ``utilization``, the MFU in percent.
     devices : sequence of (int, str), optional
-        How many of which, such as ``(512, "H100 SXM, bf16")``, named as in `flopbook.predict.devices.peaks`; some
+        How many of which, such as ``(512, "H100 SXM, bf16")``, named as in `flopbook.devices.peaks`; some
         usual ones otherwise.
     choices : mapping of str to sequence, optional
         What else can be set: ``T``, the tokens of a sequence, which each model has by itself otherwise; ``optimizer``

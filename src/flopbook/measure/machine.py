@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import ScalingType, scaled_mm
 
 from flopbook import checks
+from flopbook.devices import Device, find_device, find_peak
 from flopbook.measure.timing import now
 
 #: Formats by the names that data sheets use.
@@ -88,6 +89,57 @@ def choose_device(wanted: str = "auto") -> Chosen:
         none = "" if wanted == "cpu" else "There is no accelerator here. "
         return Chosen("cpu", f"{none}The processor is measured: {processor}.")
     return Chosen("cpu", f"There is no {wanted!r} here: the processor is measured.")
+
+
+def data_sheet(device: str | None = None) -> Device:
+    """Find the data sheet of a device, or of the accelerator that is here.
+
+    Parameters
+    ----------
+    device : str, optional
+        A name for :func:`~flopbook.devices.find_device`; the current accelerator unless given.
+
+    Raises
+    ------
+    ValueError
+        If no data sheet is known for it, or there is no accelerator.
+
+    Examples
+    --------
+    >>> data_sheet("H100 SXM").bytes_per_s
+    3350000000000.0
+    """
+    if device is not None:
+        return find_device(device)
+    if not torch.cuda.is_available():
+        raise ValueError("there is no accelerator here whose data sheet is known: write device='H100 SXM', or another")
+    return find_device(torch.cuda.get_device_name())
+
+
+def promised_peak(device: str | None, dtype: str | torch.dtype) -> float:
+    """Find the dense peak of a device, or of the accelerator that is here, in FLOP/s.
+
+    Parameters
+    ----------
+    device : str or None
+        As for :func:`data_sheet`.
+    dtype : str or torch.dtype
+        Format of the operands: a name of data sheets, such as ``"bf16"``, or PyTorch's type. ``torch.float32``
+        stands for ``"fp32"``, which is without matrix units; write ``"tf32"`` where products run so.
+
+    Raises
+    ------
+    ValueError
+        If the device is not known, or its data sheet has no such format.
+
+    Examples
+    --------
+    >>> promised_peak("H100 SXM", torch.bfloat16)
+    989400000000000.0
+    """
+    sheet = data_sheet(device)
+    names = {kind: name for name, kind in FORMATS.items() if name != "tf32"}
+    return find_peak(sheet.name, names.get(dtype, str(dtype)) if isinstance(dtype, torch.dtype) else dtype)
 
 
 def measure_products(name: str, device: str, smallest: int = 128, operands: str = "random") -> Rate:

@@ -15,7 +15,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from flopbook.checks import quoted
 from flopbook.measure.counting.count import FlopCount
+from flopbook.measure.machine import promised_peak
 from flopbook.measure.operators.products import SPARSE
 from flopbook.measure.timing import now
 from flopbook.units import si
@@ -39,9 +41,16 @@ class FlopMeter:
     ----------
     peak_flop_per_s : float, optional
         Dense peak of the device at the step's data type, for `mfu` and `hfu`.
+    device : str, optional
+        In place of the peak: a device whose data sheet says it, such as ``"H100 SXM"``, one of
+        `flopbook.devices.DEVICES`. With `dtype` alone, the accelerator that is here.
+    dtype : str or torch.dtype, optional
+        Format of the operands in which the device has its peak, such as ``"bf16"`` or ``torch.bfloat16``.
 
     Attributes
     ----------
+    peak_flop_per_s : float or None
+        As given, or as the data sheet says.
     steps : int
         Steps so far.
     flops : int
@@ -62,7 +71,9 @@ class FlopMeter:
     Raises
     ------
     ValueError
-        If the peak is not a positive number.
+        If the peak is not a positive number, or no data sheet says it.
+    TypeError
+        If both a peak and a device are given, or a device without a format.
 
     Warns
     -----
@@ -80,12 +91,20 @@ class FlopMeter:
     ...         model(x).square().mean().backward()
     >>> meter.steps, meter.flops
     (3, 393216)
+    >>> FlopMeter(device="H100 SXM", dtype="bf16").peak_flop_per_s
+    989400000000000.0
     """
 
-    def __init__(self, peak_flop_per_s: float | None = None):
+    def __init__(
+        self,
+        peak_flop_per_s: float | None = None,
+        *,
+        device: str | None = None,
+        dtype: str | torch.dtype | None = None,
+    ):
         if peak_flop_per_s is not None and not _is_peak(peak_flop_per_s):
             raise ValueError(f"peak_flop_per_s={peak_flop_per_s!r} is not a peak: write a positive number of FLOP/s")
-        self.peak_flop_per_s = peak_flop_per_s
+        self.peak_flop_per_s = _promised(device, dtype, peak_flop_per_s)
         self.steps = 0
         self.flops = 0
         self.count: FlopCount | None = None
@@ -164,6 +183,17 @@ class FlopMeter:
         utilization = f", MFU {self.mfu:.1%} of {si(peak, 'FLOP/s')}" if peak and self.mfu else ""
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
         return f"<{steps}, {si(self.flops, 'FLOPs')}{rate}{utilization}>"
+
+
+def _promised(device: str | None, dtype: str | torch.dtype | None, given: float | None) -> float | None:
+    """Return the peak as given, or the one that a data sheet promises."""
+    if device is None and dtype is None:
+        return given
+    if given is not None:
+        raise TypeError("both a peak and a device are given: write peak_flop_per_s=..., or device=... and dtype=...")
+    if dtype is None:
+        raise TypeError(f"device={quoted(device)} has a peak for each format: write dtype='bf16', or another, too")
+    return promised_peak(device, dtype)
 
 
 def _is_peak(value: object) -> bool:

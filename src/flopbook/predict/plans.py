@@ -9,8 +9,8 @@ from sympy import Expr, Min, ceiling
 
 from flopbook import checks
 from flopbook.checks import quoted
+from flopbook.devices import DEVICES
 from flopbook.predict.axes import axis
-from flopbook.predict.devices import DEVICES
 from flopbook.predict.memory import FLOAT32, MIXED, Formats, bytes_held
 from flopbook.predict.models import Model
 from flopbook.predict.optimizers import OPTIMIZERS, State

@@ -7,9 +7,8 @@ from typing import Any
 import torch
 
 from flopbook.labs.accelerator.clock import Clock
-from flopbook.measure.machine import FORMATS, measure_products
+from flopbook.measure.machine import FORMATS, data_sheet, measure_products
 from flopbook.measure.timing import now, time_step
-from flopbook.predict.devices import DEVICES
 
 _LAUNCHES = 1000
 _OPERANDS = ("random", "zero")  # products of zeros take less power, so a device may run them at a higher clock
@@ -34,21 +33,18 @@ def measure(device: str, clock: Clock) -> Mapping[str, Any]:
 
 
 def _data_sheet(device: str) -> dict[str, Any]:
-    """Return the known data sheet that fits PyTorch's name of the device."""
+    """Return the data sheet that is known for the device by the name that PyTorch gives it."""
     if device != "cuda":
         return {"missing": f"no data sheet is known for {device}"}
-    name = torch.cuda.get_device_name()
-    words = set(name.replace("-", " ").split())
-    fitting = [sheet for sheet in DEVICES.values() if sheet.name.split()[0] in words]
-    if not fitting:
-        return {"missing": f"no data sheet is known for {name}"}
-    sheet = fitting[0]
+    try:
+        sheet = data_sheet()
+    except ValueError as error:
+        return {"missing": str(error)}
     return {
         "name": sheet.name,
         "peak_flop_per_s": dict(sheet.peak_flop_per_s),
         "bytes_per_s": sheet.bytes_per_s,
         "source": sheet.source,
-        "candidates": [sheet.name for sheet in fitting],
     }
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from flopbook.predict import devices
+from flopbook import devices
 from flopbook.predict.axes import MEANING, axis
 from flopbook.predict.plans import GIGA, Plan
 from flopbook.teaching.calculators.html import Calculator, Row, Size

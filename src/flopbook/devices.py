@@ -2,8 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
-__all__ = ["DEVICES", "Device", "peaks"]
+from flopbook.checks import quoted
+
+__all__ = ["DEVICES", "Device", "find_device", "find_peak", "peaks"]
+
+#: Names of makers and of families, without which a device is as well known.
+_FAMILIES = {"nvidia", "geforce", "tesla", "amd", "instinct", "radeon", "google", "cloud", "intel", "aws"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,8 @@ class Device:
         Where the figures stand, and when they were read there.
     sparse_peak_flop_per_s : dict of str to float
         Peaks that hold only where two of every four weights are zero, by format; they count the FLOPs of the zeros.
+    reported : tuple of str
+        Names that the driver gives the device, as ``torch.cuda.get_device_name()`` returns them.
 
     Examples
     --------
@@ -42,6 +50,7 @@ class Device:
     date: str
     link_bytes_per_s: float | None = None
     sparse_peak_flop_per_s: Mapping[str, float] = field(default_factory=dict)
+    reported: tuple[str, ...] = ()
 
 
 _GB, _GIB = 10**9, 2**30
@@ -62,6 +71,7 @@ DEVICES = {
             link_bytes_per_s=600e9,
             source=f"NVIDIA's data sheet, as tabulated at https://glennklockwood.com/garden/processors/A100; {_LINKS}",
             date=_READ,
+            reported=("NVIDIA A100-SXM4-80GB",),
             sparse_peak_flop_per_s={"tf32": 312e12, "bf16": 624e12, "fp16": 624e12},
         ),
         Device(
@@ -72,6 +82,7 @@ DEVICES = {
             link_bytes_per_s=900e9,
             source=f"NVIDIA's white paper, as tabulated at https://glennklockwood.com/garden/processors/h100; {_LINKS}",
             date=_READ,
+            reported=("NVIDIA H100 80GB HBM3",),
             sparse_peak_flop_per_s=_HOPPER_SPARSE,
         ),
         Device(
@@ -82,6 +93,7 @@ DEVICES = {
             link_bytes_per_s=900e9,
             source=f"the chip of the H100 SXM with more memory; {_LINKS}",
             date=_READ,
+            reported=("NVIDIA H200",),
             sparse_peak_flop_per_s=_HOPPER_SPARSE,
         ),
         Device(
@@ -94,6 +106,7 @@ DEVICES = {
             link_bytes_per_s=1.8e12,
             source="NVIDIA's Blackwell brief at 1,000 W, as tabulated at https://glennklockwood.com/garden/processors/B200",
             date=_READ,
+            reported=("NVIDIA B200",),
             sparse_peak_flop_per_s={"tf32": 2.2e15, "bf16": 4.5e15, "fp16": 4.5e15, "fp8": 9e15, "fp4": 18e15},
         ),
         Device(
@@ -104,6 +117,7 @@ DEVICES = {
             link_bytes_per_s=896e9,
             source=f"AMD's data sheet; peaks, {_LINKS}",
             date=_READ,
+            reported=("AMD Instinct MI300X",),
         ),
         Device(
             name="TPU v4",
@@ -162,3 +176,78 @@ def peaks() -> dict[str, float]:
     989400000000000.0
     """
     return {f"{d.name}, {name}": peak for d in DEVICES.values() for name, peak in d.peak_flop_per_s.items()}
+
+
+def find_device(name: str) -> Device:
+    """Find a device by its name here, or by the name that its driver gives it.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"H100 SXM"``, or ``"NVIDIA H100 80GB HBM3"``.
+
+    Raises
+    ------
+    TypeError
+        If it is not text.
+    ValueError
+        If no device has the name; names those that come near, or all.
+
+    Examples
+    --------
+    >>> find_device("NVIDIA H100 80GB HBM3").name
+    'H100 SXM'
+    >>> find_device("A100")
+    Traceback (most recent call last):
+    ...
+    ValueError: device='A100' is not a device whose data sheet is known here: did you mean 'A100 SXM 80GB'?
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"device={quoted(name)} is not a name: write one such as 'H100 SXM'")
+    for device in DEVICES.values():
+        if name == device.name or name in device.reported:
+            return device
+    near = _near(name)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(map(repr, DEVICES))}"
+    raise ValueError(f"device={quoted(name)} is not a device whose data sheet is known here: {advice}")
+
+
+def _near(name: str) -> list[str]:
+    """Quote the names that have all words of a name, or are spelt alike."""
+    plain = {" ".join(_words(known)): known for known in DEVICES}
+    words = _words(name[:80])
+    alike = [known for known in plain if words and set(words) <= set(known.split())]
+    return [repr(plain[known]) for known in alike or get_close_matches(" ".join(words), plain)]
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in name.lower().replace("-", " ").split() if word not in _FAMILIES]
+
+
+def find_peak(device: str, dtype: str) -> float:
+    """Find the dense peak of a device, in FLOP/s, at the format of its operands.
+
+    Parameters
+    ----------
+    device : str
+        As for :func:`find_device`.
+    dtype : str
+        Such as ``"bf16"``. ``"fp32"`` is without matrix units; products of float32 that run as TF32 have ``"tf32"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the device is not known, or its data sheet has no such format; names those that it has.
+
+    Examples
+    --------
+    >>> find_peak("H100 SXM", "bf16")
+    989400000000000.0
+    """
+    sheet = find_device(device)
+    if not isinstance(dtype, str) or dtype not in sheet.peak_flop_per_s:
+        formats = ", ".join(map(repr, sheet.peak_flop_per_s))
+        raise ValueError(
+            f"dtype={quoted(dtype)} has no peak on the data sheet of the {sheet.name}: write one of {formats}"
+        )
+    return sheet.peak_flop_per_s[dtype]

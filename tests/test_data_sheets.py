@@ -2,7 +2,7 @@
 
 import pytest
 
-from flopbook.predict.devices import DEVICES
+from flopbook.devices import DEVICES
 
 HOPPER = (
     "fp32 66.9, tf32 494.7, bf16 989.4, fp16 989.4, fp8 1978.9",
