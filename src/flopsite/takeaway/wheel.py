@@ -40,7 +40,7 @@ def _offer(app: Sphinx, exception: Exception | None) -> None:
     """Write the wheel, unless it is newer than all that it is built from."""
     root, target = Path(app.srcdir), Path(app.outdir) / name()
     parts = [root / part for part in _BUILT_FROM]
-    files = [file for part in parts for file in [part, *part.rglob("*.py")]]
+    files = [file for part in parts for file in [part, *part.rglob("*")] if "__pycache__" not in file.parts]
     changed = max(file.stat().st_mtime for file in files)
     if not exception and (not target.exists() or target.stat().st_mtime < changed):
         write_wheel(root, target)

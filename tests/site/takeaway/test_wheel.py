@@ -34,8 +34,9 @@ def test_its_only_command_is_flopbook(built):
 
 
 def test_it_is_complete(contents):
-    modules = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "flopbook").rglob("*.py")}
-    assert modules <= contents
+    package = ROOT / "src" / "flopbook"
+    files = {path.relative_to(ROOT / "src").as_posix() for path in (*package.rglob("*.py"), *package.rglob("*.json"))}
+    assert files <= contents
     assert "flopbook/py.typed" in contents
     assert any(file.endswith(".dist-info/licenses/LICENSE") for file in contents)
 
