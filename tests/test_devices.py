@@ -22,7 +22,7 @@ def test_figures_are_in_flop_bytes_and_seconds(device):
     assert 10e9 < device.memory_bytes < 1e13
     assert device.link_bytes_per_s is None or 1e11 < device.link_bytes_per_s < device.bytes_per_s
     fastest = max(peak for name, peak in device.peak_flop_per_s.items() if name in ("bf16", "fp16", "fp32"))
-    assert 50 < fastest / device.bytes_per_s < 1000
+    assert 30 < fastest / device.bytes_per_s < 1000
 
 
 @devices
@@ -57,6 +57,9 @@ def test_no_two_devices_share_a_name():
     ("name", "advice"),
     [
         ("A100", "did you mean 'A100 SXM 80GB'?"),
+        ("H100", "did you mean 'H100 SXM' or 'H100 PCIe'?"),
+        ("RTX4090", "did you mean 'RTX 4090'"),
+        ("NVIDIA GeForce RTX 4090 D", "did you mean 'RTX 4090'"),
         ("h100 sxm", "did you mean 'H100 SXM'?"),
         ("NVIDIA H100-SXM", "did you mean 'H100 SXM'?"),
         ("TPUv5p", "did you mean 'TPU v5p' or"),
