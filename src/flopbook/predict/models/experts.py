@@ -10,7 +10,6 @@ pointwise and left out of the FLOPs.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -19,11 +18,9 @@ from sympy import Expr
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import B, K, T, axis
-from flopbook.predict.models.model import Model, model_of
+from flopbook.predict.models.model import Model, piece
 from flopbook.predict.models.transformer import matrices
-from flopbook.predict.notation import tensors
-from flopbook.predict.pointwise import elements
-from flopbook.predict.products import Product, matmul
+from flopbook.predict.products import matmul
 from flopbook.predict.steps import TrainingStep, training_step
 
 __all__ = ["Filled", "X", "experts_layer", "experts_part", "fill", "slots"]
@@ -107,19 +104,15 @@ def experts_part(rows: Expr | int = B * T * K) -> Model:
     """
     if not isinstance(rows, (Expr, int)) or isinstance(rows, bool):
         raise TypeError(f"rows={quoted(rows)} is not a number of rows: write one, or an expression such as B * T * K")
-    norm = _piece((), "norm[D]", "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]")
-    router = _piece((_ROUTER,), "wr[D,X]", "p[B,T,X]")
-    expert = _piece(_EXPERT, "w1[X,D,F] w2[X,F,D]", "m[M,D] f[M,F] h[M,F] z[M,D] p[M]", met="w1[K,D,F] w2[K,F,D]")
-    gate = _piece((_GATE,), "wg[X,D,F]", "g[M,F] silu[M,F]", met="wg[K,D,F]")
-    always = _piece(_SHARED, "v1[D,J] v2[J,D]", "fs[B,T,J] hs[B,T,J]")
-    always_gate = _piece((_SHARED_GATE,), "vg[D,J]", "gs[B,T,J] silu[B,T,J]")
+    norm = piece(weights="norm[D]", kept="x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]")
+    router = piece(_ROUTER, weights="wr[D,X]", kept="p[B,T,X]")
+    expert = piece(
+        *_EXPERT, weights="w1[X,D,F] w2[X,F,D]", kept="m[M,D] f[M,F] h[M,F] z[M,D] p[M]", active="w1[K,D,F] w2[K,F,D]"
+    )
+    gate = piece(_GATE, weights="wg[X,D,F]", kept="g[M,F] silu[M,F]", active="wg[K,D,F]")
+    always = piece(*_SHARED, weights="v1[D,J] v2[J,D]", kept="fs[B,T,J] hs[B,T,J]")
+    always_gate = piece(_SHARED_GATE, weights="vg[D,J]", kept="gs[B,T,J] silu[B,T,J]")
     return (norm + router + expert + always + (matrices - 2) * (gate + always_gate)).at(M=rows)
-
-
-def _piece(products: tuple[Product, ...], weights: str, kept: str, met: str | None = None) -> Model:
-    step = training_step(*products) if products else TrainingStep((), ())
-    piece = model_of(step, tensors(weights), tensors(kept))
-    return replace(piece, active=elements(*tensors(met))) if met else piece
 
 
 def slots(capacity: Expr | Fraction | int) -> Expr:

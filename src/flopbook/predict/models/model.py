@@ -1,7 +1,7 @@
 """Add up whole models on paper: parameters, FLOPs and activations as expressions in their sizes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 
 import sympy
@@ -9,11 +9,12 @@ from sympy import Expr
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import axis
-from flopbook.predict.notation import Tensor
+from flopbook.predict.notation import Tensor, tensors
 from flopbook.predict.pointwise import elements
-from flopbook.predict.steps import TrainingStep, flops
+from flopbook.predict.products import Product
+from flopbook.predict.steps import TrainingStep, flops, training_step
 
-__all__ = ["Model"]
+__all__ = ["Model", "piece"]
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,33 @@ def model_of(step: TrainingStep, parameters: list[Tensor], activations: list[Ten
     """Make a model of a step, its trained tensors, all of which a token meets, and its activations."""
     numbers, tensors = elements(*parameters), sympy.Integer(len(parameters))
     return Model(numbers, numbers, tensors, flops(step.forward), flops(step.backward), elements(*activations))
+
+
+def piece(
+    *products: Product, weights: str = "", kept: str = "", active: str | None = None, data: Sequence[str] = ()
+) -> Model:
+    """Predict a piece of a model from its products, its weights, and what it keeps.
+
+    Parameters
+    ----------
+    *products : Product
+        In the order of the forward pass; none where there are only weights.
+    weights : str
+        The trained tensors, in notation, with blanks between them.
+    kept : str
+        What is kept for the backward pass, in the same notation.
+    active : str, optional
+        The weights that a token meets; all, unless told otherwise.
+    data : sequence of str
+        Tensors that need no gradient.
+
+    Examples
+    --------
+    >>> from flopbook.predict import matmul
+    >>> layer = piece(matmul("x[B,D] @ w[D,K] -> y[B,K]"), weights="w[D,K] b[K]", kept="x[B,D]")
+    >>> layer.parameters, layer.forward, layer.backward
+    (D*K + K, 2*B*D*K, 4*B*D*K)
+    """
+    step = training_step(*products, data=data) if products else TrainingStep((), ())
+    whole = model_of(step, tensors(weights), tensors(kept))
+    return whole if active is None else replace(whole, active=elements(*tensors(active)))

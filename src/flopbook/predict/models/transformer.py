@@ -14,9 +14,8 @@ from sympy import Expr
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import L, T, axis
-from flopbook.predict.models.model import Model, model_of
-from flopbook.predict.notation import tensors
-from flopbook.predict.products import Product, matmul
+from flopbook.predict.models.model import Model, piece
+from flopbook.predict.products import matmul
 from flopbook.predict.steps import TrainingStep, training_step
 
 __all__ = [
@@ -106,7 +105,7 @@ def attention_part() -> Model:
     4*B*D*E*G*T + 4*B*D*E*H*T + 4*B*E*H*T**2
     """
     kept = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] q[B,T,H,E] k[B,T,G,E] v[B,T,G,E] o[B,T,H,E] logsumexp[B,H,T]"
-    return _part(_ATTENTION, "norm[D]", kept)
+    return piece(*_ATTENTION, weights="wq[D,H,E] wk[D,G,E] wv[D,G,E] wo[H,E,D] norm[D]", kept=kept)
 
 
 def feed_forward_part() -> Model:
@@ -117,8 +116,9 @@ def feed_forward_part() -> Model:
     >>> feed_forward_part().at(matrices=3).parameters
     3*D*F + D
     """
-    whole = _part(_FEED_FORWARD, "norm[D]", "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] f[B,T,F] h[B,T,F]")
-    return whole + (matrices - 2) * _part((_GATE,), "", "g[B,T,F] silu[B,T,F]")
+    kept = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] f[B,T,F] h[B,T,F]"
+    whole = piece(*_FEED_FORWARD, weights="w1[D,F] w2[F,D] norm[D]", kept=kept)
+    return whole + (matrices - 2) * piece(_GATE, weights="wg[D,F]", kept="g[B,T,F] silu[B,T,F]")
 
 
 def output_layer() -> Model:
@@ -126,14 +126,13 @@ def output_layer() -> Model:
 
     The mean of the cross-entropy keeps what it divides by.
     """
-    step = training_step(matmul("n[B,T,D] @ table[D,V] -> logits[B,T,V]"))
-    kept_here = tensors("x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] logsoftmax[B,T,V] weight[]")
-    return model_of(step, tensors("norm[D]"), kept_here)
+    kept = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D] logsoftmax[B,T,V] weight[]"
+    return piece(matmul("n[B,T,D] @ table[D,V] -> logits[B,T,V]"), weights="norm[D]", kept=kept)
 
 
 def embedding() -> Model:
     """Predict a table of the vocabulary: a lookup takes no FLOPs."""
-    return model_of(TrainingStep((), ()), tensors("table[V,D]"), [])
+    return piece(weights="table[V,D]")
 
 
 def decoder(keys: Expr | int | Fraction = T) -> Model:
@@ -174,9 +173,3 @@ def decoder(keys: Expr | int | Fraction = T) -> Model:
     """
     block = attention_part() + feed_forward_part()
     return (L * block + output_layer() + tables * embedding()).at(S=keys)
-
-
-def _part(products: tuple[Product, ...], norm: str, kept: str) -> Model:
-    """Predict a part of a block: its products, the weight of its norm, and what it keeps."""
-    weights = [product.right for product in products if product.right.name.startswith("w")]
-    return model_of(training_step(*products), [*weights, *tensors(norm)], tensors(kept))
