@@ -44,10 +44,12 @@ RULES = {
     "specimens": _folder("", "lazy units files checks tables devices counts predict measure comparison"),
     "specimens.on_paper": _folder("torch", "predict"),
     "specimens.in_torch": _folder("sympy", ""),
+    "published": _folder("torch", "lazy units files checks tables devices predict"),
+    "published.in_library": _folder("sympy", "measure"),
     "labs command __main__": _folder(
         "",
         "lazy units files checks tables devices counts predict measure teaching drawing figures comparison tracing "
-        "specimens command",
+        "specimens published command",
     ),
 }
 #: What `flopbook` itself imports, which loads nothing.

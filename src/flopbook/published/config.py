@@ -1,0 +1,131 @@
+"""Read the configuration of a model, key by key, and refuse what is not understood."""
+
+import json
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from flopbook import checks
+from flopbook.checks import quoted
+
+__all__ = ["Config", "ConfigError"]
+
+
+class ConfigError(ValueError):
+    """Refuses a configuration: names the key, quotes its value, and says what is known."""
+
+
+#: Keys of any configuration that change neither FLOPs nor parameters nor bytes: where it comes from, which tokens mean
+#: what, how weights begin, what is dropped, and what a call returns.
+WITHOUT_EFFECT = frozenset({
+    "_name_or_path", "architectures", "auto_map", "transformers_version", "id2label", "label2id",
+    "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "decoder_start_token_id",
+    "initializer_range", "initializer_factor",
+    "use_cache", "output_attentions", "output_hidden_states", "return_dict", "problem_type", "task_specific_params",
+    "chunk_size_feed_forward", "is_encoder_decoder",
+})  # fmt: skip
+
+
+class Config:
+    """Reads the keys of a configuration and remembers them, so that none is left over.
+
+    Parameters
+    ----------
+    given : mapping
+        In the format of a ``config.json``.
+    where : str
+        What errors call it, such as "config" or "text_config".
+
+    Examples
+    --------
+    >>> config = Config({"hidden_size": 64, "hidden_sizes": 3})
+    >>> config.size("hidden_size")
+    64
+    >>> config.finish()
+    Traceback (most recent call last):
+    flopbook.published.config.ConfigError: config has the key 'hidden_sizes', which is not understood: did you mean \
+'hidden_size'?
+    """
+
+    def __init__(self, given: Mapping[str, Any], where: str = "config"):
+        self.given, self.where = dict(given), where
+        self.read: set[str] = set()
+        self.ignored: set[str] = set()
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key as it is, or the library's default where the key is missing."""
+        self.read.add(key)
+        return self.given.get(key, default)
+
+    def size(self, key: str, default: int | None = None, least: int = 1) -> int:
+        """Return a whole number; a missing or null one is the default.
+
+        Raises
+        ------
+        ConfigError
+            If there is neither, or it is something else.
+        """
+        value = self.value(key)
+        if value is None:
+            value = default
+        if value is None:
+            raise ConfigError(f"{self.where} has no {key!r}: give it a whole number")
+        try:
+            return checks.size(key, value, least)
+        except ValueError:
+            raise ConfigError(
+                f"{self.where} says {key} = {quoted(value)}: give a whole number of at least {least}"
+            ) from None
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false; a missing or null one is the default."""
+        return self.one_of(key, default, (True, False))
+
+    def one_of(self, key: str, default: Any, known: Collection[Any]) -> Any:
+        """Return a value that is among the known ones; a missing or null one is the default.
+
+        Raises
+        ------
+        ConfigError
+            If it is another; says which are known.
+        """
+        value = self.value(key)
+        if value is None:
+            value = default
+        if not any(value is each or (value == each and type(value) is type(each)) for each in known):
+            listed = ", ".join(json.dumps(each) for each in known)
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}, which is not understood: known are {listed}")
+        return value
+
+    def inner(self, key: str) -> "Config":
+        """Return the configuration inside this one.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        value = self.value(key, {})
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: give a configuration in curly brackets")
+        return Config(value, f"{self.where}.{key}")
+
+    def without_effect(self, *keys: str) -> None:
+        """Name keys that change neither FLOPs nor parameters nor bytes."""
+        self.ignored.update(keys)
+
+    def finish(self) -> tuple[str, ...]:
+        """Return the keys that are there and have no effect.
+
+        Raises
+        ------
+        ConfigError
+            If a key was not read and is not known to have none.
+        """
+        passed_over = self.given.keys() - self.read
+        harmless = {key for key in passed_over if key in self.ignored or key in WITHOUT_EFFECT}
+        for key in sorted(passed_over - harmless):
+            close = get_close_matches(key, self.read, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(self.read))}"
+            raise ConfigError(f"{self.where} has the key {key!r}, which is not understood: {hint}")
+        return tuple(sorted(harmless))

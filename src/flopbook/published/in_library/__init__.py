@@ -1,0 +1,10 @@
+"""Build the architectures with the library that people use, on the meta device, without a formula.
+
+A file holds the family that the file of the same name in `flopbook.published.on_paper` derives. Its `BUILT` says for
+each ``model_type`` how the model is built and what a step runs.
+"""
+
+from flopbook.published.in_library import dense
+
+#: How each ``model_type`` is built and run.
+BUILT = {**dense.BUILT}

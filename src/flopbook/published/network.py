@@ -1,0 +1,199 @@
+"""Describe a whole model on paper: its parts, the letters of its formulas, and their sizes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import sympy
+from sympy import Expr, Integer
+
+from flopbook import checks
+from flopbook.predict.axes import B, S, T
+from flopbook.predict.models.attention import causal, chunks, window
+from flopbook.predict.models.model import Model
+from flopbook.predict.values import evaluate
+
+__all__ = ["CAUSAL", "EVERY", "Mask", "Network", "Part", "Read", "in_chunks", "in_window"]
+
+ZERO, ONE = Integer(0), Integer(1)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Says which keys the T queries of a sequence meet.
+
+    Attributes
+    ----------
+    words : str
+        Such as "causal".
+    pairs : sympy.Expr
+        Of a query and a key that it meets, in T.
+    last : sympy.Expr
+        The keys that the last of T tokens meets, in T: those that a model which reads on must keep.
+    reach : sympy.Expr
+        The most keys that a query meets, in T.
+    """
+
+    words: str
+    pairs: Expr
+    last: Expr
+    reach: Expr
+
+
+#: Each token meets itself and all before it.
+CAUSAL = Mask("causal", causal(T), T, T)
+#: Each token meets all T.
+EVERY = Mask("every", T * T, T, T)
+
+
+def in_window(width: Expr) -> Mask:
+    """Let each token meet itself and the `width` - 1 before it.
+
+    Examples
+    --------
+    >>> from flopbook.predict import axis
+    >>> in_window(axis("W")).last
+    Min(T, W)
+    """
+    return Mask("window", window(T, width), sympy.Min(width, T), width)
+
+
+def in_chunks(size: Expr) -> Mask:
+    """Let each token meet itself and those before it in its chunk.
+
+    Examples
+    --------
+    >>> from flopbook.predict import axis, evaluate
+    >>> [evaluate(in_chunks(axis("M")).last, dict(T=tokens, M=4)) for tokens in (3, 4, 5)]
+    [3, 4, 1]
+    """
+    return Mask("chunks", chunks(T, size), T - size * (sympy.ceiling(T / size) - 1), size)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Describes one kind of part of a model.
+
+    Attributes
+    ----------
+    kind : str
+        What its parameters are: one of `flopbook.predict.models.KINDS`.
+    model : Model
+        One such part, in letters. Where it has attention, S is the keys that a query meets.
+    times : sympy.Expr
+        How many there are.
+    mask : Mask
+        Which keys a query meets.
+    kept : sympy.Expr
+        Numbers that one such part keeps of each token for later queries.
+    state : sympy.Expr
+        Numbers that one such part keeps of a sequence for later tokens, however long it is.
+    """
+
+    kind: str
+    model: Model
+    times: Expr = ONE
+    mask: Mask = CAUSAL
+    kept: Expr = ZERO
+    state: Expr = ZERO
+
+
+@dataclass(frozen=True)
+class Network:
+    """Describes a whole model: a sum of parts in letters, and the sizes of the letters.
+
+    `B` and `T` are left to the reader: the samples of a step, and the tokens of each, where a sample has tokens.
+
+    Attributes
+    ----------
+    name : str
+        Of the model or of its architecture.
+    parts : tuple of Part
+        All parts.
+    sizes : mapping of str to int
+        The size of each letter but those that are left to the reader.
+    number_format : str
+        The format of its parameters as published, such as ``bfloat16``.
+    without_effect : tuple of str
+        Keys of its configuration that change neither FLOPs nor parameters nor bytes.
+
+    Examples
+    --------
+    >>> from flopbook.published import from_config
+    >>> model = from_config(dict(model_type="llama", hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+    ...     num_key_value_heads=2, intermediate_size=96, vocab_size=101))
+    >>> model.parameters
+    105536
+    >>> model.step(B=2, T=7), model.step(B=2, T=7, needed=True)
+    (8510208, 8413440)
+    """
+
+    name: str
+    parts: tuple[Part, ...] = field(repr=False)
+    sizes: Mapping[str, int]
+    number_format: str = "float32"
+    without_effect: tuple[str, ...] = field(default=(), repr=False)
+
+    def _sum(self, models: Iterable[Model]) -> Model:
+        first, *others = models
+        return sum(others, first).at()
+
+    @cached_property
+    def dense(self) -> Model:
+        """What it takes where every query meets every key, as programs count it."""
+        return self._sum(part.times * part.model.at(S=T) for part in self.parts)
+
+    @cached_property
+    def needed(self) -> Model:
+        """What it takes where a query meets the keys that the mask leaves."""
+        return self._sum(part.times * part.model.at(S=part.mask.pairs / T) for part in self.parts)
+
+    @cached_property
+    def token(self) -> Expr:
+        """The FLOPs that the T-th token of a sequence takes, where those before it are kept: inference, in T."""
+        at_last = (
+            part.times * part.model.forward.subs({B: 1, T: 1, S: part.mask.last}, simultaneous=True)
+            for part in self.parts
+        )
+        return sympy.expand(sympy.Add(*at_last))
+
+    @cached_property
+    def cache(self) -> Expr:
+        """Numbers that a sequence of T tokens leaves for later tokens."""
+        return sympy.Add(*(part.times * (part.kept * part.mask.last + part.state) for part in self.parts))
+
+    @property
+    def parameters(self) -> int:
+        """All trained numbers."""
+        return int(self.at(self.dense.parameters))
+
+    @property
+    def active(self) -> int:
+        """The trained numbers that one token meets."""
+        return int(self.at(self.dense.active))
+
+    def forward(self, *, needed: bool = False, **free: int) -> int:
+        """Evaluate the FLOPs of the products of a forward pass at the sizes B and T."""
+        return int(self.at((self.needed if needed else self.dense).forward, **free))
+
+    def backward(self, *, needed: bool = False, **free: int) -> int:
+        """Evaluate the FLOPs of the products of a backward pass at the sizes B and T."""
+        return int(self.at((self.needed if needed else self.dense).backward, **free))
+
+    def step(self, *, needed: bool = False, **free: int) -> int:
+        """Evaluate the FLOPs of the products of a training step at the sizes B and T."""
+        return self.forward(needed=needed, **free) + self.backward(needed=needed, **free)
+
+    def at(self, expression: Expr, **free: int):
+        """Evaluate an expression in the network's letters.
+
+        Raises
+        ------
+        ValueError
+            If a letter has no size yet; names it.
+        """
+        return evaluate(expression, {**self.sizes, **checks.sizes(free)})
+
+
+#: What a reader of an architecture returns: the parts, and the sizes of their letters.
+Read = tuple[list[Part], dict[str, int]]

@@ -1,0 +1,62 @@
+"""Give the parts that many architectures share, in one set of letters.
+
+B sequences of T tokens, each D wide; H heads of queries share G heads of keys and values, E wide; a feed-forward part
+is F wide; V words of a vocabulary; L layers. A query meets S keys.
+"""
+
+from sympy import Expr
+
+from flopbook.predict.axes import E, G
+from flopbook.predict.models.claims import BIASES, LAST_NORM, LOOKUP, MATRICES, NORMS, OUTPUT, TIED
+from flopbook.predict.models.model import piece
+from flopbook.predict.products import matmul
+from flopbook.published.network import CAUSAL, Mask, Part
+
+NORM = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]"  # what a norm keeps
+
+
+def attention(times: Expr, mask: Mask = CAUSAL) -> Part:
+    """Make queries, keys and values, let them meet, and mix the heads; keys and values are kept for later queries."""
+    model = piece(
+        matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
+        matmul("x[B,T,D] @ wk[D,G,E] -> k[B,T,G,E]"),
+        matmul("x[B,T,D] @ wv[D,G,E] -> v[B,T,G,E]"),
+        matmul("q[B,T,H,E] @ ks[B,S,H,E] -> s[B,H,T,S]"),
+        matmul("p[B,H,T,S] @ vs[B,S,H,E] -> o[B,T,H,E]"),
+        matmul("o[B,T,H,E] @ wo[H,E,D] -> y[B,T,D]"),
+        weights="wq[D,H,E] wk[D,G,E] wv[D,G,E] wo[H,E,D]",
+        kept="q[B,T,H,E] k[B,T,G,E] v[B,T,G,E] o[B,T,H,E] logsumexp[B,H,T]",
+    )
+    return Part(MATRICES, model, times, mask, kept=2 * G * E)
+
+
+def feed_forward(times: Expr, *, gated: bool) -> Part:
+    """Multiply by two matrices, or by three where there is a gate."""
+    model = piece(
+        matmul("n[B,T,D] @ w1[D,F] -> f[B,T,F]"),
+        matmul("h[B,T,F] @ w2[F,D] -> z[B,T,D]"),
+        weights="w1[D,F] w2[F,D]",
+        kept="f[B,T,F] h[B,T,F]",
+    )
+    if gated:
+        gate = matmul("n[B,T,D] @ wg[D,F] -> g[B,T,F]")
+        model = model + piece(gate, weights="wg[D,F]", kept="g[B,T,F] silu[B,T,F]")
+    return Part(MATRICES, model, times)
+
+
+def norms(times: Expr, weights: str = "norm[D]", kept: str = NORM) -> Part:
+    """Give norms their weights; what they multiply is pointwise."""
+    return Part(NORMS, piece(weights=weights, kept=kept), times)
+
+
+def biases(times: Expr, weights: str) -> Part:
+    """Give biases, which are added."""
+    return Part(BIASES, piece(weights=weights), times)
+
+
+def both_ends(*, tied: bool, last_norm: str = "norm[D]") -> list[Part]:
+    """Look words up, and multiply by the table of the output layer, which may be the same; a last norm lies between."""
+    logits = matmul("n[B,T,D] @ table[D,V] -> logits[B,T,V]")
+    output = piece(logits, weights="table[D,V]", kept="logsoftmax[B,T,V] weight[]")
+    first = [] if tied else [Part(LOOKUP, piece(weights="table[V,D]"))]
+    return [*first, Part(LAST_NORM, piece(weights=last_norm, kept=NORM)), Part(TIED if tied else OUTPUT, output)]

@@ -1,0 +1,76 @@
+"""Read a model's configuration, and give the model on paper."""
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from flopbook.checks import quoted
+from flopbook.published.config import Config, ConfigError
+from flopbook.published.network import Network
+from flopbook.published.on_paper import READERS
+
+__all__ = ["from_config"]
+
+
+def from_config(config: Mapping[str, Any] | str | PathLike, name: str = "") -> Network:
+    """Derive a model from its configuration, in the format of a ``config.json`` of Hugging Face.
+
+    Parameters
+    ----------
+    config : mapping, str or path
+        What the file says, or the file. A key that is missing or null has the library's default.
+    name : str
+        What to call the model; its architecture, unless told otherwise.
+
+    Returns
+    -------
+    Network
+        Its parameters are those that the library makes, its dense FLOPs those that are counted there.
+
+    Raises
+    ------
+    ConfigError
+        If the architecture, a key or a value is not understood: nothing that changes FLOPs, parameters or bytes is
+        passed over.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> gpt = from_config(dict(model_type="llama", hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+    ...     num_key_value_heads=2, intermediate_size=96, vocab_size=101, tie_word_embeddings=True))
+    >>> gpt.parameters, gpt.dense.parameters
+    (99072, 2*D*E*G*L + 2*D*E*H*L + 3*D*F*L + 2*D*L + D*V + D)
+    """
+    given = _given(config)
+    architecture = given.pop("model_type", None) or given.pop("_class_name", None)
+    if architecture is None:
+        raise ConfigError(f"the configuration has no 'model_type': add one, such as {', '.join(sorted(READERS))}")
+    if architecture not in READERS:
+        close = get_close_matches(str(architecture), READERS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(READERS))}"
+        raise ConfigError(f"model_type = {quoted(architecture)} is not understood: {hint}")
+    read = Config(given)
+    number_format = read.value("dtype") or read.value("torch_dtype") or "float32"
+    parts, sizes = READERS[architecture](read)
+    return Network(name or architecture, tuple(parts), sizes, str(number_format), read.finish())
+
+
+def _given(config: Mapping[str, Any] | str | PathLike) -> dict[str, Any]:
+    if isinstance(config, Mapping):
+        return dict(config)
+    if not isinstance(config, (str, PathLike)):
+        raise TypeError(f"{quoted(config)} is not a configuration: give a dict, or the path of a config.json")
+    path = Path(config)
+    if path.is_dir():
+        path = path / "config.json"
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path} holds {quoted(given)}: give a configuration in curly brackets")
+    return given

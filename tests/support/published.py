@@ -1,0 +1,52 @@
+"""Hold models on paper to the library that people use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import transformers
+
+from flopbook.published import from_config
+from flopbook.published.config import WITHOUT_EFFECT
+from flopbook.published.in_library.witness import Witness, witness
+
+
+def on_paper(config: Mapping[str, Any], **sizes: int) -> Witness:
+    """Predict what :func:`flopbook.published.in_library.witness.witness` counts."""
+    network = from_config(config)
+    return Witness(network.parameters, network.forward(**sizes), network.backward(**sizes))
+
+
+def assert_agrees(config: Mapping[str, Any], **sizes: int) -> None:
+    """Hold parameters and both passes of a model on paper to the library's."""
+    assert on_paper(config, **sizes) == witness(config, **sizes)
+
+
+def defaults(model_type: str, **small: Any) -> dict[str, Any]:
+    """Return what the library says of a model type, with some sizes made small."""
+    said = transformers.AutoConfig.for_model(model_type, **small).to_dict()
+    return {"model_type": model_type, **{key: said[key] for key in said.keys() - {"model_type"}}}
+
+
+def assert_no_effect(config: Mapping[str, Any], **sizes: int) -> None:
+    """Change each key that is said to have no effect: the library must run and hold the same.
+
+    A value that the library does not take is passed over.
+    """
+    same = witness(config, **sizes)
+    for key in set(from_config(config).without_effect) - WITHOUT_EFFECT:
+        for other in _others(config[key]):
+            try:
+                changed = witness({**config, key: other}, **sizes)
+            except Exception:  # whatever the library says to a value that it does not take
+                continue
+            assert changed == same, f"{key} = {other!r} has an effect"
+
+
+def _others(value: Any) -> list[Any]:
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, 2 * value + 2]
+    if isinstance(value, float):
+        return [value + 0.5]
+    return [1, True] if value is None else []
