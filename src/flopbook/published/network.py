@@ -163,6 +163,12 @@ class Network:
         return sympy.Add(*(part.times * (part.kept * part.mask.last + part.state) for part in self.parts))
 
     @property
+    def free(self) -> tuple[str, ...]:
+        """The letters that are left to the reader, such as B and T."""
+        letters = (self.dense.forward + self.dense.activations).free_symbols
+        return tuple(sorted({letter.name for letter in letters} - self.sizes.keys()))
+
+    @property
     def parameters(self) -> int:
         """All trained numbers."""
         return int(self.at(self.dense.parameters))
