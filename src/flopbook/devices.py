@@ -106,8 +106,9 @@ DEVICES = {
             bytes_per_s=8e12,
             memory_bytes=180 * _GB,
             link_bytes_per_s=1.8e12,
-            source="NVIDIA's Blackwell brief at 1,000 W, as tabulated at https://glennklockwood.com/garden/processors/B200 "
-            "and, for the memory that a system shows, at https://verda.com/blog/gb300-nvl72-architecture",
+            source="NVIDIA's Blackwell brief at 1,000 W, as tabulated at "
+            "https://glennklockwood.com/garden/processors/B200; memory that a system shows, at "
+            "https://verda.com/blog/gb300-nvl72-architecture",
             date=_READ,
             reported=("NVIDIA B200",),
             sparse_peak_flop_per_s={"tf32": 2.2e15, "bf16": 4.5e15, "fp16": 4.5e15, "fp8": 9e15, "fp4": 18e15},

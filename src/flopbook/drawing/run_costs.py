@@ -97,7 +97,7 @@ def training_run(
     >>> from flopbook.predict.models import PUBLISHED
     >>> run = training_run(PUBLISHED, dict(B=512, budget=15 * 10**12, utilization=40))
     >>> print(run.frame(model="Llama 3 8B", devices="512 × B200 HGX, bf16").sentence)
-    It fits: each device holds 175 GB, 0.91 times the 192 GB that it has. Most of it is optimizer state. \
+    It fits: each device holds 175 GB, 0.97 times the 180 GB that it has. Most of it is optimizer state. \
 15 trillion tokens take 21.8 days at 40% of the peak.
     """
     plan = training_plan("decoder", "A transformer decoder", decoder(), samples=B * T, presets=models)
