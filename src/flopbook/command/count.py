@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Name the arguments of the command."""
     parser.add_argument("step", metavar="MODULE:STEP", help="the function to count, such as train:step")
     parser.add_argument("--model", metavar="MODULE:MODEL", help="the model that the step calls; found unless given")
-    parser.add_argument("--samples", type=int, help="how many samples, or tokens, a step takes")
+    parser.add_argument("--samples", type=int, help="how many samples a step takes")
+    parser.add_argument("--tokens", type=int, help="how many tokens a step takes")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--trace", metavar="FILE", help="write the step's trace for ui.perfetto.dev")
 
@@ -38,7 +39,8 @@ def run(options: argparse.Namespace) -> str:
     if not callable(step):
         raise MistakeError(f"{quoted(options.step)} is {quoted(step)}, which cannot be called: name a function")
     model = load(options.model) if options.model else _found(options.step, step)
-    report = call(options.step, lambda: Report.measure(step, model=model, samples=options.samples))
+    given = {"samples": options.samples, "tokens": options.tokens}
+    report = call(options.step, lambda: Report.measure(step, model=model, **given))
     if options.trace:
         call("--trace", lambda: report.save_trace(options.trace))
     return report.to_json() if options.json else str(report)

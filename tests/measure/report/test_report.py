@@ -141,6 +141,65 @@ def test_the_model_may_be_called_with_keywords_and_in_containers():
     assert "Forward pass of Packed, 9 samples" in str(report)
 
 
+class Language(nn.Module):
+    """Holds a table, a layer and an output layer, with no attention."""
+
+    def __init__(self, width=6, vocabulary=11):
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, width)
+        self.layer = nn.Linear(width, width, bias=False)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, ids, mask=None):
+        return self.head(self.layer(self.table(ids)))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+@pytest.mark.parametrize(("batch", "length"), [(3, 7), (1, 5), (4, 1)])
+def test_the_rule_of_thumb_of_a_language_model_counts_tokens(batch, length, dtype):
+    model = Language()
+    report = Report.measure(lambda: model(torch.zeros(batch, length, dtype=dtype)).sum().backward(), model=model)
+    tokens, multiplied, table = batch * length, 6 * 6 + 6 * 11, 11 * 6
+    assert (report.samples, report.tokens) == (batch, tokens)
+    assert report.total == 6 * multiplied * tokens
+    assert report.formulas["total"].flops == 6 * (multiplied + table) * tokens  # a table is looked up
+    assert report.flops_per_token == 6 * multiplied
+    assert f"6 x parameters x tokens  {6 * (multiplied + table) * tokens:,}" in str(report)
+    assert f", {tokens} tokens\n" in str(report)
+    assert "It leaves out the scores of attention" in str(report)
+    assert json.loads(report.to_json())["tokens"] == tokens
+
+
+def test_tokens_are_what_one_says_and_categories_need_not_be_tokens():
+    model = Language()
+    report = Report.measure(lambda: model(torch.zeros(3, 7, dtype=torch.int64)), model=model, tokens=3)
+    assert (report.samples, report.tokens, report.formulas["total"].flops) == (3, 3, 2 * 168 * 3)
+
+
+def test_only_the_first_tensor_holds_tokens():
+    model, ids = Language(), torch.zeros(3, 7, dtype=torch.int64)
+    assert Report.measure(lambda: model(ids, mask=torch.ones(3, 9, dtype=torch.int64)), model=model).tokens == 21
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8, torch.bool])
+def test_data_and_images_are_not_tokens(dtype):
+    class Model(nn.Module):
+        def forward(self, x):
+            return x.float().sum()
+
+    model, x = Model(), torch.ones(7, 6).to(dtype)
+    report = Report.measure(lambda: model(x), model=model)
+    assert (report.samples, report.tokens, report.flops_per_token) == (7, None, None)
+    assert "token" not in str(report)
+
+
+@pytest.mark.parametrize("tokens", [0, -3, 2.0, True, "8"])
+def test_tokens_that_are_not_a_number_are_quoted(model, tokens):
+    with pytest.raises(ValueError) as error:
+        Report.measure(lambda: model(torch.ones(7, 6)), model=model, tokens=tokens)
+    assert str(error.value) == f"tokens={tokens!r}: give how many tokens a step takes, 1 or more"
+
+
 def test_rule_of_thumb_and_its_error():
     said = formulas(10, 3, {"forward": 50, "backward": 160, "total": 210})
     assert {phase: (formula.factor, formula.flops) for phase, formula in said.items()} == {
@@ -173,7 +232,7 @@ def test_text_has_every_part(report):
 def test_one_sample_and_a_backward_pass_without_contractions():
     model = nn.Embedding(5, 3)
     report = Report.measure(lambda: model(torch.tensor([1])).sum().backward(), model=model)
-    assert str(report).startswith("Training step of Embedding, 1 sample\n")
+    assert str(report).startswith("Training step of Embedding, 1 sample, 1 token\n")
 
 
 def test_text_down_to_a_depth(report):
@@ -192,7 +251,7 @@ def test_json_says_the_same(report, tmp_path):
     text = report.to_json(tmp_path / "report.json")
     assert (tmp_path / "report.json").read_text() == text
     said = json.loads(text)
-    assert said["schema"] == "flopbook.report/2"
+    assert said["schema"] == "flopbook.report/3"
     assert said["counted"]["schema"] == "flopbook.count/1"
     assert said["counted"]["flops"]["total"]["contractions"] == report.total
     assert said["formulas"]["total"]["flops"] == 1974

@@ -19,7 +19,7 @@ from flopbook.measure.memory import Memory, MemoryProfile, watch_memory, weigh
 from flopbook.measure.profiler import TimeProfile, profile_time
 from flopbook.measure.report.bottlenecks import Bottleneck, Share, bottlenecks, shares
 from flopbook.measure.report.chrome_trace import OrderedCount, trace_step
-from flopbook.measure.report.observe import Configuration, batch, check, configuration, observe
+from flopbook.measure.report.observe import Configuration, batch, check, configuration, count_tokens, observe
 from flopbook.measure.report.rule_of_thumb import Formula, formulas
 from flopbook.measure.report.show import as_dict, columns, html, text
 from flopbook.measure.restore import restoring
@@ -55,6 +55,8 @@ class Report(Views):
         trained.
     samples : int
         Number of samples in the batch.
+    tokens : int or None
+        Number of tokens in the batch, where the model is called with integers.
     counted : Breakdown
         FLOPs of each phase, operator and module.
     timing : Timing or None
@@ -93,6 +95,7 @@ class Report(Views):
     parameters: int
     trainable: int
     samples: int
+    tokens: int | None
     counted: Breakdown
     timing: Timing | None
     latency: Mapping[str, float]
@@ -108,6 +111,7 @@ class Report(Views):
         model: nn.Module,
         *,
         samples: int | None = None,
+        tokens: int | None = None,
         restore: Collection[object] = (),
     ) -> "Report":
         """Count, weigh, time and trace a step, and leave everything as it was.
@@ -121,8 +125,11 @@ class Report(Views):
             The model that the step calls.
         samples : int, optional
             Number of samples in the batch. Unless given, the leading axis of the
-            first tensor that the model is called with; for a language model
-            give the number of tokens.
+            first tensor that the model is called with.
+        tokens : int, optional
+            Number of tokens in the batch. Unless given, the elements of that
+            tensor, where they are integers of 32 or 64 bits; give what it
+            should be where these are not tokens, such as categories.
         restore : collection of object
             Objects that the step changes besides the model and its optimizers,
             such as a learning-rate scheduler, a gradient scaler or a second
@@ -139,8 +146,8 @@ class Report(Views):
             If `step` cannot be called or needs arguments, `model` is not a
             module or is a scripted one, or something to restore holds nothing.
         ValueError
-            If the step never calls the model, `samples` is not positive or
-            cannot be seen, or the model has lazy parameters.
+            If the step never calls the model, `samples` or `tokens` are not
+            positive or cannot be seen, or the model has lazy parameters.
         RuntimeError
             If torch.profiler runs already.
 
@@ -154,7 +161,7 @@ class Report(Views):
         `restore`. On an accelerator the statistic of its peak memory starts
         anew.
         """
-        check(step, model, samples, restore)
+        check(step, model, samples, tokens, restore)
         with _Stages() as stage, restoring(model, restore) as state:
             stage("counting")
             with observe(model) as seen, OrderedCount() as counted:
@@ -180,6 +187,7 @@ class Report(Views):
             parameters=sum(sizes.values()),
             trainable=sum(size for parameter, size in sizes.items() if parameter.requires_grad),
             samples=taken,
+            tokens=count_tokens(seen, tokens),
             counted=counted.breakdown,
             timing=timing,
             latency=latency,
@@ -208,6 +216,11 @@ class Report(Views):
     def flops_per_sample(self) -> float:
         """Divide the FLOPs of all contractions by the batch."""
         return self.total / self.samples
+
+    @property
+    def flops_per_token(self) -> float | None:
+        """Divide the FLOPs of all contractions by the tokens; None where there are none."""
+        return self.tokens and self.total / self.tokens
 
     @property
     def flop_per_s(self) -> float | None:
@@ -253,9 +266,9 @@ class Report(Views):
 
     @property
     def formulas(self) -> dict[str, Formula]:
-        """Compare 2, 4 and 6 x parameters x batch with the counts of phases."""
+        """Compare 2, 4 and 6 x parameters x batch, or tokens where there are some, with the counts of phases."""
         counted = {"forward": self.forward, "backward": self.backward, "total": self.total}
-        return formulas(self.parameters, self.samples, counted)
+        return formulas(self.parameters, self.tokens or self.samples, counted)
 
     @cached_property
     def shares(self) -> dict[str, Share]:

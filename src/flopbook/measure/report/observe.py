@@ -126,6 +126,14 @@ def batch(model: nn.Module, seen: Seen, samples: int | None) -> int:
     return samples or len(tensors[0])
 
 
+def count_tokens(seen: Seen, tokens: int | None) -> int | None:
+    """Return the tokens as given, else the elements of the model's first tensor if those are integers."""
+    for tensor in seen.inputs or []:
+        if tensor.dim():  # the first one; a table takes integers of these two types and no others
+            return tensor.numel() if tokens is None and tensor.dtype in (torch.int32, torch.int64) else tokens
+    return tokens
+
+
 def _wanted(step: Callable) -> str:
     """Name the arguments that a step needs; none where Python does not know its signature."""
     try:
@@ -145,7 +153,7 @@ def _check_model(model: object) -> None:
         raise ValueError(f"{type(model).__name__} has parameters without a size yet: call it once before")
 
 
-def check(step: object, model: object, samples: object, restore: object) -> None:
+def check(step: object, model: object, samples: object, tokens: object, restore: object) -> None:
     """Refuse what cannot be measured, and say what to give instead."""
     if torch.autograd._profiler_enabled():  # a second profiler ends the process
         raise RuntimeError("torch.profiler runs already: call Report.measure outside of its with block")
@@ -153,8 +161,9 @@ def check(step: object, model: object, samples: object, restore: object) -> None
     if wanted := _wanted(checks.function(step, "Report.measure(lambda: ..., model=model)")):
         name = getattr(step, "__name__", type(step).__name__)
         raise TypeError(f"{name} wants {wanted}, but a step takes nothing: write lambda: step(...) instead")
-    if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
-        raise ValueError(f"samples={samples!r}: give how many samples a step takes, 1 or more")
+    for name, number in (("samples", samples), ("tokens", tokens)):
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
+            raise ValueError(f"{name}={number!r}: give how many {name} a step takes, 1 or more")
     if not isinstance(restore, Collection):
         raise TypeError(f"restore={restore!r} is not a list: write restore=[...]")
     for thing in restore:

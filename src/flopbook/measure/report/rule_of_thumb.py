@@ -1,14 +1,14 @@
-"""Compare the rule of thumb of 6 x parameters x batch with a count."""
+"""Compare the rule of thumb of 6 x parameters x batch, or tokens, with a count."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: The factor of parameters x batch in each phase.
+#: The factor of parameters x batch, or tokens, in each phase.
 FACTORS = {"forward": 2, "backward": 4}
 
 
 class Formula(NamedTuple):
-    """Holds what the rule of thumb says: factor x parameters x batch.
+    """Holds what the rule of thumb says: factor x parameters x batch, or tokens.
 
     Attributes
     ----------
@@ -23,13 +23,13 @@ class Formula(NamedTuple):
     error: float
 
 
-def formulas(parameters: int, samples: int, counted: Mapping[str, int]) -> dict[str, Formula]:
+def formulas(parameters: int, inputs: int, counted: Mapping[str, int]) -> dict[str, Formula]:
     """Apply the rule of thumb to each phase that ran, and to all phases.
 
     Parameters
     ----------
-    parameters, samples : int
-        The model's parameters, and the batch.
+    parameters, inputs : int
+        The model's parameters, and how often each is used: the batch, or the tokens of a language model.
     counted : dict of str to int
         FLOPs of the forward and of the backward pass, and of all.
 
@@ -46,5 +46,5 @@ def formulas(parameters: int, samples: int, counted: Mapping[str, int]) -> dict[
     factors = {phase: factor for phase, factor in FACTORS.items() if counted[phase]}
     if factors:
         factors["total"] = sum(factors.values())
-    products = {phase: factor * parameters * samples for phase, factor in factors.items()}
+    products = {phase: factor * parameters * inputs for phase, factor in factors.items()}
     return {phase: Formula(factors[phase], flops, flops / counted[phase] - 1) for phase, flops in products.items()}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flopbook.measure.report import Report
 
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
-SCHEMA = "flopbook.report/2"
+SCHEMA = "flopbook.report/3"
 
 
 def text(report: "Report", chosen: Choice) -> Iterator[str]:
@@ -52,7 +52,8 @@ def _time_and_memory(report: "Report") -> list[Table]:
 def title(report: "Report") -> str:
     """Say in one line what was measured."""
     what = "Training step" if "backward" in report.counted.phases else "Forward pass"
-    return f"{what} of {report.configuration.model}, {_many(report.samples, 'sample')}"
+    tokens = f", {_many(report.tokens, 'token')}" if report.tokens else ""
+    return f"{what} of {report.configuration.model}, {_many(report.samples, 'sample')}{tokens}"
 
 
 def _many(number: int, thing: str) -> str:
@@ -79,15 +80,18 @@ def flops_table(report: "Report") -> Table:
     step = report.counted.step
     costs = {phase: step.costs[phase] for phase in report.counted.phases} | {"total": step.cost}
     head = ("FLOPs", "contractions", "rule of thumb", "says", "errs", *views.kinds(report.counted))
-    each = f"{report.flops_per_sample:,.1f}".removesuffix(".0")
+    shares = {"a sample": report.flops_per_sample, "a token": report.flops_per_token}
+    each = {name: f"{flops:,.1f}".removesuffix(".0") for name, flops in shares.items() if flops is not None}
     rows = [_flops_row(report, phase, cost) for phase, cost in costs.items()]
-    return Table(head, [*rows, ("a sample", each, *("" for _ in head[2:]))], "FLOPs of one step")
+    rows += [(name, flops, *("" for _ in head[2:])) for name, flops in each.items()]
+    return Table(head, rows, "FLOPs of one step")
 
 
 def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
     rule = ("", "", "")
     if formula := report.formulas.get(phase):
-        rule = (f"{formula.factor} x parameters x batch", f"{formula.flops:,}", f"{formula.error:+.1%}")
+        inputs = "tokens" if report.tokens else "batch"
+        rule = (f"{formula.factor} x parameters x {inputs}", f"{formula.flops:,}", f"{formula.error:+.1%}")
     return (
         phase,
         f"{cost.contractions:,}",
@@ -163,8 +167,11 @@ def notes(report: "Report") -> list[str]:
         lines.append(
             f"The model needs {report.model_flops:,} of these FLOPs (for MFU); {report.total:,} ran (for HFU)."
         )
-    if "".join(report.configuration.inputs).startswith("int"):
-        lines.append("The rule of thumb counts tokens: samples=... sets how many a step takes.")
+    if report.tokens:
+        lines.append(
+            "The rule of thumb counts each parameter for each token. It leaves out the scores of attention, which have "
+            "no parameters, and has too much for what is not multiplied: tables, biases, experts that are not chosen."
+        )
     if report.timing:
         spread, steps = report.timing.spread_seconds, report.timing.calls
         threads = _many(report.timing.threads, "thread")
@@ -182,8 +189,10 @@ def as_dict(report: "Report") -> dict[str, Any]:
         "parameters": report.parameters,
         "trainable": report.trainable,
         "samples": report.samples,
+        "tokens": report.tokens,
         "model_flops": report.model_flops,
         "flops_per_sample": report.flops_per_sample,
+        "flops_per_token": report.flops_per_token,
         "formulas": {phase: formula._asdict() for phase, formula in report.formulas.items()},
         "timing": report.timing and {**report.timing._asdict(), "flop_per_s": report.flop_per_s},
         "latency_seconds": dict(report.latency),
