@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from flopbook.predict import S, T, axis, evaluate, flops, matmul
-from flopbook.predict.models import KEPT_FOR_A_TOKEN, causal, chunks, documents, latent_attention, window
+from flopbook.predict.models import KEPT_FOR_A_TOKEN, around, causal, chunks, documents, latent_attention, window
 
 LENGTHS = (1, 2, 3, 7, 12)
 
@@ -45,6 +45,14 @@ def test_pairs_of_documents_are_those_of_blocks_on_the_diagonal(lengths):
 @pytest.mark.parametrize(("asking", "keys"), [(1, 7), (3, 7), (7, 7)])
 def test_the_last_queries_are_a_difference_of_two_triangles(asking, keys):
     assert causal(keys) - causal(keys - asking) == int(lower(keys)[-asking:].sum())
+
+
+@pytest.mark.parametrize("reach", [1, 2, 5, 12, 50])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_pairs_around_each_token_are_those_of_a_band_to_both_sides(length, reach):
+    band = int((lower(length, reach + 1) | lower(length, reach + 1).T).sum())
+    assert around(length, reach) == evaluate(around(T, axis("R")), dict(T=length, R=reach)) == band
+    assert around(length, 0) == length
 
 
 def test_a_window_no_shorter_than_the_sequence_is_causal():

@@ -16,13 +16,21 @@ class ConfigError(ValueError):
 
 
 #: Keys of any configuration that change neither FLOPs nor parameters nor bytes: where it comes from, which tokens mean
-#: what, how weights begin, what is dropped, and what a call returns.
+#: what, how weights begin, what is dropped, what a call returns, and how tokens are chosen from what it returns. Older
+#: files say all of it, even where it is the default.
 WITHOUT_EFFECT = frozenset({
-    "_name_or_path", "architectures", "auto_map", "transformers_version", "id2label", "label2id",
-    "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "decoder_start_token_id",
+    "_commit_hash", "_name_or_path", "name_or_path", "architectures", "auto_map", "transformers_version",
+    "id2label", "label2id", "num_labels", "tokenizer_class", "prefix", "finetuning_task",
+    "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "cls_token_id", "decoder_start_token_id",
     "initializer_range", "initializer_factor",
     "use_cache", "output_attentions", "output_hidden_states", "return_dict", "problem_type", "task_specific_params",
-    "chunk_size_feed_forward", "is_encoder_decoder",
+    "chunk_size_feed_forward", "is_encoder_decoder", "torchscript", "tf_legacy_loss", "use_bfloat16", "output_past",
+    "bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping",
+    "encoder_no_repeat_ngram_size", "encoder_repetition_penalty", "exponential_decay_length_penalty",
+    "forced_bos_token_id", "forced_decoder_ids", "forced_eos_token_id", "length_penalty", "max_length", "min_length",
+    "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences", "output_scores",
+    "remove_invalid_values", "repetition_penalty", "return_dict_in_generate", "suppress_tokens", "temperature",
+    "top_k", "top_p", "typical_p",
 })  # fmt: skip
 
 
@@ -51,6 +59,15 @@ class Config:
         self.given, self.where = dict(given), where
         self.read: set[str] = set()
         self.ignored: set[str] = set()
+
+    def also_named(self, **names: str) -> None:
+        """Take a key under another name that the library knows too: ``also_named(hidden_size="d_model")``.
+
+        As in the library, the other name wins where both are there.
+        """
+        for other, name in names.items():
+            if (value := self.given.pop(other, None)) is not None:
+                self.given[name] = value
 
     def value(self, key: str, default: Any = None) -> Any:
         """Return the value of a key as it is, or the library's default where the key is missing."""

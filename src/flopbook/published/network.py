@@ -9,41 +9,81 @@ from sympy import Expr, Integer
 
 from flopbook import checks
 from flopbook.predict.axes import B, S, T
-from flopbook.predict.models.attention import causal, chunks, window
+from flopbook.predict.models.attention import around, causal, chunks, window
 from flopbook.predict.models.model import Model
 from flopbook.predict.values import evaluate
 
-__all__ = ["CAUSAL", "EVERY", "Mask", "Network", "Part", "Read", "in_chunks", "in_window"]
+__all__ = [
+    "CAUSAL",
+    "EVERY",
+    "Mask",
+    "Network",
+    "Part",
+    "Read",
+    "causal_among",
+    "every",
+    "in_chunks",
+    "in_window",
+    "in_window_around",
+]
 
 ZERO, ONE = Integer(0), Integer(1)
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Says which keys the T queries of a sequence meet.
+    """Says which keys the queries of a sequence meet.
 
     Attributes
     ----------
     words : str
         Such as "causal".
     pairs : sympy.Expr
-        Of a query and a key that it meets, in T.
+        Of a query and a key that it meets.
     last : sympy.Expr
-        The keys that the last of T tokens meets, in T: those that a model which reads on must keep.
+        The keys that the last query meets: those that a model which reads on must keep.
     reach : sympy.Expr
-        The most keys that a query meets, in T.
+        The most keys that a query meets.
+    queries, keys : sympy.Expr
+        The tokens that ask, and those that are asked: T and T, where a sequence asks itself.
     """
 
     words: str
     pairs: Expr
     last: Expr
     reach: Expr
+    queries: Expr = T
+    keys: Expr = T
+
+
+def causal_among(tokens: Expr) -> Mask:
+    """Let each of some tokens meet itself and all before it.
+
+    Examples
+    --------
+    >>> from flopbook.predict import axis
+    >>> causal_among(axis("U")).pairs
+    U*(U + 1)/2
+    """
+    return Mask("causal", causal(tokens), tokens, tokens, tokens, tokens)
+
+
+def every(queries: Expr, keys: Expr) -> Mask:
+    """Let each query meet every key.
+
+    Examples
+    --------
+    >>> from flopbook.predict import T, axis
+    >>> every(axis("U"), T).pairs
+    T*U
+    """
+    return Mask("every", queries * keys, keys, keys, queries, keys)
 
 
 #: Each token meets itself and all before it.
-CAUSAL = Mask("causal", causal(T), T, T)
+CAUSAL = causal_among(T)
 #: Each token meets all T.
-EVERY = Mask("every", T * T, T, T)
+EVERY = every(T, T)
 
 
 def in_window(width: Expr) -> Mask:
@@ -56,6 +96,19 @@ def in_window(width: Expr) -> Mask:
     Min(T, W)
     """
     return Mask("window", window(T, width), sympy.Min(width, T), width)
+
+
+def in_window_around(width: Expr) -> Mask:
+    """Let each token meet itself and those near it, `width` in all: (`width` - 1) / 2 on either side.
+
+    Examples
+    --------
+    >>> from flopbook.predict import axis, evaluate
+    >>> [evaluate(in_window_around(axis("W")).pairs, dict(T=5, W=width)) for width in (1, 3, 99)]
+    [5, 13, 25]
+    """
+    reach = (width - 1) / 2
+    return Mask("window on both sides", around(T, reach), sympy.Min(reach + 1, T), width)
 
 
 def in_chunks(size: Expr) -> Mask:
@@ -83,11 +136,13 @@ class Part:
     times : sympy.Expr
         How many there are.
     mask : Mask
-        Which keys a query meets.
+        Which keys a query meets. Its queries are the tokens of the part, even where they ask nothing.
     kept : sympy.Expr
-        Numbers that one such part keeps of each token for later queries.
+        Numbers that one such part keeps of each key for later queries.
     state : sympy.Expr
         Numbers that one such part keeps of a sequence for later tokens, however long it is.
+    once : bool
+        Whether it runs before the first token is written, and not again: an encoder beside a decoder.
     """
 
     kind: str
@@ -96,6 +151,7 @@ class Part:
     mask: Mask = CAUSAL
     kept: Expr = ZERO
     state: Expr = ZERO
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,25 +197,29 @@ class Network:
     @cached_property
     def dense(self) -> Model:
         """What it takes where every query meets every key, as programs count it."""
-        return self._sum(part.times * part.model.at(S=T) for part in self.parts)
+        return self._sum(part.times * part.model.at(S=part.mask.keys) for part in self.parts)
 
     @cached_property
     def needed(self) -> Model:
         """What it takes where a query meets the keys that the mask leaves."""
-        return self._sum(part.times * part.model.at(S=part.mask.pairs / T) for part in self.parts)
+        return self._sum(part.times * part.model.at(S=part.mask.pairs / part.mask.queries) for part in self.parts)
 
     @cached_property
     def token(self) -> Expr:
-        """The FLOPs that the T-th token of a sequence takes, where those before it are kept: inference, in T."""
+        """The FLOPs that the last token of a sequence takes, where those before it are kept: inference.
+
+        In an encoder, where nothing is kept, it is a token's share of the forward pass.
+        """
         at_last = (
-            part.times * part.model.forward.subs({B: 1, T: 1, S: part.mask.last}, simultaneous=True)
+            part.times * part.model.forward.subs({B: 1, part.mask.queries: 1, S: part.mask.last}, simultaneous=True)
             for part in self.parts
+            if not part.once
         )
         return sympy.expand(sympy.Add(*at_last))
 
     @cached_property
     def cache(self) -> Expr:
-        """Numbers that a sequence of T tokens leaves for later tokens."""
+        """Numbers that a sequence leaves for later tokens."""
         return sympy.Add(*(part.times * (part.kept * part.mask.last + part.state) for part in self.parts))
 
     @property

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from flopbook.predict.models.adapters import FineTuning, dora, fine_tunings, lora, nf4_bytes, vectors
     from flopbook.predict.models.attention import (
         KEPT_FOR_A_TOKEN,
+        around,
         causal,
         chunks,
         documents,

@@ -20,7 +20,16 @@ from flopbook.predict.products import matmul
 from flopbook.predict.steps import TrainingStep, training_step
 from flopbook.predict.values import number
 
-__all__ = ["KEPT_FOR_A_TOKEN", "causal", "chunks", "documents", "latent_attention", "latent_part", "window"]
+__all__ = [
+    "KEPT_FOR_A_TOKEN",
+    "around",
+    "causal",
+    "chunks",
+    "documents",
+    "latent_attention",
+    "latent_part",
+    "window",
+]
 
 
 def causal(length: Expr | int) -> Expr:
@@ -91,6 +100,38 @@ def window(length: Expr | int, width: Expr | int) -> Expr:
     tokens = number("length", length)
     met = sympy.Min(number("width", width, least=1), tokens)
     return met * (2 * tokens - met + 1) / 2
+
+
+def around(length: Expr | int, reach: Expr | int) -> Expr:
+    """Count the pairs where each token meets itself and at most `reach` tokens on either side.
+
+    Parameters
+    ----------
+    length : sympy.Expr or int
+        The tokens of the sequence.
+    reach : sympy.Expr or int
+        The most tokens that a token meets on one side. More than there are others are as many as there are others.
+
+    Returns
+    -------
+    sympy.Expr
+        Pairs of one head of one sequence.
+
+    Notes
+    -----
+    Each token would meet 2R + 1 keys, but on either side the outermost R tokens lack R, R - 1, ..., 1 of them:
+    T(2R + 1) - R(R + 1). So attend two of three layers of ModernBERT, whose R is 64. Warner and others, *Smarter,
+    Better, Faster, Longer* (2024), on alternating attention.
+
+    Examples
+    --------
+    >>> from flopbook.predict import T, axis, evaluate
+    >>> [evaluate(around(T, axis("R")), dict(T=5, R=reach)) for reach in (1, 2, 4, 100)]
+    [13, 19, 25, 25]
+    """
+    tokens = number("length", length)
+    met = sympy.Min(number("reach", reach), tokens - 1)
+    return tokens * (2 * met + 1) - met * (met + 1)
 
 
 def documents(lengths: Iterable[Expr | int], pairs: Callable[[Expr | int], Expr] = causal) -> Expr:
