@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, Claim, Inventory, inventory
     from flopbook.predict.models.convolutions import bottleneck_network, depthwise_separable, places, real_taps
     from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, slots
+    from flopbook.predict.models.masks import (
+        CAUSAL,
+        EVERY,
+        Mask,
+        causal_among,
+        every,
+        in_chunks,
+        in_window,
+        in_window_around,
+    )
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.published import PUBLISHED, WITH_EXPERTS, WITH_WINDOWS

@@ -23,8 +23,11 @@ __all__ = ["CLAIMS", "INVENTORIES", "KINDS", "Claim", "Inventory", "inventory"]
 MATRICES, ROUTERS, IDLE = "matrices of the blocks", "routers", "experts that a token does not meet"
 OUTPUT, TIED, LOOKUP = "table of the output layer", "table of both ends", "table that is only looked up"
 POSITIONS, BIASES, NORMS, LAST_NORM = "positions", "biases", "norms of the blocks", "last norm"
+HEAD_NORMS, LATENT_NORMS = "norms of queries and keys", "norms of latents"
 #: Kinds of parameters; those that a product multiplies with every token come first.
-KINDS = (MATRICES, ROUTERS, OUTPUT, TIED, LOOKUP, IDLE, POSITIONS, BIASES, NORMS, LAST_NORM)
+KINDS = (
+    MATRICES, ROUTERS, OUTPUT, TIED, LOOKUP, IDLE, POSITIONS, BIASES, NORMS, HEAD_NORMS, LATENT_NORMS, LAST_NORM,
+)  # fmt: skip
 MULTIPLIED = KINDS[:4]
 
 #: How many keys a query reaches at most; also the width of a window.
@@ -157,6 +160,8 @@ def inventory(  # noqa: PLR0913  (each is a choice of the architecture)
             POSITIONS: T * D if positions else zero,
             BIASES: bias if biases else zero,
             NORMS: 2 * L * norm,
+            HEAD_NORMS: zero,
+            LATENT_NORMS: zero,
             LAST_NORM: sympy.sympify(norm),
         },
         {reach: 2 * H * E * layers for reach, layers in (reaches or {T: L}).items()},

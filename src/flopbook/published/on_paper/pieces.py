@@ -44,9 +44,13 @@ def feed_forward(times: Expr, *, gated: bool) -> Part:
     return Part(MATRICES, model, times)
 
 
-def norms(times: Expr, weights: str = "norm[D]", kept: str = NORM) -> Part:
-    """Give norms their weights; what they multiply is pointwise."""
-    return Part(NORMS, piece(weights=weights, kept=kept), times)
+def norms(times: Expr, weights: str = "norm[D]", kept: str = NORM, kind: str = NORMS) -> Part:
+    """Give norms their weights; what they multiply is pointwise.
+
+    Those of queries and keys are of the kind `HEAD_NORMS`, and those of latents of `LATENT_NORMS`: trainers' formulas
+    tell them apart.
+    """
+    return Part(kind, piece(weights=weights, kept=kept), times)
 
 
 def biases(times: Expr, weights: str) -> Part:
