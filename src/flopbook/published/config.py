@@ -33,6 +33,9 @@ WITHOUT_EFFECT = frozenset({
     "top_k", "top_p", "typical_p",
 })  # fmt: skip
 
+#: Kinds of layers by the names that older configurations give them.
+RENAMED = {"attention": "full_attention", "mamba": "linear_attention"}
+
 
 class Config:
     """Reads the keys of a configuration and remembers them, so that none is left over.
@@ -113,6 +116,49 @@ class Config:
             listed = ", ".join(json.dumps(each) for each in known)
             raise ConfigError(f"{self.where} says {key} = {quoted(value)}, which is not understood: known are {listed}")
         return value
+
+    def indices(self, key: str) -> tuple[int, ...]:
+        """Return the indices of layers, counted from 0, that a key lists; none, if it is missing or null.
+
+        Raises
+        ------
+        ConfigError
+            If it is not a list of whole numbers.
+
+        Examples
+        --------
+        >>> Config({"mlp_only_layers": [0, 3]}).indices("mlp_only_layers")
+        (0, 3)
+        """
+        value = self.value(key)
+        listed = [] if value is None else value
+        if not isinstance(listed, (list, tuple)) or any(type(index) is not int or index < 0 for index in listed):
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: list layers, counted from 0, such as [0, 3]")
+        return tuple(listed)
+
+    def kinds(self, key: str, known: Collection[str], layers: int) -> tuple[str, ...] | None:
+        """Return the kind of each layer that a key lists, or None, if it is missing or null; an old name is renewed.
+
+        Raises
+        ------
+        ConfigError
+            If it does not list one known kind for each of so many layers.
+
+        Examples
+        --------
+        >>> Config({"layer_types": ["full_attention", "full"]}).kinds("layer_types", ["full_attention"], 2)
+        Traceback (most recent call last):
+        flopbook.published.config.ConfigError: config says layer_types[1] = 'full', which is not understood: known are \
+"full_attention"
+        """
+        value = self.value(key)
+        if value is None:
+            return None
+        if not isinstance(value, (list, tuple)) or len(value) != layers:
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: list a kind for each of the {layers} layers")
+        renewed = [RENAMED.get(kind, kind) if isinstance(kind, str) else kind for kind in value]
+        each = Config({f"{key}[{index}]": kind for index, kind in enumerate(renewed)}, self.where)
+        return tuple(each.one_of(name, None, known) for name in each.given)
 
     def inner(self, key: str) -> "Config":
         """Return the configuration inside this one.

@@ -59,6 +59,9 @@ class Part:
         Numbers that one such part keeps of a sequence for later tokens, however long it is.
     once : bool
         Whether it runs before the first token is written, and not again: an encoder beside a decoder.
+    token : sympy.Expr, optional
+        The FLOPs of one more token of one sequence, whose earlier tokens are kept, where they are other than `model`
+        says for a single token: a scan in chunks reads its state once.
     """
 
     kind: str
@@ -68,6 +71,15 @@ class Part:
     kept: Expr = ZERO
     state: Expr = ZERO
     once: bool = False
+    token: Expr | None = None
+
+    @property
+    def one_more(self) -> Expr:
+        """The FLOPs of one more token, the last of its sequence: none where the part does not run again."""
+        if self.once:
+            return ZERO
+        alone = self.model.forward if self.token is None else self.token
+        return self.times * alone.subs({B: 1, self.mask.queries: 1, S: self.mask.last}, simultaneous=True)
 
 
 @dataclass(frozen=True)
@@ -126,12 +138,7 @@ class Network:
 
         In an encoder, where nothing is kept, it is a token's share of the forward pass.
         """
-        at_last = (
-            part.times * part.model.forward.subs({B: 1, part.mask.queries: 1, S: part.mask.last}, simultaneous=True)
-            for part in self.parts
-            if not part.once
-        )
-        return sympy.expand(sympy.Add(*at_last))
+        return sympy.expand(sympy.Add(*(part.one_more for part in self.parts)))
 
     @cached_property
     def cache(self) -> Expr:
