@@ -1,7 +1,7 @@
 """Read the configuration of a model, key by key, and refuse what is not understood."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,7 +19,8 @@ class ConfigError(ValueError):
 #: what, how weights begin, what is dropped, what a call returns, and how tokens are chosen from what it returns. Older
 #: files say all of it, even where it is the default.
 WITHOUT_EFFECT = frozenset({
-    "_commit_hash", "_name_or_path", "name_or_path", "architectures", "auto_map", "transformers_version",
+    "_attn_implementation_autoset", "_commit_hash", "_name_or_path", "name_or_path", "architectures", "auto_map",
+    "transformers_version",
     "id2label", "label2id", "num_labels", "tokenizer_class", "prefix", "finetuning_task",
     "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "cls_token_id", "decoder_start_token_id",
     "initializer_range", "initializer_factor",
@@ -97,6 +98,10 @@ class Config:
                 f"{self.where} says {key} = {quoted(value)}: give a whole number of at least {least}"
             ) from None
 
+    def size_or_null(self, key: str, default: int | None, least: int = 1) -> int | None:
+        """Return a whole number, or None where the key is null: there it is not the same as a missing one."""
+        return None if self.value(key, default) is None else self.size(key, default, least)
+
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false; a missing or null one is the default."""
         return self.one_of(key, default, (True, False))
@@ -110,8 +115,43 @@ class Config:
             If it is another; says which are known.
         """
         value = self.value(key)
+        return self._known(key, default if value is None else value, known)
+
+    def each_of(self, key: str, default: Sequence[Any], known: Collection[Any]) -> list[Any]:
+        """Return a list as long as the default, of values that are among the known ones; such as one for each layer.
+
+        Raises
+        ------
+        ConfigError
+            If it is something else.
+        """
+        values = self._list(key, default)
+        if len(values) != len(default):
+            raise ConfigError(f"{self.where} says {key} = {quoted(values)}: give {len(default)} values")
+        return [self._known(f"{key}[{place}]", value, known) for place, value in enumerate(values)]
+
+    def numbers(self, key: str, default: Sequence[int]) -> list[int]:
+        """Return a list of whole numbers, such as places of layers; a missing or null one is the default.
+
+        Raises
+        ------
+        ConfigError
+            If it is something else.
+        """
+        values = self._list(key, default)
+        if not all(isinstance(value, int) for value in values):
+            raise ConfigError(f"{self.where} says {key} = {quoted(values)}: give whole numbers in square brackets")
+        return values
+
+    def _list(self, key: str, default: Sequence[Any]) -> list[Any]:
+        value = self.value(key)
         if value is None:
             value = default
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: give a list in square brackets")
+        return list(value)
+
+    def _known(self, key: str, value: Any, known: Collection[Any]) -> Any:
         if not any(value is each or (value == each and type(value) is type(each)) for each in known):
             listed = ", ".join(json.dumps(each) for each in known)
             raise ConfigError(f"{self.where} says {key} = {quoted(value)}, which is not understood: known are {listed}")

@@ -98,6 +98,8 @@ class Network:
         The size of each letter but those that are left to the reader.
     number_format : str
         The format of its parameters as published, such as ``bfloat16``.
+    stored : str
+        How its published weights are stored in fewer bits, such as ``mxfp4``; empty where they are not.
     without_effect : tuple of str
         Keys of its configuration that change neither FLOPs nor parameters nor bytes.
 
@@ -116,6 +118,7 @@ class Network:
     parts: tuple[Part, ...] = field(repr=False)
     sizes: Mapping[str, int]
     number_format: str = "float32"
+    stored: str = ""
     without_effect: tuple[str, ...] = field(default=(), repr=False)
 
     def _sum(self, models: Iterable[Model]) -> Model:

@@ -55,8 +55,23 @@ def from_config(config: Mapping[str, Any] | str | PathLike, name: str = "") -> N
         raise ConfigError(f"model_type = {quoted(architecture)} is not understood: {hint}")
     read = Config(given)
     number_format = read.value("dtype") or read.value("torch_dtype") or "float32"
+    stored = _stored(read)
     parts, sizes = READERS[architecture](read)
-    return Network(name or architecture, tuple(parts), sizes, str(number_format), read.finish())
+    return Network(name or architecture, tuple(parts), sizes, str(number_format), stored, read.finish())
+
+
+def _stored(read: Config) -> str:
+    """Read how published weights are stored in fewer bits, which changes no formula of training."""
+    if read.value("quantization_config") is None:
+        return ""
+    how = read.inner("quantization_config")
+    how.without_effect(
+        "activation_scheme", "fmt", "scale_fmt", "weight_block_size", "dequantize", "modules_to_convert",
+        "modules_to_not_convert", "ignored_layers",
+    )  # fmt: skip
+    method = how.one_of("quant_method", None, ("fp8", "mxfp4"))
+    how.finish()
+    return method
 
 
 def _given(config: Mapping[str, Any] | str | PathLike) -> dict[str, Any]:

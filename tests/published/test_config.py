@@ -1,0 +1,45 @@
+"""Test how keys of a configuration are read and refused."""
+
+import pytest
+
+from flopbook.published import from_config
+from flopbook.published.config import Config, ConfigError
+
+LLAMA = dict(
+    model_type="llama", hidden_size=24, num_hidden_layers=3, num_attention_heads=4, intermediate_size=40, vocab_size=53
+)
+
+
+def test_null_is_told_from_a_missing_key_where_it_means_something_else():
+    config = Config(dict(given=5, null=None))
+    assert [config.size_or_null(key, 7) for key in ("given", "null", "missing")] == [5, None, 7]
+
+
+def test_each_value_of_a_list_is_known():
+    assert Config({}).each_of("kinds", ["a", "b"], ("a", "b")) == ["a", "b"]
+    assert Config(dict(kinds=["b", "b"])).each_of("kinds", ["a", "a"], ("a", "b")) == ["b", "b"]
+    with pytest.raises(ConfigError, match=r"kinds\[1\] = 'c', which is not understood: known are \"a\", \"b\""):
+        Config(dict(kinds=["b", "c"])).each_of("kinds", ["a", "a"], ("a", "b"))
+    with pytest.raises(ConfigError, match=r"kinds = \['b'\]: give 2 values"):
+        Config(dict(kinds=["b"])).each_of("kinds", ["a", "a"], ("a", "b"))
+    with pytest.raises(ConfigError, match="kinds = 'ab': give a list in square brackets"):
+        Config(dict(kinds="ab")).each_of("kinds", ["a", "a"], ("a", "b"))
+
+
+def test_places_are_whole_numbers():
+    assert Config(dict(places=[1, 2])).numbers("places", []) == [1, 2]
+    assert Config(dict(places=None)).numbers("places", [3]) == [3]
+    with pytest.raises(ConfigError, match=r"places = \[1.5\]: give whole numbers in square brackets"):
+        Config(dict(places=[1.5])).numbers("places", [])
+
+
+def test_weights_that_are_stored_in_fewer_bits_change_no_formula():
+    stored = from_config(LLAMA | dict(quantization_config=dict(quant_method="fp8", weight_block_size=[128, 128])))
+    plain = from_config(LLAMA | dict(quantization_config=None))
+    assert (stored.stored, plain.stored) == ("fp8", "")
+    assert stored.step(B=2, T=7) == plain.step(B=2, T=7)
+
+
+def test_another_way_to_store_weights_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"quant_method = 'gptq'.* known are \"fp8\", \"mxfp4\""):
+        from_config(LLAMA | dict(quantization_config=dict(quant_method="gptq", bits=4)))
