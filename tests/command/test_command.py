@@ -135,3 +135,64 @@ def test_help_loads_neither_side():
 def test_the_module_runs_as_the_command():
     ran = run("-m", "flopbook", "count", "train")
     assert ran.returncode == 2 and ran.stderr.startswith("flopbook: 'train' is not MODULE:NAME")
+
+
+LLAMA = {
+    "model_type": "llama", "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "intermediate_size": 40, "vocab_size": 53,
+}  # fmt: skip
+
+
+def test_plan_prints_what_a_run_takes(capsys, folder):
+    (folder / "config.json").write_text(json.dumps(LLAMA), encoding="utf-8")
+    assert main(["plan", "config.json", "--tokens", "15T", "--devices", "512", "--mfu", "40%"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("llama: 15,000,000,000,000 tokens in steps of 512 sequences of 4,096, on 512 x H100 SXM")
+    parameters = 2 * 53 * 24 + 3 * (2 * 24 * 24 + 2 * 24 * 12 + 3 * 24 * 40 + 2 * 24) + 24
+    assert f"{parameters:,}" in said
+
+
+def test_plan_prints_exact_numbers_as_json(capsys):
+    assert (
+        main(["plan", "Llama 3 8B", "--json", "--sharding", "ZeRO 3", "--devices", "8", "--device", "B200 HGX, fp8"])
+        == 0
+    )
+    said = json.loads(capsys.readouterr().out)
+    assert said["choices"]["Device"] == "B200 HGX, fp8"
+    assert said["rows"]["Bytes of parameters"] == 2 * said["rows"]["Parameters"] // 8 == 2007565312
+
+
+def test_models_lists_names_and_shows_one(capsys):
+    assert main(["models"]) == 0
+    assert "Llama 3 8B" in capsys.readouterr().out
+    assert main(["models", "Llama 3 8B"]) == 0
+    assert "8,030,261,248 parameters" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing.json"], "nothing.json cannot be read: No such file or directory"),
+        (["broken.json"], "broken.json is not JSON"),
+        (["other.json"], "model_type = 'lama' is not understood: did you mean 'llama'?"),
+        (["Llama 3 8"], "'Llama 3 8' is not a model that is known by name: known are Llama 3 8B"),
+        (["Llama 3 8B", "--tokens", "15X"], "--tokens '15X' is not an amount: write one such as 512, 300B or 15T"),
+        (["Llama 3 8B", "--devices", "0"], "--devices '0' is not an amount"),
+        (["Llama 3 8B", "--device", "H100SXM"], "--device: device='H100SXM' is not a device"),
+        (["Llama 3 8B", "--device", "H100 SXM, fp5"], "fp5"),
+        (["Llama 3 8B", "--mfu", "140%"], "--mfu '140%' is not a share of the peak: write a percentage such as 40%"),
+        (["Llama 3 8B", "--sharding", "ZeRO"], "'ZeRO' is not one of these: none; ZeRO 1; ZeRO 2; ZeRO 3"),
+    ],
+)
+def test_plan_tells_a_mistake_in_one_sentence(arguments, words, capsys, folder):
+    (folder / "broken.json").write_text("{", encoding="utf-8")
+    (folder / "other.json").write_text(json.dumps(LLAMA | {"model_type": "lama"}), encoding="utf-8")
+    assert main(["plan", *arguments]) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.err.count("\n") == 1 and not said.out
+
+
+def test_models_names_the_nearest(capsys):
+    assert main(["models", "Lama 3 8B"]) == 2
+    assert "known are Llama 3 8B" in capsys.readouterr().err

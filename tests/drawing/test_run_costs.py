@@ -27,7 +27,7 @@ def sizes_of(state):
     sizes = MODELS[state["model"]] | SIZES | dict(T=state["T"], devices=int(number.replace(",", "")))
     for label, name in ("Optimizer", state["optimizer"]), ("Precision", state["precision"]), ("Device", device):
         sizes |= PLAN.choices[label][name]
-    return sizes
+    return sizes | PLAN.choices["Sharding"]["none: each device holds all"]
 
 
 def test_every_number_is_that_of_the_plan(picture, states):

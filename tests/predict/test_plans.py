@@ -53,8 +53,8 @@ def test_each_precision_stands_for_the_bytes_that_it_names():
 def test_a_device_stands_for_its_peak_in_gflop_per_s_and_its_bytes_and_the_first_is_the_h100():
     devices = PLAN.choices["Device"]
     assert next(iter(devices)) == "H100 SXM, bf16"
-    assert devices["H100 SXM, bf16"] == {"peak": 989_400, "memory": 80 * 10**9}
-    assert devices["TPU v4, bf16"] == {"peak": 275_000, "memory": 32 * 2**30}
+    assert devices["H100 SXM, bf16"] == {"peak": 989_400, "memory": 80 * 10**9, "bandwidth": 3_350 * 10**9}
+    assert devices["TPU v4, bf16"] == {"peak": 275_000, "memory": 32 * 2**30, "bandwidth": 1_200 * 10**9}
 
 
 def test_what_a_device_holds_is_a_part_of_its_memory():
@@ -72,3 +72,27 @@ def test_presets_come_first():
 def test_a_plan_offers_every_optimizer_and_device():
     assert set(PLAN.choices["Optimizer"]) == set(OPTIMIZERS)
     assert {name.partition(",")[0] for name in PLAN.choices["Device"]} == set(DEVICES)
+
+
+def test_what_is_sharded_is_divided_among_the_devices_and_what_does_not_fit_is_said():
+    precision = PLAN.choices["Precision"]["16 bits, with a float32 copy and moments"]
+    sizes = SIZES | TRAINING | precision | PLAN.choices["Optimizer"]["AdamW"] | {"memory": 900}
+    parameters = 5 * 3 + 3 + 2 * (3 * 3 + 3) + 3 * 2 + 2
+    state = 12 * parameters + 4 * 8
+    for name, (weights, gradients, moments) in {
+        "none: each device holds all": (1, 1, 1),
+        "ZeRO 1: optimizer state": (1, 1, 2),
+        "ZeRO 2: gradients, too": (1, 2, 2),
+        "ZeRO 3: parameters, too": (2, 2, 2),
+    }.items():
+        values = PLAN.at(**sizes, **PLAN.choices["Sharding"][name])
+        assert values["Bytes of parameters"] == 2 * parameters // weights
+        assert values["Bytes of gradients"] == 2 * parameters // gradients
+        assert values["Bytes of optimizer state"] == state // moments
+        assert values["Bytes that do not fit"] == max(0, values["All bytes"] - 900)
+        assert (values["Bytes that do not fit"] > 0) == (name == "none: each device holds all")
+
+
+def test_a_plan_names_the_sizes_that_it_lacks():
+    with pytest.raises(ValueError, match="needs a size for B, D"):
+        PLAN.at(H=3)

@@ -4,12 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from flopbook.command import count, trace
+from flopbook.command import count, models, plan, trace
 from flopbook.command.load import MistakeError
 
 __all__ = ["main"]
 
-_COMMANDS = (count, trace)
+_COMMANDS = (plan, models, count, trace)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="flopbook",
-        description="Count what a training step takes, or let a model write its own formula.",
+        description="Plan the training of a published model, count a step of your own, or let it write its formula.",
         epilog="flopbook COMMAND --help shows a command's arguments and an example.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

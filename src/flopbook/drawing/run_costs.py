@@ -133,7 +133,10 @@ def _runs(plan: Plan, fixed: Mapping[str, int], chosen: Mapping[str, int]) -> Ca
     letters = sorted({letter.name for title in _ROWS for letter in plan.rows[title][1].free_symbols})
     exactly = "devices", "budget"  # which are divided, and the result rounded up
     compute = lambdify(letters, [plan.rows[title][1] for title in _ROWS], modules=[{"ceiling": ceil}])
-    presets, optimizers, precisions, peaks = plan.choices.values()
+    presets, optimizers, precisions, peaks = (
+        plan.choices[label] for label in ("Model", "Optimizer", "Precision", "Device")
+    )
+    (unsharded, *_) = plan.choices["Sharding"].values()
 
     @cache
     def parts(model: str, T: int) -> tuple[int, ...]:
@@ -150,7 +153,7 @@ def _runs(plan: Plan, fixed: Mapping[str, int], chosen: Mapping[str, int]) -> Ca
     ) -> _Run:
         name = devices.partition(" × ")[2]
         sizes = {**presets[model], **fixed, **optimizers[optimizer], **precisions[precision], **peaks[name]}
-        sizes |= {"devices": chosen[devices], "T": T or sizes["T"]}
+        sizes |= {**unsharded, "devices": chosen[devices], "T": T or sizes["T"]}
         *whole, hours = compute(
             *(Fraction(sizes[letter]) if letter in exactly else sizes[letter] for letter in letters)
         )

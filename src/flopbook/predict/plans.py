@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from fractions import Fraction
 from typing import ClassVar
 
 import sympy
@@ -27,7 +28,11 @@ GIGA = 10**9
 _HOUR = 3600
 
 _DEVICES = {
-    f"{device.name}, {dtype}": {"peak": round(peak / GIGA), "memory": device.memory_bytes}
+    f"{device.name}, {dtype}": {
+        "peak": round(peak / GIGA),
+        "memory": device.memory_bytes,
+        "bandwidth": round(device.bytes_per_s),
+    }
     for device in DEVICES.values()
     for dtype, peak in device.peak_flop_per_s.items()
 }
@@ -46,6 +51,12 @@ _CHOICES = {
             "16 bits throughout": Formats(2, 2, 2, 2),
             "float32": FLOAT32,
         }.items()
+    },
+    "Sharding": {
+        "none: each device holds all": dict(shard_parameters=0, shard_gradients=0, shard_optimizer=0),
+        "ZeRO 1: optimizer state": dict(shard_parameters=0, shard_gradients=0, shard_optimizer=1),
+        "ZeRO 2: gradients, too": dict(shard_parameters=0, shard_gradients=1, shard_optimizer=1),
+        "ZeRO 3: parameters, too": dict(shard_parameters=1, shard_gradients=1, shard_optimizer=1),
     },
     "Device": {name: _DEVICES[name] for name in ("H100 SXM, bf16", *_DEVICES)},
 }
@@ -73,6 +84,32 @@ class Plan:
     choices: Mapping[str, Mapping[str, Mapping[str, int]]] = field(repr=False)
     watched: ClassVar = ("One step", "Memory of a device", "Time of all steps")
 
+    def at(self, **sizes: int | Fraction) -> dict[str, Fraction]:
+        """Work out every row; a size that a choice stands for may be 0.
+
+        Parameters
+        ----------
+        **sizes : int or Fraction
+            The size of each letter, those of a choice included.
+
+        Raises
+        ------
+        ValueError
+            If a letter has no size; names it.
+
+        Examples
+        --------
+        >>> plan = Plan("rows", "Rows", {"Bytes": ("B", axis("rows") / axis("devices"))}, {})
+        >>> plan.at(rows=7, devices=2)
+        {'Bytes': Fraction(7, 2)}
+        """
+        given = {axis(name): sympy.Rational(size) for name, size in sizes.items()}
+        missing = {letter.name for _, row in self.rows.values() for letter in row.free_symbols} - sizes.keys()
+        if missing:
+            raise ValueError(f"the plan {self.name!r} needs a size for {', '.join(sorted(missing))}")
+        values = {title: row.xreplace(given) for title, (_, row) in self.rows.items()}
+        return {title: Fraction(int(value.p), int(value.q)) for title, value in values.items()}
+
     def __repr__(self):
         return "\n".join([self.title, *(f"  {title}: {expression}" for title, (_, expression) in self.rows.items())])
 
@@ -97,16 +134,24 @@ def _latex(expression: Expr) -> str:
     return sympy.latex(expression, symbol_names=upright, mul_symbol=r"\,")
 
 
-def training_plan(
-    name: str, title: str, model: Model, samples: Expr, presets: Mapping[str, Mapping[str, int]] | None = None
+def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
+    name: str,
+    title: str,
+    model: Model,
+    samples: Expr,
+    presets: Mapping[str, Mapping[str, int]] | None = None,
+    *,
+    again: Expr | int = 0,
+    loss: Expr | int = 0,
+    choices: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None,
 ) -> Plan:
     """Predict what it takes to train a `model`.
 
     Beside the model's own letters the expressions have these: `devices`; `peak`, the dense peak of each in GFLOP/s;
     `memory`, the bytes that each can hold; `utilization`, the MFU of a busy device in percent; `budget`, what is
-    trained on altogether, in the unit of `samples`; and what an optimizer and a precision stand for. Every device holds
-    the whole model and its share of the batch. Bytes and time are those of the device with the largest share: a
-    sequence is not split.
+    trained on altogether, in the unit of `samples`; and what an optimizer, a precision and a sharding stand for. Every
+    device has its share of the batch, and holds the whole model or its share of what is sharded. Bytes and time are
+    those of the device with the largest share: a sequence is not split.
 
     Parameters
     ----------
@@ -117,7 +162,13 @@ def training_plan(
     samples : sympy.Expr
         What one step learns from, such as the tokens B*T.
     presets : dict, optional
-        Models by name, and their sizes.
+        Models by name, and their sizes: of letters at least 1, of words, such as ``parameters``, at least 0.
+    again : sympy.Expr, optional
+        FLOPs of the forward pass that checkpoints run again.
+    loss : sympy.Expr, optional
+        Bytes that the loss keeps for the backward pass, where the model's activations leave it out.
+    choices : mapping, optional
+        What else is chosen with a name, as `choices` of :class:`Plan`.
 
     Returns
     -------
@@ -146,19 +197,22 @@ def training_plan(
     if not isinstance(presets or {}, Mapping):
         raise TypeError(f"presets={quoted(presets)} has no names: write {{'GPT-2': dict(D=768, ...)}}")
     for preset in (presets or {}).values():
-        checks.sizes(preset)
+        checks.sizes({letter: size for letter, size in preset.items() if letter[:1].isupper() or size != 0})
     # as in flopbook.predict.optimizers.update_flops, with a letter for what the optimizer decides
     update = axis("update_flops") * model.parameters + axis("counters") * model.tensors
-    flops = {"Forward pass": model.forward, "Backward pass": model.backward, "Update": update}
+    flops = {"Forward pass": model.forward, "Backward pass": model.backward}
+    if again != 0:
+        flops["Forward pass, run again"] = number("again", again)
+    flops["Update"] = update
     flops["One step"] = sympy.expand(sympy.Add(*flops.values()))
     rows = {
         "Parameters": ("", model.parameters),
+        **({} if model.active == model.parameters else {"Parameters that a token meets": ("", model.active)}),
         **{title: ("FLOPs", expression) for title, expression in flops.items()},
-        **_memory(model),
+        **_memory(model, number("loss", loss)),
         **_duration(_largest_share(model.forward + model.backward), samples),
     }
-    choices = {"Model": presets, **_CHOICES} if presets else _CHOICES
-    return Plan(name, title, rows, choices)
+    return Plan(name, title, rows, {**({"Model": presets} if presets else {}), **(choices or {}), **_CHOICES})
 
 
 def _largest_share(of_batch: Expr) -> Expr:
@@ -166,15 +220,28 @@ def _largest_share(of_batch: Expr) -> Expr:
     return of_batch.subs(axis("B"), ceiling(axis("B") / axis("devices")))
 
 
-def _memory(model: Model) -> dict[str, tuple[str, Expr]]:
-    """Predict the bytes on each device, with all parameters and its share of the activations."""
+def _memory(model: Model, loss: Expr) -> dict[str, tuple[str, Expr]]:
+    """Predict the bytes on each device, with what it holds of the model and its share of the activations."""
     state = State(*(axis(name) for name in State._fields))
     formats = Formats(*(axis(f"bytes_{kind.name}") for kind in fields(Formats)))
     held = bytes_held(model.parameters, model.tensors, _largest_share(model.activations), state, formats)
-    names = ("Bytes of parameters", "Bytes of gradients", "Bytes of optimizer state", "Bytes of activations")
-    kinds = {**dict(zip(names, held, strict=True)), "All bytes": held.total}
-    share = ("of memory", held.total / axis("memory"))
-    return {**{title: ("B", size) for title, size in kinds.items()}, "Memory of a device": share}
+    kinds = {
+        "Bytes of parameters": _shard(held.parameters, "parameters"),
+        "Bytes of gradients": _shard(held.gradients, "gradients"),
+        "Bytes of optimizer state": _shard(held.optimizer, "optimizer"),
+        "Bytes of activations": held.activations + _largest_share(loss),
+    }
+    total = kinds["All bytes"] = sympy.Add(*kinds.values())
+    return {
+        **{title: ("B", size) for title, size in kinds.items()},
+        "Memory of a device": ("of memory", total / axis("memory")),
+        "Bytes that do not fit": ("B", sympy.Max(0, total - axis("memory"))),
+    }
+
+
+def _shard(held: Expr, kind: str) -> Expr:
+    """Divide bytes among all devices where this kind is sharded: its letter is 1, and 0 where it is not."""
+    return ceiling(held / (1 + axis(f"shard_{kind}") * (axis("devices") - 1)))
 
 
 def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:

@@ -1,7 +1,7 @@
 """Describe a whole model on paper: its parts, the letters of its formulas, and their sizes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import sympy
@@ -82,7 +82,7 @@ class Part:
         return self.times * alone.subs({B: 1, self.mask.queries: 1, S: self.mask.last}, simultaneous=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """Describes a whole model: a sum of parts in letters, and the sizes of the letters.
 
@@ -91,7 +91,9 @@ class Network:
     Attributes
     ----------
     name : str
-        Of the model or of its architecture.
+        Of the model, or of its architecture where it has none.
+    architecture : str
+        The ``model_type`` of its configuration.
     parts : tuple of Part
         All parts.
     sizes : mapping of str to int
@@ -115,11 +117,25 @@ class Network:
     """
 
     name: str
-    parts: tuple[Part, ...] = field(repr=False)
+    architecture: str
+    parts: tuple[Part, ...]
     sizes: Mapping[str, int]
     number_format: str = "float32"
     stored: str = ""
-    without_effect: tuple[str, ...] = field(default=(), repr=False)
+    without_effect: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{letter} = {size:,}" for letter, size in self.sizes.items())
+        active = "" if self.active == self.parameters else f", {self.active:,} active"
+        lines = [
+            f"{self.name} ({self.architecture}): {self.parameters:,} parameters{active}",
+            f"  sizes: {sizes}",
+            f"  parameters: {self.dense.parameters}",
+            f"  forward, dense: {self.dense.forward} FLOPs",
+            f"  forward, needed: {self.needed.forward} FLOPs",
+            f"  backward, dense: {self.dense.backward} FLOPs",
+        ]
+        return "\n".join([*lines, *([f"  cache: {self.cache} numbers"] if self.cache != 0 else [])])
 
     def _sum(self, models: Iterable[Model]) -> Model:
         first, *others = models

@@ -57,7 +57,7 @@ def from_config(config: Mapping[str, Any] | str | PathLike, name: str = "") -> N
     number_format = read.value("dtype") or read.value("torch_dtype") or "float32"
     stored = _stored(read)
     parts, sizes = READERS[architecture](read)
-    return Network(name or architecture, tuple(parts), sizes, str(number_format), stored, read.finish())
+    return Network(name or architecture, architecture, tuple(parts), sizes, str(number_format), stored, read.finish())
 
 
 def _stored(read: Config) -> str:

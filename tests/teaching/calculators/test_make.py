@@ -149,6 +149,7 @@ SIZES = {"B": 64, "D": 5, "H": 7, "K": 3, "L": 4, "devices": 3, "peak": 1000, "u
 def test_choices_stand_for_what_they_name(optimizer, precision, formats):
     plan = training_plan("mlp", "An MLP", mlp(), samples=B)
     sizes = SIZES | plan.choices["Optimizer"][optimizer] | plan.choices["Precision"][precision]
+    sizes |= plan.choices["Sharding"]["none: each device holds all"]
 
     def value(title):
         return plan.rows[title][1].xreplace({axis(name): sympy.Integer(size) for name, size in sizes.items()})

@@ -35,6 +35,9 @@ class Model:
         FLOPs of the products of one step.
     activations : sympy.Expr
         Numbers that are kept for the backward pass.
+    results : sympy.Expr
+        Numbers that products give, but for scores of attention, and what a fused attention keeps of them: from these
+        and the model's input, pointwise arithmetic makes the activations again.
     """
 
     parameters: Expr
@@ -43,6 +46,7 @@ class Model:
     forward: Expr
     backward: Expr
     activations: Expr
+    results: Expr
 
     def _each(self, change: Callable[..., Expr], *others: "Model") -> "Model":
         return Model(*(change(*(getattr(model, kind.name) for model in (self, *others))) for kind in fields(self)))
@@ -71,7 +75,14 @@ class Model:
 def model_of(step: TrainingStep, parameters: list[Tensor], activations: list[Tensor]) -> Model:
     """Make a model of a step, its trained tensors, all of which a token meets, and its activations."""
     numbers, tensors = elements(*parameters), sympy.Integer(len(parameters))
-    return Model(numbers, numbers, tensors, flops(step.forward), flops(step.backward), elements(*activations))
+    scores = [Tensor(made.name, made.axes[:-1]) for made in _made(step) if made.axes[-1:] == ("S",)]
+    results = elements(*(made for made in _made(step) if "S" not in made.axes), *scores[:1])
+    forward, backward = flops(step.forward), flops(step.backward)
+    return Model(numbers, numbers, tensors, forward, backward, elements(*activations), results)
+
+
+def _made(step: TrainingStep) -> list[Tensor]:
+    return [product.output for product in step.forward]
 
 
 def piece(
