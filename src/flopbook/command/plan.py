@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> str:
     """Plan the run, and return what it takes as a table."""
     devices = _amount("--devices", options.devices)
-    sizes = {
+    sizes: dict[str, int | Fraction] = {
         "budget": _amount("--tokens", options.tokens),
         "T": _amount("--length", options.length),
         "B": _amount("--batch", options.batch) if options.batch else devices,
