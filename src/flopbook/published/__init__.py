@@ -6,7 +6,7 @@ from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
     from flopbook.published.config import ConfigError
-    from flopbook.published.named import named, names
+    from flopbook.published.models import named, names
     from flopbook.published.network import CAUSAL, EVERY, Mask, Network, Part, in_chunks, in_window, in_window_around
     from flopbook.published.read import from_config
 
