@@ -5,6 +5,7 @@ from sympy import Rational, expand
 
 from flopbook.predict import B, D, E, F, G, H, L, T, V, axis, evaluate
 from flopbook.predict.models import (
+    CAUSAL,
     CLAIMS,
     INVENTORIES,
     KINDS,
@@ -13,6 +14,7 @@ from flopbook.predict.models import (
     embedding,
     experts_part,
     feed_forward_part,
+    in_window,
     inventory,
     output_layer,
 )
@@ -47,7 +49,7 @@ def test_an_inventory_is_the_decoder_of_the_same_choices(gated, tied):
 
 
 def test_windows_are_a_sum_of_two_kinds_of_layers():
-    model = inventory(gated=True, reaches={T: L / 3, W: 2 * L / 3})
+    model = inventory(gated=True, masks={CAUSAL: L / 3, in_window(W): 2 * L / 3})
     attention = attention_part().at(S=causal(T) / T) + 2 * attention_part().at(S=window(T, W) / T)
     stack = (L / 3) * (attention + 3 * feed_forward_part()) + output_layer() + 2 * embedding()
     sizes = dict(L=6, D=24, H=4, G=2, E=10, F=36, V=101, T=13, B=1, matrices=3)
@@ -187,7 +189,7 @@ class TestSources:
     """Each source's own arithmetic, written a second time."""
 
     dense = inventory(gated=True).at(**SIZES)
-    windows = inventory(gated=True, reaches={W: L}).at(**SIZES)
+    windows = inventory(gated=True, masks={in_window(W): L}).at(**SIZES)
     experts = inventory(gated=True, experts=True).at(**SIZES)
     attention = 24 * 40 * 2 + 24 * 24 * 2
     expert = 3 * 24 * 36

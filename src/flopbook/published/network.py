@@ -8,7 +8,8 @@ import sympy
 from sympy import Expr, Integer
 
 from flopbook import checks
-from flopbook.predict.axes import B, S
+from flopbook.predict.axes import B, D, H, S, T
+from flopbook.predict.models.claims import IDLE, KINDS, MULTIPLIED, Inventory
 from flopbook.predict.models.masks import (
     CAUSAL,
     EVERY,
@@ -163,6 +164,39 @@ class Network:
     def cache(self) -> Expr:
         """Numbers that a sequence leaves for later tokens."""
         return sympy.Add(*(part.times * (part.kept * part.mask.last + part.state) for part in self.parts))
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """What it has by kind, at its sizes, for formulas that count some of it: its T is left open.
+
+        Raises
+        ------
+        ValueError
+            If it has other tokens than the T of one sequence, as an encoder beside a decoder has.
+
+        Examples
+        --------
+        >>> from flopbook.predict.models import TRAINERS
+        >>> from flopbook.published import named
+        >>> model = named("Llama 3 8B").network.inventory.at(T=8192)
+        >>> TRAINERS["Megatron-LM"].flops(model) - model.needed
+        -786432
+        """
+        counts, attention = dict.fromkeys(KINDS, ZERO), dict[Mask, Expr]()
+        step, scores, width = ZERO, ZERO, ZERO
+        for part in self.parts:
+            if {part.mask.queries, part.mask.keys} != {T}:
+                raise ValueError(f"{self.name} has other tokens than the T of one sequence: their formulas differ")
+            counts[part.kind] += part.times * part.model.active
+            counts[IDLE] += part.times * (part.model.parameters - part.model.active)
+            for_token = sympy.expand(part.times * (part.model.forward + part.model.backward) / (B * T))
+            numbers = for_token.coeff(S) / 6
+            step += for_token.coeff(S, 0)
+            if numbers != 0:
+                attention[part.mask] = attention.get(part.mask, ZERO) + numbers
+                scores, width = scores + part.times * H, width + part.times * D
+        others = sympy.expand(step - 6 * sympy.Add(*(counts[kind] for kind in MULTIPLIED)))
+        return Inventory(counts, attention, scores, width, T, others, self.architecture).at(**self.sizes)
 
     @property
     def free(self) -> tuple[str, ...]:

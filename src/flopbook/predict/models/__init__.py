@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         latent_part,
         window,
     )
-    from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, Claim, Inventory, inventory
+    from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, TRAINERS, Claim, Inventory, inventory
     from flopbook.predict.models.convolutions import bottleneck_network, depthwise_separable, places, real_taps
     from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, slots
     from flopbook.predict.models.masks import (
