@@ -6,10 +6,23 @@ __all__ = ["LETTERS"]
 
 #: What each letter is the size of, in every architecture.
 LETTERS = MEANING | {
+    "Ci": "channels of an image",
+    "Di": "the width of an encoder of images, beside D of texts",
+    "Dp": "the width of the space in which texts and images are compared",
+    "Ei": "the width of one attention head in an encoder of images, beside E of texts",
+    "Fi": "the hidden width of a feed-forward block in an encoder of images, beside F of texts",
+    "Hi": "heads in an encoder of images, beside H of texts",
+    "Ih": "the height of an image",
+    "Iw": "the width of an image",
+    "Kc": "classes that images are told apart into",
     "Le": "layers of an encoder, beside the L of its decoder",
+    "Li": "layers of an encoder of images, beside L of texts",
     "Lw": "layers with a window, where others have none",
     "P": "positions that a table of positions has a row for",
+    "Ph": "the height of a patch of an image",
+    "Pw": "the width of a patch of an image",
     "Rb": "distances between two tokens that a table tells apart",
+    "Ti": "the tokens of an image, beside T of a text",
     "U": "the tokens that are written, where T are read",
     "Vt": "kinds of segments that a table tells apart",
     "W": "the keys that a query reaches at most, in a layer with a window",

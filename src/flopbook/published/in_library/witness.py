@@ -1,6 +1,7 @@
 """Count a model as the library builds it, on the meta device."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -37,7 +38,7 @@ def witness(config: Mapping[str, Any], **sizes: int) -> Witness:
     """
     built = BUILT[config.get("model_type") or config["_class_name"]]
     with torch.device("meta"):
-        model = built.build(config)
+        model = built.build(deepcopy(dict(config)))  # the library writes into what is given
         with FlopCount() as counted:
             built.run(model, **sizes).backward()
     return Witness(sum(parameter.numel() for parameter in model.parameters()), counted.forward, counted.backward)
