@@ -32,8 +32,11 @@ WITHOUT_EFFECT = frozenset({
     "forced_bos_token_id", "forced_decoder_ids", "forced_eos_token_id", "length_penalty", "max_length", "min_length",
     "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences", "output_scores",
     "remove_invalid_values", "repetition_penalty", "return_dict_in_generate", "suppress_tokens", "temperature",
-    "top_k", "top_p", "typical_p",
+    "top_k", "top_p", "typical_p", "attn_implementation", "cache_implementation",
 })  # fmt: skip
+
+#: Activation functions with trained numbers of their own.
+TRAINED = ("prelu", "xielu")
 
 #: Kinds of layers by the names that older configurations give them.
 RENAMED = {"attention": "full_attention", "mamba": "linear_attention"}
@@ -200,6 +203,20 @@ class Config:
         renewed = [RENAMED.get(kind, kind) if isinstance(kind, str) else kind for kind in value]
         each = Config({f"{key}[{index}]": kind for index, kind in enumerate(renewed)}, self.where)
         return tuple(each.one_of(name, None, known) for name in each.given)
+
+    def activation(self, key: str) -> None:
+        """Read the name of an activation function, which is pointwise.
+
+        Raises
+        ------
+        ConfigError
+            If the function has trained numbers of its own: these are not counted.
+        """
+        if (value := self.value(key)) in TRAINED:
+            raise ConfigError(
+                f"{self.where} says {key} = {quoted(value)}, which has trained numbers of its own: these are not "
+                "understood; known are functions without, such as 'silu'"
+            )
 
     def inner(self, key: str) -> "Config":
         """Return the configuration inside this one.

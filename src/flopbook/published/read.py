@@ -50,14 +50,21 @@ def from_config(config: Mapping[str, Any] | str | PathLike, name: str = "") -> N
     if architecture is None:
         raise ConfigError(f"the configuration has no 'model_type': add one, such as {', '.join(sorted(READERS))}")
     if architecture not in READERS:
-        close = get_close_matches(str(architecture), READERS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(READERS))}"
-        raise ConfigError(f"model_type = {quoted(architecture)} is not understood: {hint}")
+        raise ConfigError(f"model_type = {quoted(architecture)} is not understood: {_hint(str(architecture), given)}")
     read = Config(given)
     number_format = read.value("dtype") or read.value("torch_dtype") or "float32"
     stored = _stored(read)
     parts, sizes = READERS[architecture](read)
     return Network(name or architecture, architecture, tuple(parts), sizes, str(number_format), stored, read.finish())
+
+
+def _hint(architecture: str, given: Mapping[str, Any]) -> str:
+    if isinstance(text := given.get("text_config"), Mapping):
+        part = str(text.get("model_type") or f"{architecture}_text")
+        if part in READERS:
+            return f"it is several models in one; give its text_config alone, with model_type {part!r}"
+    close = get_close_matches(architecture, READERS, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(READERS))}"
 
 
 def _stored(read: Config) -> str:

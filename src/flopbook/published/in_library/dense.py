@@ -21,4 +21,10 @@ def all_tokens(model: nn.Module, *, B: int, T: int) -> torch.Tensor:
 
 
 DECODER = Built(causal_language_model, all_tokens)
-BUILT = {"llama": DECODER, "mistral": DECODER}
+BUILT = dict.fromkeys(
+    (
+        "cohere", "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "llama", "mistral", "olmo2", "olmo3", "phi",
+        "phi3", "qwen2", "qwen3", "smollm3", "starcoder2",
+    ),
+    DECODER,
+)  # fmt: skip

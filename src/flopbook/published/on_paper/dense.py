@@ -1,60 +1,244 @@
-"""Derive decoders whose tokens meet all parameters: Llama and its relatives."""
+"""Derive decoders whose tokens meet all parameters: GPT-2, Llama and their relatives."""
 
-from flopbook.predict.axes import L, axis
-from flopbook.published.config import Config
-from flopbook.published.network import Read, in_window
+from collections.abc import Callable
+
+from sympy import Expr, Integer
+
+from flopbook.predict.axes import L
+from flopbook.predict.models.claims import HEAD_NORMS, POSITIONS
+from flopbook.predict.models.model import piece
+from flopbook.published.config import Config, ConfigError
+from flopbook.published.network import Part, Read
+from flopbook.published.on_paper.keys import absent, evenly, pointwise, reach, reach_by_layer, widths
 from flopbook.published.on_paper.pieces import attention, biases, both_ends, feed_forward, norms
 
-#: Keys that turn positions into angles, scale, normalize and drop: pointwise arithmetic without parameters.
-POINTWISE = (
-    "hidden_act", "rms_norm_eps", "rope_theta", "rope_scaling", "rope_parameters", "max_position_embeddings",
-    "attention_dropout",
-)  # fmt: skip
+#: A norm with two numbers for each of its inputs, as `torch.nn.LayerNorm` has.
+SHIFTED = "norm[D] shift[D]"
+#: Biases of attention, and of a feed-forward part with a gate and without.
+ATTENTION, GATED, PLAIN = "bq[H,E] bk[G,E] bv[G,E] bo[D]", "bg[F] b1[F] b2[D]", "b1[F] b2[D]"
+#: What norms of queries and keys keep: norms of each head, and norms of all heads at once.
+EACH_HEAD = "qx[B,T,H,E] qmean[B,T,H] qdeviation[B,T,H] kx[B,T,G,E] kmean[B,T,G] kdeviation[B,T,G]"
+ALL_HEADS = "qx[B,T,H,E] qmean[B,T] qdeviation[B,T] kx[B,T,G,E] kmean[B,T] kdeviation[B,T]"
 
 
-def heads(config: Config, *, queries: int, keys: int | None = None, width: int | None = None) -> dict[str, int]:
-    """Read H heads of queries, G of keys and values, and their width E, with the library's defaults."""
-    H = config.size("num_attention_heads", queries)
-    G = config.size("num_key_value_heads", keys or H)
-    return dict(H=H, G=G, E=config.size("head_dim", width or config.size("hidden_size", 4096) // H))
+def gated(config: Config, met: list[Part], *, tied: bool = False, norms_of_a_layer: int = 2) -> list[Part]:
+    """Put a feed-forward part with a gate, norms without a shift, and both tables to the attention of L layers."""
+    tied = config.flag("tie_word_embeddings", tied)
+    return [*met, feed_forward(L, gated=True), norms(norms_of_a_layer * L), *both_ends(tied=tied)]
+
+
+def plain(config: Config, met: list[Part], times: Expr, *, tied: bool = False) -> list[Part]:
+    """Put a feed-forward part of two matrices, so many norms with a shift, and both tables to attention."""
+    tied = config.flag("tie_word_embeddings", tied)
+    return [*met, feed_forward(L, gated=False), norms(times, SHIFTED), *both_ends(tied=tied, last_norm=SHIFTED)]
+
+
+def optional(config: Config, key: str, weights: str, default: bool = False) -> list[Part]:
+    """Give biases in all layers, where a key says so."""
+    return [biases(L, weights)] if config.flag(key, default) else []
+
+
+def head_norms(weights: str, kept: str = EACH_HEAD) -> Part:
+    """Give norms of queries and keys in all layers."""
+    return norms(L, weights, kept, HEAD_NORMS)
+
+
+def gpt2(config: Config) -> Read:
+    """Read a GPT-2: a table of positions, biases everywhere, norms with a shift, and one table at both ends."""
+    config.also_named(
+        hidden_size="n_embd", num_hidden_layers="n_layer", num_attention_heads="n_head",
+        max_position_embeddings="n_positions",
+    )  # fmt: skip
+    pointwise(
+        config, "n_ctx", "attn_pdrop", "embd_pdrop", "resid_pdrop", "layer_norm_epsilon", "scale_attn_weights",
+        "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "summary_type", "summary_use_proj",
+        "summary_activation", "summary_proj_to_labels", "summary_first_dropout", activation="activation_function",
+    )  # fmt: skip
+    absent(config, "add_cross_attention", "gradient_checkpointing")
+    D, H = config.size("n_embd", 768), config.size("n_head", 12)
+    sizes = dict(
+        L=config.size("n_layer", 12), D=D, F=config.size("n_inner", 4 * D), V=config.size("vocab_size", 50257),
+        P=config.size("n_positions", 1024), H=H, G=H, E=evenly(config, D, H),
+    )  # fmt: skip
+    positions = Part(POSITIONS, piece(weights="positions[P,D]"))
+    return [*plain(config, [attention(L)], 2 * L, tied=True), positions, biases(L, ATTENTION), biases(L, PLAIN)], sizes
+
+
+def gpt_neox(config: Config) -> Read:
+    """Read a GPT-NeoX or Pythia: a GPT-2 that turns positions into angles, with two tables."""
+    pointwise(
+        config, "layer_norm_eps", "rotary_pct", "rotary_emb_base", "use_parallel_residual", "is_decoder",
+        "hidden_dropout", "classifier_dropout", "attention_probs_dropout_prob", "hidden_dropout_prob",
+    )  # fmt: skip
+    absent(config, "gradient_checkpointing")
+    D, H = config.size("hidden_size", 6144), config.size("num_attention_heads", 64)
+    sizes = dict(
+        L=config.size("num_hidden_layers", 44), D=D, F=config.size("intermediate_size", 24576),
+        V=config.size("vocab_size", 50432), H=H, G=H, E=evenly(config, D, H),
+    )  # fmt: skip
+    parts = [*plain(config, [attention(L)], 2 * L), biases(L, PLAIN)]
+    return parts + optional(config, "attention_bias", ATTENTION, default=True), sizes
 
 
 def llama(config: Config) -> Read:
     """Read a Llama: a norm before each part, heads that share keys and values, a gate."""
-    config.without_effect(*POINTWISE, "pretraining_tp")
-    sizes = heads(config, queries=32) | dict(
-        L=config.size("num_hidden_layers", 32),
-        D=config.size("hidden_size", 4096),
-        F=config.size("intermediate_size", 11008),
-        V=config.size("vocab_size", 32000),
-    )
-    parts = [attention(L), feed_forward(L, gated=True), norms(2 * L)]
-    if config.flag("attention_bias", False):
-        parts.append(biases(L, "bq[H,E] bk[G,E] bv[G,E] bo[D]"))
-    if config.flag("mlp_bias", False):
-        parts.append(biases(L, "bg[F] b1[F] b2[D]"))
-    return [*parts, *both_ends(tied=config.flag("tie_word_embeddings", False))], sizes
+    pointwise(config)
+    config.one_of("pretraining_tp", 1, (1,))
+    sizes = widths(config, L=32, D=4096, F=11008, V=32000, H=32)
+    parts = gated(config, [attention(L)])
+    return parts + optional(config, "attention_bias", ATTENTION) + optional(config, "mlp_bias", GATED), sizes
 
 
 def mistral(config: Config) -> Read:
     """Read a Mistral: a Llama whose queries reach over a window, where one is given."""
-    config.without_effect(*POINTWISE)
-    sizes = heads(config, queries=32, keys=8) | dict(
-        L=config.size("num_hidden_layers", 32),
-        D=config.size("hidden_size", 4096),
-        F=config.size("intermediate_size", 14336),
-        V=config.size("vocab_size", 32000),
+    pointwise(config)
+    sizes = widths(config, L=32, D=4096, F=14336, V=32000, H=32, G=8)
+    return gated(config, reach(config, sizes, 4096)), sizes
+
+
+def qwen2(config: Config) -> Read:
+    """Read a Qwen 2 or 2.5: a Llama with biases of queries, keys and values; its last layers may have a window."""
+    pointwise(config, "use_mrope")
+    sizes = widths(config, L=32, D=4096, F=22016, V=151936, H=32, G=32)
+    return [*gated(config, _last_layers_reach(config, sizes)), biases(L, "bq[H,E] bk[G,E] bv[G,E]")], sizes
+
+
+def qwen3(config: Config) -> Read:
+    """Read a Qwen 3: a Qwen 2 with norms of queries and keys in the place of biases."""
+    pointwise(config)
+    sizes = widths(config, L=32, D=4096, F=22016, V=151936, H=32, G=32, E=128)
+    parts = [*gated(config, _last_layers_reach(config, sizes)), head_norms("nq[E] nk[E]")]
+    return parts + optional(config, "attention_bias", ATTENTION), sizes
+
+
+def _last_layers_reach(config: Config, sizes: dict[str, int]) -> list[Part]:
+    """Give a Qwen's attention: a window from layer `max_window_layers` on, if `use_sliding_window` says so."""
+    first, width = config.size("max_window_layers", 28, least=0), config.size_or_null("sliding_window", 4096)
+    if not config.flag("use_sliding_window", False):
+        width = None
+    return reach_by_layer(config, sizes, width, lambda place: width is not None and place >= first)
+
+
+def smollm3(config: Config) -> Read:
+    """Read a SmolLM 3: a Llama with one table, where a layer in four turns no positions into angles.
+
+    The layers without positions may have a window.
+    """
+    pointwise(config, "pretraining_tp", "max_window_layers")
+    sizes = widths(config, L=36, D=2048, F=11008, V=128256, H=16, G=4)
+    interval = config.size("no_rope_layer_interval", 4)
+    turned = config.numbers("no_rope_layers", [(place + 1) % interval for place in range(sizes["L"])])
+    if len(turned) < sizes["L"]:
+        raise ConfigError(
+            f"{config.where} says no_rope_layers = {turned}: give a number for each of {sizes['L']} layers"
+        )
+    width = config.size_or_null("sliding_window", None)
+    windows = config.flag("use_sliding_window", False) and width is not None
+    met = reach_by_layer(config, sizes, width, lambda place: windows and not turned[place])
+    parts = gated(config, met, tied=True)
+    return parts + optional(config, "attention_bias", ATTENTION) + optional(config, "mlp_bias", GATED), sizes
+
+
+def starcoder2(config: Config) -> Read:
+    """Read a StarCoder 2: no gate, norms with a shift, biases everywhere, one table, and perhaps a window."""
+    pointwise(
+        config, "norm_epsilon", "residual_dropout", "embedding_dropout", "attention_softmax_in_fp32",
+        "scale_attention_softmax_in_fp32", "scale_attn_weights", "activation_function",
+    )  # fmt: skip
+    config.one_of("mlp_type", "default", ("default",))
+    config.one_of("norm_type", "layer_norm", ("layer_norm",))
+    sizes = widths(config, L=30, D=3072, F=12288, V=49152, H=24, G=2)
+    parts = plain(config, reach(config, sizes, None), 2 * L, tied=True)
+    return parts + optional(config, "use_bias", f"{ATTENTION} {PLAIN}", default=True), sizes
+
+
+def phi(config: Config) -> Read:
+    """Read a Phi 1 to 2: one norm before attention and feed-forward, which run side by side; biases of all products."""
+    pointwise(config, "layer_norm_eps", "resid_pdrop", "embd_pdrop")
+    sizes = widths(config, L=24, D=2048, F=8192, V=51200, H=32)
+    parts = plain(config, [attention(L)], L)
+    parts += [biases(L, ATTENTION), biases(L, PLAIN), biases(Integer(1), "b[V]")]
+    if config.flag("qk_layernorm", False):
+        parts.append(head_norms("nq[E] sq[E] nk[E] sk[E]"))
+    return parts, sizes
+
+
+def phi3(config: Config) -> Read:
+    """Read a Phi 3 or 4: a Llama, perhaps with a window; one product makes queries, keys and values."""
+    pointwise(
+        config, "original_max_position_embeddings", "resid_pdrop", "embd_pdrop", "full_attn_mod", "interpolate_factor"
     )
-    met = attention(L)
-    if (width := config.value("sliding_window", 4096)) is not None:
-        sizes["W"] = config.size("sliding_window", width)
-        met = attention(L, in_window(axis("W")))
-    return [
-        met,
-        feed_forward(L, gated=True),
-        norms(2 * L),
-        *both_ends(tied=config.flag("tie_word_embeddings", False)),
-    ], sizes
+    absent(config, "attention_bias", "mlp_bias", "lm_head_bias")
+    sizes = widths(config, L=32, D=3072, F=8192, V=32064, H=32)
+    return gated(config, reach(config, sizes, None)), sizes
 
 
-READERS = {"llama": llama, "mistral": mistral}
+def gemma(config: Config) -> Read:
+    """Read a Gemma 1: a Llama with heads of their own width, and one table."""
+    pointwise(config, "hidden_activation")
+    absent(config, "use_bidirectional_attention")
+    sizes = widths(config, L=28, D=3072, F=24576, V=256000, H=16, G=16, E=256)
+    return gated(config, [attention(L)], tied=True) + optional(config, "attention_bias", ATTENTION), sizes
+
+
+def gemma2(config: Config) -> Read:
+    """Read a Gemma 2: a window in every second layer, norms before and after each part, caps, and one table."""
+    config.one_of("sliding_window_pattern", 2, (2,))
+    config.without_effect("sliding_window_size")
+    return _sandwiched(config, lambda place: place % 2 == 0, V=256000)
+
+
+def gemma3(config: Config) -> Read:
+    """Read the text part of a Gemma 3: a Gemma 2 with windows in five layers of six, and norms of queries and keys."""
+    pattern = config.size("sliding_window_pattern", 6)
+    config.without_effect("rope_local_base_freq", "_sliding_window_pattern")
+    parts, sizes = _sandwiched(config, lambda place: (place + 1) % pattern != 0, V=262208)
+    return [*parts, head_norms("nq[E] nk[E]")], sizes
+
+
+def _sandwiched(config: Config, rule: Callable[[int], bool], *, V: int) -> Read:
+    """Read what Gemma 2 and 3 have in common: each part between two norms, and windows in some layers."""
+    pointwise(
+        config, "hidden_act", "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
+        activation="hidden_activation",
+    )  # fmt: skip
+    absent(config, "use_bidirectional_attention")
+    sizes = widths(config, L=26, D=2304, F=9216, V=V, H=8, G=4, E=256)
+    met = reach_by_layer(config, sizes, config.size_or_null("sliding_window", 4096), rule)
+    parts = gated(config, met, tied=True, norms_of_a_layer=4)
+    return parts + optional(config, "attention_bias", ATTENTION), sizes
+
+
+def olmo2(config: Config) -> Read:
+    """Read an OLMo 2: norms after each part instead of before, and of all queries and all keys of a token at once."""
+    return _normed_after(config, lambda sizes: [attention(L)])
+
+
+def olmo3(config: Config) -> Read:
+    """Read an OLMo 3: an OLMo 2 with a window in three layers of four."""
+    width = config.size_or_null("sliding_window", 4096)
+    return _normed_after(config, lambda sizes: reach_by_layer(config, sizes, width, lambda place: (place + 1) % 4 != 0))
+
+
+def _normed_after(config: Config, met: Callable[[dict[str, int]], list[Part]]) -> Read:
+    pointwise(config)
+    sizes = widths(config, L=32, D=4096, F=11008, V=50304, H=32)
+    parts = [*gated(config, met(sizes)), head_norms("nq[H,E] nk[G,E]", ALL_HEADS)]
+    return parts + optional(config, "attention_bias", ATTENTION), sizes
+
+
+def cohere(config: Config) -> Read:
+    """Read a Command R: one norm before attention and feed-forward, which run side by side, and one table."""
+    pointwise(config, "layer_norm_eps", "logit_scale", "model_max_length", "pretraining_tp")
+    sizes = widths(config, L=40, D=8192, F=22528, V=256000, H=64)
+    parts = gated(config, [attention(L)], tied=True, norms_of_a_layer=1)
+    if config.flag("use_qk_norm", False):
+        parts.append(head_norms("nq[H,E] nk[G,E]"))
+    return parts + optional(config, "attention_bias", ATTENTION), sizes
+
+
+READERS = {
+    "cohere": cohere, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3, "gpt2": gpt2, "gpt_neox": gpt_neox,
+    "llama": llama, "mistral": mistral, "olmo2": olmo2, "olmo3": olmo3, "phi": phi, "phi3": phi3, "qwen2": qwen2,
+    "qwen3": qwen3, "smollm3": smollm3, "starcoder2": starcoder2,
+}  # fmt: skip

@@ -6,12 +6,13 @@ is F wide; V words of a vocabulary; L layers. A query meets S keys.
 
 from sympy import Expr
 
-from flopbook.predict.axes import E, G
+from flopbook.predict.axes import E, G, L, axis
 from flopbook.predict.models.claims import BIASES, LAST_NORM, LOOKUP, MATRICES, NORMS, OUTPUT, TIED
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import matmul
-from flopbook.published.network import CAUSAL, Mask, Part
+from flopbook.published.network import CAUSAL, Mask, Part, in_window
 
+W, Lw = axis("W"), axis("Lw")
 NORM = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]"  # what a norm keeps
 
 
@@ -28,6 +29,17 @@ def attention(times: Expr, mask: Mask = CAUSAL) -> Part:
         kept="q[B,T,H,E] k[B,T,G,E] v[B,T,G,E] o[B,T,H,E] logsumexp[B,H,T]",
     )
     return Part(MATRICES, model, times, mask, kept=2 * G * E)
+
+
+def attention_by_reach(sizes: dict[str, int], layers: int, width: int | None) -> list[Part]:
+    """Give the attention of all L layers, of which so many have a window of a width; add the sizes of both."""
+    if not layers or width is None:
+        return [attention(L)]
+    sizes["W"] = width
+    if layers == sizes["L"]:
+        return [attention(L, in_window(W))]
+    sizes["Lw"] = layers
+    return [attention(Lw, in_window(W)), attention(L - Lw)]
 
 
 def feed_forward(times: Expr, *, gated: bool) -> Part:
