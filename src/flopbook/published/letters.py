@@ -6,11 +6,16 @@ __all__ = ["LETTERS"]
 
 #: What each letter is the size of, in every architecture.
 LETTERS = MEANING | {
+    "A": "moments of sound that an encoder tells apart",
     "Ci": "channels of an image",
+    "Cs": "bands of frequencies of a frame of sound",
     "Di": "the width of an encoder of images, beside D of texts",
     "Dp": "the width of the space in which texts and images are compared",
+    "Ee": "the width of one attention head in an encoder, beside E of its decoder",
     "Ei": "the width of one attention head in an encoder of images, beside E of texts",
+    "Fe": "the hidden width of a feed-forward block in an encoder, beside F of its decoder",
     "Fi": "the hidden width of a feed-forward block in an encoder of images, beside F of texts",
+    "He": "heads in an encoder, beside H of its decoder",
     "Hi": "heads in an encoder of images, beside H of texts",
     "Ih": "the height of an image",
     "Iw": "the width of an image",

@@ -57,9 +57,22 @@ def written(parts: list[Part], tokens: Expr) -> list[Part]:
     return [replace(part, model=part.model.at(T=tokens), mask=causal_among(tokens)) for part in parts]
 
 
-def run_once(parts: list[Part]) -> list[Part]:
-    """Let parts run before the first token is written."""
-    return [replace(part, once=True) for part in parts]
+def read_once(parts: list[Part], tokens: Expr = T, **letters: Expr) -> list[Part]:
+    """Let parts be those of an encoder that runs before the first token is written.
+
+    Its tokens meet each other, and some letters may be others than those of what runs beside it.
+    """
+    put = {axis(letter): own for letter, own in letters.items()}
+    return [
+        replace(
+            part,
+            model=part.model.at(T=tokens, **letters),
+            times=part.times.subs(put),
+            mask=every(tokens, tokens),
+            once=True,
+        )
+        for part in parts
+    ]
 
 
 def square() -> Part:
@@ -68,7 +81,9 @@ def square() -> Part:
     return Part(MATRICES, layer.at(K=D))
 
 
-def heads(config: Config, *, width: int, number: int) -> dict[str, int]:
+def heads(
+    config: Config, *, width: int, number: int, names: tuple[str, str] = ("hidden_size", "num_attention_heads")
+) -> dict[str, int]:
     """Read heads that share the width of a model evenly, with the library's defaults.
 
     Raises
@@ -76,9 +91,9 @@ def heads(config: Config, *, width: int, number: int) -> dict[str, int]:
     ConfigError
         If they cannot; the library refuses that, too.
     """
-    D, H = config.size("hidden_size", width), config.size("num_attention_heads", number)
+    D, H = config.size(names[0], width), config.size(names[1], number)
     if D % H:
-        raise ConfigError(f"{config.where} says hidden_size = {D}: give a multiple of num_attention_heads = {H}")
+        raise ConfigError(f"{config.where} says {names[0]} = {D}: give a multiple of {names[1]} = {H}")
     return dict(D=D, H=H, G=H, E=D // H)
 
 
@@ -220,7 +235,7 @@ def t5(config: Config) -> Read:
         distances,
         *both_ends(tied=True),
     ]
-    return [*run_once(reader), *written(writer, U), *cross_attention(L, U, T)], sizes
+    return [*read_once(reader), *written(writer, U), *cross_attention(L, U, T)], sizes
 
 
 def _gated(config: Config) -> bool:

@@ -1,12 +1,10 @@
 """Derive models that look at images: what they take for a step, whose images need no gradient."""
 
-from dataclasses import replace
-
 from sympy import Integer
 
 from flopbook.predict.axes import B, L, T, axis
 from flopbook.predict.models.claims import LAST_NORM, LOOKUP, MATRICES, OUTPUT, POSITIONS
-from flopbook.predict.models.masks import CAUSAL, EVERY, Mask, every
+from flopbook.predict.models.masks import CAUSAL, EVERY, Mask
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import conv, matmul
 from flopbook.published.config import Config, ConfigError
@@ -17,6 +15,7 @@ from flopbook.published.on_paper.encoders import (
     WITH_SHIFT,
     encoder_attention,
     heads,
+    read_once,
 )
 from flopbook.published.on_paper.pieces import NORM, biases, feed_forward, norms
 
@@ -130,8 +129,9 @@ def vit(config: Config) -> Read:
     return parts, sizes
 
 
-#: The letters of a text's encoder that an image's encoder has of its own.
-OF_IMAGES = {letter: axis(f"{letter}i") for letter in "LDHEFT"} | {"G": axis("Hi")}
+Ti = axis("Ti")
+#: The letters that an encoder of images has of its own, beside one of texts.
+OF_IMAGES = {letter: axis(f"{letter}i") for letter in "LDHEF"} | {"G": axis("Hi")}
 
 
 def clip(config: Config) -> Read:
@@ -148,7 +148,7 @@ def clip(config: Config) -> Read:
         Dp=config.size("projection_dim", 512),
     )
     seen = _sizes(image, width=768, number=12, hidden=3072) | image_sizes(image, image=224, patch=32)
-    sizes |= {str(OF_IMAGES.get(letter, letter)): size for letter, size in seen.items()}
+    sizes |= {str((OF_IMAGES | {"T": Ti}).get(letter, letter)): size for letter, size in seen.items()}
     for part in (text, image):
         part.finish()
     project = piece(matmul("n[B,D] @ w[D,Dp] -> embedding[B,Dp]"), weights="w[D,Dp]", kept="n[B,D] embedding[B,Dp]")
@@ -172,7 +172,7 @@ def clip(config: Config) -> Read:
     compare = piece(
         matmul("texts[B,Dp] @ images[Others,Dp] -> logits[B,Others]"), weights="scale[]", kept="logits[B,Others]"
     )
-    return [*texts, *(_of_images(part) for part in images), Part(LAST_NORM, compare.at(Others=B))], sizes
+    return [*texts, *read_once(images, Ti, **OF_IMAGES), Part(LAST_NORM, compare.at(Others=B))], sizes
 
 
 def _part(config: Config, key: str) -> Config:
@@ -190,13 +190,6 @@ def _part(config: Config, key: str) -> Config:
 def _sizes(config: Config, *, width: int, number: int, hidden: int) -> dict[str, int]:
     sizes = heads(config, width=width, number=number)
     return sizes | dict(L=config.size("num_hidden_layers", 12), F=config.size("intermediate_size", hidden))
-
-
-def _of_images(part: Part) -> Part:
-    """Give a part of an encoder of texts the letters of one of images, which runs once for all tokens of the text."""
-    tokens = OF_IMAGES["T"]
-    times = part.times.subs({axis(letter): own for letter, own in OF_IMAGES.items()})
-    return replace(part, model=part.model.at(**OF_IMAGES), times=times, mask=every(tokens, tokens), once=True)
 
 
 READERS = {"clip": clip, "vit": vit}
