@@ -33,6 +33,7 @@ WITHOUT_EFFECT = frozenset({
     "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences", "output_scores",
     "remove_invalid_values", "repetition_penalty", "return_dict_in_generate", "suppress_tokens", "temperature",
     "top_k", "top_p", "typical_p", "attn_implementation", "cache_implementation",
+    "_attn_implementation", "transformers.js_config",
 })  # fmt: skip
 
 #: Activation functions with trained numbers of their own.

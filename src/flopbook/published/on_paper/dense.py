@@ -82,7 +82,7 @@ def gpt_neox(config: Config) -> Read:
 
 def llama(config: Config) -> Read:
     """Read a Llama: a norm before each part, heads that share keys and values, a gate."""
-    pointwise(config)
+    pointwise(config, "rope_interleaved", "is_llama_config", "max_sequence_length")
     config.one_of("pretraining_tp", 1, (1,))
     sizes = widths(config, L=32, D=4096, F=11008, V=32000, H=32)
     parts = gated(config, [attention(L)])
@@ -183,30 +183,41 @@ def gemma(config: Config) -> Read:
 
 def gemma2(config: Config) -> Read:
     """Read a Gemma 2: a window in every second layer, norms before and after each part, caps, and one table."""
-    config.one_of("sliding_window_pattern", 2, (2,))
     config.without_effect("sliding_window_size")
-    return _sandwiched(config, lambda place: place % 2 == 0, V=256000)
+    config.one_of("sliding_window_pattern", 2, (2,))
+    absent(config, "use_bidirectional_attention")
+    sizes = _sandwich(config, V=256000)
+    met = reach_by_layer(config, sizes, config.size_or_null("sliding_window", 4096), lambda place: place % 2 == 0)
+    return _sandwiched(config, met), sizes
 
 
 def gemma3(config: Config) -> Read:
-    """Read the text part of a Gemma 3: a Gemma 2 with windows in five layers of six, and norms of queries and keys."""
-    pattern = config.size("sliding_window_pattern", 6)
+    """Read the text part of a Gemma 3: a Gemma 2 with windows in five layers of six, and norms of queries and keys.
+
+    With `use_bidirectional_attention`, as in EmbeddingGemma, a window reaches half its width to either side.
+    """
     config.without_effect("rope_local_base_freq", "_sliding_window_pattern")
-    parts, sizes = _sandwiched(config, lambda place: (place + 1) % pattern != 0, V=262208)
-    return [*parts, head_norms("nq[E] nk[E]")], sizes
+    pattern = config.size("sliding_window_pattern", 6)
+    sizes = _sandwich(config, V=262208)
+    width, both_sides = config.size_or_null("sliding_window", 4096), config.flag("use_bidirectional_attention", False)
+    if both_sides and width:
+        width = 2 * (width // 2) + 1
+    met = reach_by_layer(config, sizes, width, lambda place: (place + 1) % pattern != 0, both_sides=both_sides)
+    return [*_sandwiched(config, met), head_norms("nq[E] nk[E]")], sizes
 
 
-def _sandwiched(config: Config, rule: Callable[[int], bool], *, V: int) -> Read:
-    """Read what Gemma 2 and 3 have in common: each part between two norms, and windows in some layers."""
+def _sandwich(config: Config, *, V: int) -> dict[str, int]:
+    """Read the sizes that Gemma 2 and 3 have in common."""
     pointwise(
         config, "hidden_act", "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
         activation="hidden_activation",
     )  # fmt: skip
-    absent(config, "use_bidirectional_attention")
-    sizes = widths(config, L=26, D=2304, F=9216, V=V, H=8, G=4, E=256)
-    met = reach_by_layer(config, sizes, config.size_or_null("sliding_window", 4096), rule)
-    parts = gated(config, met, tied=True, norms_of_a_layer=4)
-    return parts + optional(config, "attention_bias", ATTENTION), sizes
+    return widths(config, L=26, D=2304, F=9216, V=V, H=8, G=4, E=256)
+
+
+def _sandwiched(config: Config, met: list[Part]) -> list[Part]:
+    """Put each part between two norms."""
+    return gated(config, met, tied=True, norms_of_a_layer=4) + optional(config, "attention_bias", ATTENTION)
 
 
 def olmo2(config: Config) -> Read:

@@ -10,8 +10,16 @@ from flopbook.predict.models.claims import LAST_NORM, LOOKUP, MATRICES, POSITION
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import matmul
 from flopbook.published.config import Config, ConfigError
-from flopbook.published.network import CAUSAL, EVERY, Mask, Part, Read, causal_among, every, in_window_around
-from flopbook.published.on_paper.pieces import NORM, attention, biases, both_ends, feed_forward, norms
+from flopbook.published.network import CAUSAL, EVERY, Mask, Part, Read, causal_among, every
+from flopbook.published.on_paper.pieces import (
+    NORM,
+    attention,
+    attention_by_reach,
+    biases,
+    both_ends,
+    feed_forward,
+    norms,
+)
 
 Le, Lw, U, W = (axis(letter) for letter in ("Le", "Lw", "U", "W"))
 ZERO, ONE = Integer(0), Integer(1)
@@ -181,14 +189,7 @@ def _near_and_far(config: Config, sizes: dict[str, int]) -> list[Part]:
     kinds = config.each_of("layer_types", usual, ("full_attention", "sliding_attention"))
     half = config.size("local_attention", 128, least=0) // 2
     half = config.size("sliding_window", half, least=0)
-    near = kinds.count("sliding_attention")
-    if not near:
-        return [encoder_attention(L)]
-    sizes["W"] = 2 * half + 1
-    if near == sizes["L"]:
-        return [encoder_attention(L, in_window_around(W))]
-    sizes["Lw"] = near
-    return [encoder_attention(Lw, in_window_around(W)), encoder_attention(L - Lw)]
+    return attention_by_reach(sizes, kinds.count("sliding_attention"), 2 * half + 1, both_sides=True)
 
 
 def t5(config: Config) -> Read:

@@ -80,7 +80,14 @@ def reach(config: Config, sizes: dict[str, int], width: int | None) -> list[Part
     return attention_by_reach(sizes, sizes["L"], config.size_or_null("sliding_window", width))
 
 
-def reach_by_layer(config: Config, sizes: dict[str, int], width: int | None, rule: Callable[[int], bool]) -> list[Part]:
+def reach_by_layer(
+    config: Config,
+    sizes: dict[str, int],
+    width: int | None,
+    rule: Callable[[int], bool],
+    *,
+    both_sides: bool = False,
+) -> list[Part]:
     """Give the attention of L layers, of which some have a window.
 
     Parameters
@@ -93,6 +100,8 @@ def reach_by_layer(config: Config, sizes: dict[str, int], width: int | None, rul
         Of the window.
     rule : callable
         Whether a layer has a window, by its place from 0, where `layer_types` are missing.
+    both_sides : bool
+        Whether tokens meet those after them too.
 
     Raises
     ------
@@ -103,4 +112,4 @@ def reach_by_layer(config: Config, sizes: dict[str, int], width: int | None, rul
     layers = sum(map(rule, range(sizes["L"]))) if kinds is None else kinds.count("sliding_attention")
     if layers and width is None:
         raise ConfigError(f"{config.where} has layers with a window but no sliding_window: give a whole number")
-    return attention_by_reach(sizes, layers, width)
+    return attention_by_reach(sizes, layers, width, both_sides=both_sides)

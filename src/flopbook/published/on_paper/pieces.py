@@ -4,15 +4,18 @@ B sequences of T tokens, each D wide; H heads of queries share G heads of keys a
 is F wide; V words of a vocabulary; L layers. A query meets S keys.
 """
 
-from sympy import Expr
+from dataclasses import replace
+
+from sympy import Expr, Integer
 
 from flopbook.predict.axes import E, G, L, axis
 from flopbook.predict.models.claims import BIASES, LAST_NORM, LOOKUP, MATRICES, NORMS, OUTPUT, TIED
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import matmul
-from flopbook.published.network import CAUSAL, Mask, Part, in_window
+from flopbook.published.network import CAUSAL, EVERY, Mask, Part, in_window, in_window_around
 
 W, Lw = axis("W"), axis("Lw")
+ZERO = Integer(0)
 NORM = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]"  # what a norm keeps
 
 
@@ -31,15 +34,23 @@ def attention(times: Expr, mask: Mask = CAUSAL) -> Part:
     return Part(MATRICES, model, times, mask, kept=2 * G * E)
 
 
-def attention_by_reach(sizes: dict[str, int], layers: int, width: int | None) -> list[Part]:
-    """Give the attention of all L layers, of which so many have a window of a width; add the sizes of both."""
+def attention_by_reach(
+    sizes: dict[str, int], layers: int, width: int | None, *, both_sides: bool = False
+) -> list[Part]:
+    """Give the attention of all L layers, of which so many have a window of a width; add the sizes of both.
+
+    Where tokens meet those after them too, nothing is kept for later queries: a further token would change all.
+    """
+    whole, near = (EVERY, in_window_around(W)) if both_sides else (CAUSAL, in_window(W))
     if not layers or width is None:
-        return [attention(L)]
-    sizes["W"] = width
-    if layers == sizes["L"]:
-        return [attention(L, in_window(W))]
-    sizes["Lw"] = layers
-    return [attention(Lw, in_window(W)), attention(L - Lw)]
+        parts = [attention(L, whole)]
+    elif layers == sizes["L"]:
+        sizes["W"] = width
+        parts = [attention(L, near)]
+    else:
+        sizes |= dict(W=width, Lw=layers)
+        parts = [attention(Lw, near), attention(L - Lw, whole)]
+    return [replace(part, kept=ZERO) for part in parts] if both_sides else parts
 
 
 def feed_forward(times: Expr, *, gated: bool) -> Part:
