@@ -1,0 +1,29 @@
+"""Build state spaces and hybrids of them.
+
+A step is a training step, so nothing is kept for later tokens. Without special kernels, the library runs its own
+PyTorch code: the scan of Mamba and the sum of RWKV token by token, pointwise; other scans in chunks, by products.
+"""
+
+import torch
+from torch import nn
+
+from flopbook.published.in_library.built import Built
+from flopbook.published.in_library.dense import all_tokens, causal_language_model
+
+#: Let attention be causal and no token be padding, where the library would look at values that a meta tensor has not.
+NOT_PADDED = {"full_attention": None, "linear_attention": None}
+
+
+def all_tokens_of_hybrid(model: nn.Module, *, B: int, T: int) -> torch.Tensor:
+    """Add up what a model with both kinds of layers answers to B sequences of T tokens."""
+    tokens = torch.zeros(B, T, dtype=torch.long)
+    return model(input_ids=tokens, attention_mask=NOT_PADDED, use_cache=False).logits.float().sum()
+
+
+STATE_SPACE = Built(causal_language_model, all_tokens)
+BUILT = {
+    "bamba": Built(causal_language_model, all_tokens_of_hybrid),
+    "mamba": STATE_SPACE,
+    "mamba2": STATE_SPACE,
+    "rwkv": STATE_SPACE,
+}
