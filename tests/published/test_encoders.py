@@ -117,7 +117,9 @@ def test_a_writer_reads_once_and_keeps_what_it_read():
             dict(model_type="modernbert", layer_types=["full_attention"]),
             "layer_types = ['full_attention']: give 22 values",
         ),
+        (dict(model_type="modernbert", classifier_activation="prelu"), "'prelu', which has trained numbers of its own"),
         (dict(model_type="t5", feed_forward_proj="glued-gelu"), "feed_forward_proj = 'glued-gelu'"),
+        (dict(model_type="t5", feed_forward_proj="gated-prelu"), "'prelu', which has trained numbers of its own"),
     ],
 )
 def test_what_is_not_derived_is_refused_by_name(config, message):

@@ -111,8 +111,9 @@ def bert(config: Config) -> Read:
     Norms stand behind each part, all matrices have biases, and tables give words, positions and segments. With
     `is_decoder` it is causal.
     """
+    config.activation("hidden_act")
     config.without_effect(
-        "hidden_act", "layer_norm_eps", "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout",
+        "layer_norm_eps", "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout",
         "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
         "pooler_size_per_head", "pooler_type",
     )  # fmt: skip
@@ -149,8 +150,10 @@ def modernbert(config: Config) -> Read:
     A window of `local_attention` reaches half of it to either side, so a token meets one key more. The feed-forward
     part has a gate, positions are angles, and the first layer has no norm before its attention.
     """
+    config.activation("hidden_activation")
+    config.activation("classifier_activation")
     config.without_effect(
-        "hidden_activation", "classifier_activation", "norm_eps", "layer_norm_eps", "attention_dropout",
+        "norm_eps", "layer_norm_eps", "attention_dropout",
         "embedding_dropout", "mlp_dropout", "classifier_dropout", "classifier_pooling", "initializer_cutoff_factor",
         "rope_parameters", "rope_scaling", "global_rope_theta", "local_rope_theta", "max_position_embeddings",
         "sparse_pred_ignore_index", "deterministic_flash_attn", "reference_compile", "repad_logits_with_grad",
@@ -199,9 +202,10 @@ def t5(config: Config) -> Read:
     Version 1.1 and Flan have a gate in the feed-forward part (`feed_forward_proj`). The library ties the output table
     to the words' whatever `tie_word_embeddings` says; the checkpoints of version 1.1 have one of their own.
     """
+    config.activation("dense_act_fn")
     config.without_effect(
         "dropout_rate", "classifier_dropout", "layer_norm_epsilon", "relative_attention_max_distance", "is_decoder",
-        "dense_act_fn", "tie_word_embeddings", "scale_decoder_outputs", "n_positions",
+        "tie_word_embeddings", "scale_decoder_outputs", "n_positions",
     )  # fmt: skip
     config.one_of("is_encoder_decoder", True, (True,))
     written_layers = config.size("num_decoder_layers", config.size("num_layers", 6))
@@ -245,9 +249,10 @@ def _gated(config: Config) -> bool:
     Raises
     ------
     ConfigError
-        If it is neither a function nor a gated one.
+        If it is neither a function without trained numbers nor a gated one.
     """
     words = str(config.value("feed_forward_proj") or "relu").split("-")
+    Config({"feed_forward_proj": words[-1]}, config.where).activation("feed_forward_proj")
     if len(words) > 1 and (words[0] != "gated" or len(words) > 2):
         raise ConfigError(
             f"{config.where} says feed_forward_proj = {quoted('-'.join(words))}: "

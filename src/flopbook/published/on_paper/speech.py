@@ -56,8 +56,9 @@ def whisper(config: Config) -> Read:
         hidden_size="d_model", num_hidden_layers="encoder_layers", num_attention_heads="encoder_attention_heads",
         num_key_value_heads="encoder_attention_heads",
     )  # fmt: skip
+    config.activation("activation_function")
     config.without_effect(
-        "activation_function", "dropout", "attention_dropout", "activation_dropout", "init_std", "scale_embedding",
+        "dropout", "attention_dropout", "activation_dropout", "init_std", "scale_embedding",
         "use_weighted_layer_sum", "classifier_proj_size", "apply_spec_augment", "mask_time_prob", "mask_time_length",
         "mask_time_min_masks", "mask_feature_prob", "mask_feature_length", "mask_feature_min_masks",
         "median_filter_width",

@@ -99,8 +99,9 @@ def vit(config: Config) -> Read:
 
     Its T tokens are the patches of an image and one that stands for its class. There is no pooler.
     """
+    config.activation("hidden_act")
     config.without_effect(
-        "hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "encoder_stride",
+        "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "encoder_stride",
         "pooler_output_size", "pooler_act",
     )  # fmt: skip
     width, number = config.size("hidden_size", 768), config.size("num_attention_heads", 12)
@@ -180,8 +181,9 @@ def _part(config: Config, key: str) -> Config:
     older = f"{key}_dict"
     given = [each for each in (older, key) if config.value(each) is not None]
     part = config.inner(given[0]) if given else Config({}, f"{config.where}.{key}")
+    part.activation("hidden_act")
     part.without_effect(
-        "model_type", "dtype", "torch_dtype", "hidden_act", "layer_norm_eps", "attention_dropout", "dropout",
+        "model_type", "dtype", "torch_dtype", "layer_norm_eps", "attention_dropout", "dropout",
         "projection_dim", "is_decoder", "add_cross_attention", "tie_word_embeddings",
     )  # fmt: skip
     return part
