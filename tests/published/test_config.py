@@ -43,3 +43,9 @@ def test_weights_that_are_stored_in_fewer_bits_change_no_formula():
 def test_another_way_to_store_weights_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"quant_method = 'gptq'.* known are \"fp8\", \"mxfp4\""):
         from_config(LLAMA | dict(quantization_config=dict(quant_method="gptq", bits=4)))
+
+
+def test_blocks_that_run_twice_are_refused_by_name():
+    assert from_config(LLAMA | dict(gradient_checkpointing=False)).parameters == from_config(LLAMA).parameters
+    with pytest.raises(ConfigError, match="gradient_checkpointing = True"):
+        from_config(LLAMA | dict(gradient_checkpointing=True))

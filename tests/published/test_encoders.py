@@ -115,7 +115,7 @@ def test_a_writer_reads_once_and_keeps_what_it_read():
         (dict(model_type="modernbert", sparse_prediction=True), "sparse_prediction = True"),
         (
             dict(model_type="modernbert", layer_types=["full_attention"]),
-            "layer_types = ['full_attention']: give 22 values",
+            "list a kind for each of the 22 layers",
         ),
         (dict(model_type="modernbert", classifier_activation="prelu"), "'prelu', which has trained numbers of its own"),
         (dict(model_type="t5", feed_forward_proj="glued-gelu"), "feed_forward_proj = 'glued-gelu'"),

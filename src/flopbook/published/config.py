@@ -25,8 +25,8 @@ WITHOUT_EFFECT = frozenset({
     "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "cls_token_id", "decoder_start_token_id",
     "initializer_range", "initializer_factor",
     "use_cache", "output_attentions", "output_hidden_states", "return_dict", "problem_type", "task_specific_params",
-    "chunk_size_feed_forward", "is_encoder_decoder", "cross_attention_hidden_size", "pruned_heads",
-    "tie_encoder_decoder", "torchscript", "tf_legacy_loss", "use_bfloat16", "output_past",
+    "tie_last_hidden_states", "chunk_size_feed_forward", "is_encoder_decoder", "cross_attention_hidden_size",
+    "pruned_heads", "tie_encoder_decoder", "torchscript", "tf_legacy_loss", "use_bfloat16", "output_past",
     "bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping",
     "encoder_no_repeat_ngram_size", "encoder_repetition_penalty", "exponential_decay_length_penalty",
     "forced_bos_token_id", "forced_decoder_ids", "forced_eos_token_id", "length_penalty", "max_length", "min_length",
@@ -242,8 +242,9 @@ class Config:
         Raises
         ------
         ConfigError
-            If a key was not read and is not known to have none.
+            If a key was not read and is not known to have none, or blocks are to run twice.
         """
+        self.one_of("gradient_checkpointing", False, (False,))  # else blocks run twice, which a plan chooses
         passed_over = self.given.keys() - self.read
         harmless = {key for key in passed_over if key in self.ignored or key in WITHOUT_EFFECT}
         for key in sorted(passed_over - harmless):

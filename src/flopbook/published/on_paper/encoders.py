@@ -119,7 +119,6 @@ def bert(config: Config) -> Read:
     )  # fmt: skip
     config.one_of("position_embedding_type", "absolute", ("absolute",))
     config.one_of("add_cross_attention", False, (False,))
-    config.one_of("gradient_checkpointing", False, (False,))
     sizes = heads(config, width=768, number=12) | dict(
         L=config.size("num_hidden_layers", 12),
         F=config.size("intermediate_size", 3072),
@@ -160,7 +159,6 @@ def modernbert(config: Config) -> Read:
         "position_embedding_type",
     )  # fmt: skip
     config.one_of("sparse_prediction", False, (False,))  # else the output table meets as many tokens as are masked
-    config.one_of("gradient_checkpointing", False, (False,))
     sizes = heads(config, width=768, number=12) | dict(
         L=config.size("num_hidden_layers", 22),
         F=config.size("intermediate_size", 1152),
@@ -189,7 +187,7 @@ def _near_and_far(config: Config, sizes: dict[str, int]) -> list[Part]:
     """Read which layers have a window, and how wide it is; add both to the sizes."""
     each = config.size("global_attn_every_n_layers", 3)
     usual = ["sliding_attention" if place % each else "full_attention" for place in range(sizes["L"])]
-    kinds = config.each_of("layer_types", usual, ("full_attention", "sliding_attention"))
+    kinds = config.kinds("layer_types", ("full_attention", "sliding_attention"), sizes["L"]) or usual
     half = config.size("local_attention", 128, least=0) // 2
     half = config.size("sliding_window", half, least=0)
     return attention_by_reach(sizes, kinds.count("sliding_attention"), 2 * half + 1, both_sides=True)
