@@ -20,11 +20,14 @@ OF_GPT2 = dict(n_embd=32, n_layer=1, n_head=4, vocab_size=53, n_positions=31)
 SMALL_ONES = dict.fromkeys(READERS, SHARED) | dict(gpt2=OF_GPT2, gpt_neox=SMALL)
 FLAGS = {
     "cohere": ("attention_bias", "use_qk_norm"),
+    "cohere2": ("attention_bias",),
     "gemma": ("attention_bias",),
     "gemma2": ("attention_bias",),
     "gemma3_text": ("attention_bias", "use_bidirectional_attention"),
     "gpt_neox": ("attention_bias", "use_parallel_residual"),
+    "granite": ("attention_bias", "mlp_bias"),
     "llama": ("attention_bias", "mlp_bias"),
+    "olmo": ("attention_bias",),
     "olmo2": ("attention_bias",),
     "olmo3": ("attention_bias",),
     "phi": ("qk_layernorm",),
@@ -33,8 +36,8 @@ FLAGS = {
     "smollm3": ("attention_bias", "mlp_bias", "use_sliding_window"),
     "starcoder2": ("use_bias",),
 }  # fmt: skip
-WITH_WINDOWS = ("gemma2", "gemma3_text", "mistral", "olmo3", "phi3", "qwen2", "qwen3", "smollm3", "starcoder2")
-BY_LAYER = ("gemma2", "gemma3_text", "olmo3", "qwen2", "qwen3", "smollm3")
+BY_LAYER = ("cohere2", "gemma2", "gemma3_text", "olmo3", "qwen2", "qwen3", "smollm3")
+WITH_WINDOWS = (*BY_LAYER, "ministral3", "mistral", "phi3", "starcoder2")
 OWN_HEAD_WIDTH = set(READERS) - {"gpt2", "gpt_neox", "phi"}
 
 
@@ -80,7 +83,7 @@ def configs(draw, model_type):
         config["max_window_layers"] = draw(st.integers(0, layers))
     if model_type == "smollm3":
         config["no_rope_layer_interval"] = draw(st.integers(1, 3))
-    if model_type == "gemma3_text":
+    if model_type in ("cohere2", "gemma3_text"):
         config["sliding_window_pattern"] = draw(st.integers(1, 3))
     return config
 

@@ -23,8 +23,8 @@ def all_tokens(model: nn.Module, *, B: int, T: int) -> torch.Tensor:
 DECODER = Built(causal_language_model, all_tokens)
 BUILT = dict.fromkeys(
     (
-        "cohere", "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "llama", "mistral", "olmo2", "olmo3", "phi",
-        "phi3", "qwen2", "qwen3", "smollm3", "starcoder2",
+        "cohere", "cohere2", "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "granite", "llama", "ministral3",
+        "mistral", "olmo", "olmo2", "olmo3", "phi", "phi3", "qwen2", "qwen3", "smollm3", "starcoder2",
     ),
     DECODER,
 )  # fmt: skip

@@ -21,10 +21,17 @@ EACH_HEAD = "qx[B,T,H,E] qmean[B,T,H] qdeviation[B,T,H] kx[B,T,G,E] kmean[B,T,G]
 ALL_HEADS = "qx[B,T,H,E] qmean[B,T] qdeviation[B,T] kx[B,T,G,E] kmean[B,T] kdeviation[B,T]"
 
 
-def gated(config: Config, met: list[Part], *, tied: bool = False, norms_of_a_layer: int = 2) -> list[Part]:
+def gated(
+    config: Config, met: list[Part], *, tied: bool = False, norms_of_a_layer: int = 2, norm: str = "norm[D]"
+) -> list[Part]:
     """Put a feed-forward part with a gate, norms without a shift, and both tables to the attention of L layers."""
     tied = config.flag("tie_word_embeddings", tied)
-    return [*met, feed_forward(L, gated=True), norms(norms_of_a_layer * L), *both_ends(tied=tied)]
+    return [
+        *met,
+        feed_forward(L, gated=True),
+        norms(norms_of_a_layer * L, norm),
+        *both_ends(tied=tied, last_norm=norm),
+    ]
 
 
 def plain(config: Config, met: list[Part], times: Expr, *, tied: bool = False) -> list[Part]:
@@ -89,11 +96,26 @@ def llama(config: Config) -> Read:
     return parts + optional(config, "attention_bias", ATTENTION) + optional(config, "mlp_bias", GATED), sizes
 
 
+def granite(config: Config) -> Read:
+    """Read a Granite: a Llama that scales scores, logits and what its parts add."""
+    pointwise(config, "embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
+    sizes = widths(config, L=32, D=4096, F=11008, V=32000, H=32)
+    parts = gated(config, [attention(L)])
+    return parts + optional(config, "attention_bias", ATTENTION) + optional(config, "mlp_bias", GATED), sizes
+
+
 def mistral(config: Config) -> Read:
     """Read a Mistral: a Llama whose queries reach over a window, where one is given."""
     pointwise(config)
     sizes = widths(config, L=32, D=4096, F=14336, V=32000, H=32, G=8)
     return gated(config, reach(config, sizes, 4096)), sizes
+
+
+def ministral3(config: Config) -> Read:
+    """Read the text part of a Ministral 3: a Mistral with heads of their own width, that scales far queries."""
+    pointwise(config)
+    sizes = widths(config, L=34, D=4096, F=14336, V=131072, H=32, G=8, E=128)
+    return gated(config, reach(config, sizes, None)), sizes
 
 
 def qwen2(config: Config) -> Read:
@@ -220,6 +242,13 @@ def _sandwiched(config: Config, met: list[Part]) -> list[Part]:
     return gated(config, met, tied=True, norms_of_a_layer=4) + optional(config, "attention_bias", ATTENTION)
 
 
+def olmo(config: Config) -> Read:
+    """Read an OLMo 1: a Llama whose norms have no weights."""
+    pointwise(config, "clip_qkv")
+    sizes = widths(config, L=32, D=4096, F=11008, V=50304, H=32)
+    return gated(config, [attention(L)], norm="") + optional(config, "attention_bias", ATTENTION), sizes
+
+
 def olmo2(config: Config) -> Read:
     """Read an OLMo 2: norms after each part instead of before, and of all queries and all keys of a token at once."""
     return _normed_after(config, lambda sizes: [attention(L)])
@@ -248,8 +277,19 @@ def cohere(config: Config) -> Read:
     return parts + optional(config, "attention_bias", ATTENTION), sizes
 
 
+def cohere2(config: Config) -> Read:
+    """Read a Command R 7B or A: a Command R with a window in three layers of four."""
+    pointwise(config, "layer_norm_eps", "logit_scale")
+    sizes = widths(config, L=40, D=8192, F=22528, V=256000, H=64)
+    width, pattern = config.size_or_null("sliding_window", 4096), config.size("sliding_window_pattern", 4)
+    met = reach_by_layer(config, sizes, width, lambda place: (place + 1) % pattern != 0)
+    parts = gated(config, met, tied=True, norms_of_a_layer=1)
+    return parts + optional(config, "attention_bias", ATTENTION), sizes
+
+
 READERS = {
-    "cohere": cohere, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3, "gpt2": gpt2, "gpt_neox": gpt_neox,
-    "llama": llama, "mistral": mistral, "olmo2": olmo2, "olmo3": olmo3, "phi": phi, "phi3": phi3, "qwen2": qwen2,
-    "qwen3": qwen3, "smollm3": smollm3, "starcoder2": starcoder2,
+    "cohere": cohere, "cohere2": cohere2, "gemma": gemma, "gemma2": gemma2, "gemma3_text": gemma3, "gpt2": gpt2,
+    "gpt_neox": gpt_neox, "granite": granite, "llama": llama, "ministral3": ministral3, "mistral": mistral,
+    "olmo": olmo, "olmo2": olmo2, "olmo3": olmo3, "phi": phi, "phi3": phi3, "qwen2": qwen2, "qwen3": qwen3,
+    "smollm3": smollm3, "starcoder2": starcoder2,
 }  # fmt: skip
