@@ -61,7 +61,7 @@ def gpt2(config: Config) -> Read:
         "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "summary_type", "summary_use_proj",
         "summary_activation", "summary_proj_to_labels", "summary_first_dropout", activation="activation_function",
     )  # fmt: skip
-    absent(config, "add_cross_attention", "gradient_checkpointing")
+    absent(config, "add_cross_attention")
     D, H = config.size("n_embd", 768), config.size("n_head", 12)
     sizes = dict(
         L=config.size("n_layer", 12), D=D, F=config.size("n_inner", 4 * D), V=config.size("vocab_size", 50257),
@@ -77,7 +77,6 @@ def gpt_neox(config: Config) -> Read:
         config, "layer_norm_eps", "rotary_pct", "rotary_emb_base", "use_parallel_residual", "is_decoder",
         "hidden_dropout", "classifier_dropout", "attention_probs_dropout_prob", "hidden_dropout_prob",
     )  # fmt: skip
-    absent(config, "gradient_checkpointing")
     D, H = config.size("hidden_size", 6144), config.size("num_attention_heads", 64)
     sizes = dict(
         L=config.size("num_hidden_layers", 44), D=D, F=config.size("intermediate_size", 24576),
@@ -91,14 +90,16 @@ def llama(config: Config) -> Read:
     """Read a Llama: a norm before each part, heads that share keys and values, a gate."""
     pointwise(config, "rope_interleaved", "is_llama_config", "max_sequence_length")
     config.one_of("pretraining_tp", 1, (1,))
-    sizes = widths(config, L=32, D=4096, F=11008, V=32000, H=32)
-    parts = gated(config, [attention(L)])
-    return parts + optional(config, "attention_bias", ATTENTION) + optional(config, "mlp_bias", GATED), sizes
+    return _llama(config)
 
 
 def granite(config: Config) -> Read:
     """Read a Granite: a Llama that scales scores, logits and what its parts add."""
     pointwise(config, "embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
+    return _llama(config)
+
+
+def _llama(config: Config) -> Read:
     sizes = widths(config, L=32, D=4096, F=11008, V=32000, H=32)
     parts = gated(config, [attention(L)])
     return parts + optional(config, "attention_bias", ATTENTION) + optional(config, "mlp_bias", GATED), sizes

@@ -58,7 +58,7 @@ def widths(config: Config, **defaults: int) -> dict[str, int]:
             f"{config.where} says num_key_value_heads = {sizes['G']}, which does not divide num_attention_heads = "
             f"{sizes['H']}: give a divisor"
         )
-    sizes["E"] = config.size("head_dim", defaults.get("E") or sizes["D"] // sizes["H"])
+    sizes["E"] = config.size("head_dim", defaults.get("E") or sizes["D"] // sizes["H"] or None)
     return sizes
 
 
