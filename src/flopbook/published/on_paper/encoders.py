@@ -85,7 +85,7 @@ def read_once(parts: list[Part], tokens: Expr = T, **letters: Expr) -> list[Part
 
 def square() -> Part:
     """Multiply each token by a matrix as wide as high, as the heads of masked language models do."""
-    layer = piece(matmul("x[B,T,D] @ wt[D,K] -> t[B,T,K]"), weights="wt[D,K]", kept="t[B,T,K] activated[B,T,K]")
+    layer = piece(matmul("x[B,T,D] @ wt[D,K] -> t[B,T,K]"), weights="wt[D,K]", kept="t[B,T,K]")  # a norm follows
     return Part(MATRICES, layer.at(K=D))
 
 
@@ -106,10 +106,11 @@ def heads(
 
 
 def bert(config: Config) -> Read:
-    """Read a BERT that tells masked words, as `BertForMaskedLM`: no pooler, and a layer before the output table.
+    """Read a BERT that tells masked words.
 
-    Norms stand behind each part, all matrices have biases, and tables give words, positions and segments. With
-    `is_decoder` it is causal.
+    So it is the library's ``BertForMaskedLM``: no pooler, and a square matrix before the output table. Norms stand
+    behind each part, all matrices have biases, and tables give words, positions and segments. With `is_decoder` it
+    is causal.
     """
     config.activation("hidden_act")
     config.without_effect(
@@ -144,19 +145,19 @@ def bert(config: Config) -> Read:
 
 
 def modernbert(config: Config) -> Read:
-    """Read a ModernBERT that tells masked words: every third layer meets all tokens, the others a window around each.
+    """Read a ModernBERT that tells masked words.
 
-    A window of `local_attention` reaches half of it to either side, so a token meets one key more. The feed-forward
-    part has a gate, positions are angles, and the first layer has no norm before its attention.
+    In every third layer a token meets all, in the others a window around it: `local_attention` reaches half of it
+    to either side, so a token meets one key more. The feed-forward part has a gate, positions are angles, and the
+    first layer has no norm before its attention.
     """
     config.activation("hidden_activation")
     config.activation("classifier_activation")
     config.without_effect(
-        "norm_eps", "layer_norm_eps", "attention_dropout",
-        "embedding_dropout", "mlp_dropout", "classifier_dropout", "classifier_pooling", "initializer_cutoff_factor",
-        "rope_parameters", "rope_scaling", "global_rope_theta", "local_rope_theta", "max_position_embeddings",
-        "sparse_pred_ignore_index", "deterministic_flash_attn", "reference_compile", "repad_logits_with_grad",
-        "position_embedding_type",
+        "norm_eps", "layer_norm_eps", "attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout",
+        "classifier_pooling", "initializer_cutoff_factor", "rope_parameters", "rope_scaling", "global_rope_theta",
+        "local_rope_theta", "max_position_embeddings", "position_embedding_type", "sparse_pred_ignore_index",
+        "deterministic_flash_attn", "reference_compile", "repad_logits_with_grad",
     )  # fmt: skip
     config.one_of("sparse_prediction", False, (False,))  # else the output table meets as many tokens as are masked
     sizes = heads(config, width=768, number=12) | dict(
@@ -194,11 +195,12 @@ def _near_and_far(config: Config, sizes: dict[str, int]) -> list[Part]:
 
 
 def t5(config: Config) -> Read:
-    """Read a T5: Le layers read T tokens, L layers write U, and each of these meets all T through cross-attention.
+    """Read a T5, which reads a text and writes another.
 
-    A token's distance to another is looked up in a table, one beside each stack, that adds a number to a score.
-    Version 1.1 and Flan have a gate in the feed-forward part (`feed_forward_proj`). The library ties the output table
-    to the words' whatever `tie_word_embeddings` says; the checkpoints of version 1.1 have one of their own.
+    Le layers read T tokens, L layers write U, and each of these meets all T through cross-attention. A token's
+    distance to another is looked up in a table, one beside each stack, that adds a number to a score. Version 1.1
+    and Flan have a gate in the feed-forward part (`feed_forward_proj`). The library ties the output table to the
+    words' whatever `tie_word_embeddings` says; the checkpoints of version 1.1 have one of their own.
     """
     config.activation("dense_act_fn")
     config.without_effect(

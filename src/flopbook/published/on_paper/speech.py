@@ -28,7 +28,7 @@ OF_SOUND = {letter: axis(f"{letter}e") for letter in "LHEF"} | {"G": axis("He")}
 
 
 def moments() -> list[Part]:
-    """Make T tokens of twice as many frames of sound, with two convolutions over three frames; the second halves."""
+    """Make T moments of twice as many frames of sound, with two convolutions, of which the second halves."""
     first = piece(
         conv("sound[B,Cs,Frames] * w1[D,Cs,Taps] -> x[B,D,Places]"),
         weights="w1[D,Cs,Taps]",
@@ -38,7 +38,7 @@ def moments() -> list[Part]:
     second = piece(
         conv("x[B,In,Frames] * w2[D,In,Taps] -> y[B,D,Places]"),
         weights="w2[D,In,Taps]",
-        kept="y[B,D,Places] gelu[B,D,Places]",
+        kept="y[B,D,Places]",
     )
     three = Integer(3)
     both = first.at(Taps=three, Places=2 * T) + second.at(In=D, Taps=three, Places=T)
@@ -46,9 +46,10 @@ def moments() -> list[Part]:
 
 
 def whisper(config: Config) -> Read:
-    """Read a Whisper: Le layers hear A moments of sound, L layers write T tokens, and each of these meets all A.
+    """Read a Whisper, which writes what it hears.
 
-    Two convolutions make the moments from 2A frames of Cs bands of frequencies; sound is always padded to as many
+    Le layers hear A moments of sound, L layers write T tokens, and each of these meets all A moments. Two
+    convolutions make the moments from 2A frames of Cs bands of frequencies; sound is always padded to as many
     frames as `max_source_positions` says. Keys have no bias. Positions of sound are a table that is not trained;
     parameters hold it all the same.
     """

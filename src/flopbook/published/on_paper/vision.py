@@ -2,6 +2,7 @@
 
 from sympy import Integer
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import B, L, T, axis
 from flopbook.predict.models.claims import LAST_NORM, LOOKUP, MATRICES, OUTPUT, POSITIONS
 from flopbook.predict.models.masks import CAUSAL, EVERY, Mask
@@ -35,7 +36,7 @@ def sides(config: Config, key: str, default: int) -> tuple[int, int]:
         value = [config.size(key, default)] * 2
     if len(value) != 2:
         raise ConfigError(
-            f"{config.where} says {key} = {list(value)}: give a height and a width, or one number for both"
+            f"{config.where} says {key} = {quoted(value)}: give a height and a width, or one number for both"
         )
     each = Config({f"{key}[{place}]": side for place, side in enumerate(value)}, config.where)
     height, width = (each.size(name) for name in each.given)
@@ -43,7 +44,7 @@ def sides(config: Config, key: str, default: int) -> tuple[int, int]:
 
 
 def classes(config: Config) -> int:
-    """Read how many classes images are told apart into; the library's default is 2.
+    """Read how many classes images are told apart into: 2, unless told otherwise.
 
     `num_labels` says how many, and `id2label` names them. Where both are there, `num_labels` wins, as in the library.
     """
@@ -52,7 +53,7 @@ def classes(config: Config) -> int:
 
 
 def image_sizes(config: Config, *, image: int, patch: int) -> dict[str, int]:
-    """Read the sizes of an image and of the patches it is cut into, and count the tokens: a patch each, and one more.
+    """Read the sizes of an image and its patches, and count its tokens: a patch each, and one more.
 
     Raises
     ------
@@ -95,9 +96,10 @@ def tower(mask: Mask = EVERY) -> list[Part]:
 
 
 def vit(config: Config) -> Read:
-    """Read a vision transformer that tells images apart: an encoder of patches, and an output layer on its first token.
+    """Read a vision transformer that tells images apart.
 
-    Its T tokens are the patches of an image and one that stands for its class. There is no pooler.
+    Its T tokens are the patches of an image and one that stands for its class, which alone enters the output layer.
+    There is no pooler.
     """
     config.activation("hidden_act")
     config.without_effect(
@@ -136,10 +138,11 @@ OF_IMAGES = {letter: axis(f"{letter}i") for letter in "LDHEF"} | {"G": axis("Hi"
 
 
 def clip(config: Config) -> Read:
-    """Read a CLIP: an encoder of texts, causal, beside one of images, and each text compared with each image of a step.
+    """Read a CLIP, which compares texts with images.
 
-    B texts of T tokens meet B images of Ti: the patches of an image, and one that stands for all of it. One token of
-    each is multiplied into a common space, Dp wide, and all B x B pairs are compared there.
+    An encoder of texts, which is causal, stands beside one of images. B texts of T tokens meet B images of Ti: the
+    patches of an image, and one that stands for all of it. One token of each is multiplied into a common space, Dp
+    wide, and all B x B pairs are compared there.
     """
     config.without_effect("logit_scale_init_value", "tie_word_embeddings")
     text, image = _part(config, "text_config"), _part(config, "vision_config")
