@@ -15,17 +15,6 @@ def test_null_is_told_from_a_missing_key_where_it_means_something_else():
     assert [config.size_or_null(key, 7) for key in ("given", "null", "missing")] == [5, None, 7]
 
 
-def test_each_value_of_a_list_is_known():
-    assert Config({}).each_of("kinds", ["a", "b"], ("a", "b")) == ["a", "b"]
-    assert Config(dict(kinds=["b", "b"])).each_of("kinds", ["a", "a"], ("a", "b")) == ["b", "b"]
-    with pytest.raises(ConfigError, match=r"kinds\[1\] = 'c', which is not understood: known are \"a\", \"b\""):
-        Config(dict(kinds=["b", "c"])).each_of("kinds", ["a", "a"], ("a", "b"))
-    with pytest.raises(ConfigError, match=r"kinds = \['b'\]: give 2 values"):
-        Config(dict(kinds=["b"])).each_of("kinds", ["a", "a"], ("a", "b"))
-    with pytest.raises(ConfigError, match="kinds = 'ab': give a list in square brackets"):
-        Config(dict(kinds="ab")).each_of("kinds", ["a", "a"], ("a", "b"))
-
-
 def test_places_are_whole_numbers():
     assert Config(dict(places=[1, 2])).numbers("places", []) == [1, 2]
     assert Config(dict(places=None)).numbers("places", [3]) == [3]

@@ -10,6 +10,9 @@ from flopbook.published import from_config
 from flopbook.published.config import WITHOUT_EFFECT
 from flopbook.published.in_library.witness import Witness, witness
 
+#: Keys that the library has no default for, although no model runs without them.
+WITHOUT_DEFAULT = {"deepseek_v2": dict(num_experts_per_tok=6)}
+
 
 def on_paper(config: Mapping[str, Any], **sizes: int) -> Witness:
     """Predict what :func:`flopbook.published.in_library.witness.witness` counts."""

@@ -120,47 +120,27 @@ class Config:
             If it is another; says which are known.
         """
         value = self.value(key)
-        return self._known(key, default if value is None else value, known)
-
-    def each_of(self, key: str, default: Sequence[Any], known: Collection[Any]) -> list[Any]:
-        """Return a list as long as the default, of values that are among the known ones; such as one for each layer.
-
-        Raises
-        ------
-        ConfigError
-            If it is something else.
-        """
-        values = self._list(key, default)
-        if len(values) != len(default):
-            raise ConfigError(f"{self.where} says {key} = {quoted(values)}: give {len(default)} values")
-        return [self._known(f"{key}[{place}]", value, known) for place, value in enumerate(values)]
-
-    def numbers(self, key: str, default: Sequence[int]) -> list[int]:
-        """Return a list of whole numbers, such as places of layers; a missing or null one is the default.
-
-        Raises
-        ------
-        ConfigError
-            If it is something else.
-        """
-        values = self._list(key, default)
-        if not all(isinstance(value, int) for value in values):
-            raise ConfigError(f"{self.where} says {key} = {quoted(values)}: give whole numbers in square brackets")
-        return values
-
-    def _list(self, key: str, default: Sequence[Any]) -> list[Any]:
-        value = self.value(key)
         if value is None:
             value = default
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: give a list in square brackets")
-        return list(value)
-
-    def _known(self, key: str, value: Any, known: Collection[Any]) -> Any:
         if not any(value is each or (value == each and type(value) is type(each)) for each in known):
             listed = ", ".join(json.dumps(each) for each in known)
             raise ConfigError(f"{self.where} says {key} = {quoted(value)}, which is not understood: known are {listed}")
         return value
+
+    def numbers(self, key: str, default: Sequence[int]) -> list[int]:
+        """Return a list of whole numbers, such as one for each layer; a missing or null one is the default.
+
+        Raises
+        ------
+        ConfigError
+            If it is something else.
+        """
+        value = self.value(key)
+        if value is None:
+            value = default
+        if not isinstance(value, (list, tuple)) or not all(isinstance(each, int) for each in value):
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: give whole numbers in square brackets")
+        return list(value)
 
     def indices(self, key: str) -> tuple[int, ...]:
         """Return the indices of layers, counted from 0, that a key lists; none, if it is missing or null.

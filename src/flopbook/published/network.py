@@ -63,6 +63,9 @@ class Part:
     token : sympy.Expr, optional
         The FLOPs of one more token of one sequence, whose earlier tokens are kept, where they are other than `model`
         says for a single token: a scan in chunks reads its state once.
+    needed : Model, optional
+        One such part without what programs multiply by zero, where that is more than masked pairs: `model` itself,
+        unless told otherwise.
     """
 
     kind: str
@@ -73,13 +76,14 @@ class Part:
     state: Expr = ZERO
     once: bool = False
     token: Expr | None = None
+    needed: Model | None = None
 
     @property
     def one_more(self) -> Expr:
         """The FLOPs of one more token, the last of its sequence: none where the part does not run again."""
         if self.once:
             return ZERO
-        alone = self.model.forward if self.token is None else self.token
+        alone = (self.needed or self.model).forward if self.token is None else self.token
         return self.times * alone.subs({B: 1, self.mask.queries: 1, S: self.mask.last}, simultaneous=True)
 
 
@@ -149,8 +153,10 @@ class Network:
 
     @cached_property
     def needed(self) -> Model:
-        """What it takes where a query meets the keys that the mask leaves."""
-        return self._sum(part.times * part.model.at(S=part.mask.pairs / part.mask.queries) for part in self.parts)
+        """What it takes where a query meets the keys that the mask leaves, and nothing is multiplied by zero."""
+        return self._sum(
+            part.times * (part.needed or part.model).at(S=part.mask.pairs / part.mask.queries) for part in self.parts
+        )
 
     @cached_property
     def token(self) -> Expr:

@@ -116,7 +116,7 @@ def amounts(network: Network) -> dict[str, int]:
 
 def _of(network: Network, part: Part) -> dict[str, int]:
     """Give what all parts of one kind add to the amounts."""
-    model, mask = part.times * part.model, part.mask.words
+    model, mask = part.times * (part.needed or part.model), part.mask.words
     forward, backward = _growth(network, model.forward), _growth(network, model.backward)
     kept, results = _growth(network, model.activations), _growth(network, model.results)
     if backward[_PAIR] != 2 * forward[_PAIR]:

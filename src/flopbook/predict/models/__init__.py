@@ -14,11 +14,12 @@ if TYPE_CHECKING:
         documents,
         latent_attention,
         latent_part,
+        latent_piece,
         window,
     )
     from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, TRAINERS, Claim, Inventory, inventory
     from flopbook.predict.models.convolutions import bottleneck_network, depthwise_separable, places, real_taps
-    from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, slots
+    from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, pieces_of_experts, slots
     from flopbook.predict.models.masks import (
         CAUSAL,
         EVERY,

@@ -13,7 +13,7 @@ from sympy import Expr
 
 from flopbook import checks
 from flopbook.checks import quoted
-from flopbook.predict.models.model import Model, model_of
+from flopbook.predict.models.model import Model, model_of, piece
 from flopbook.predict.notation import tensors
 from flopbook.predict.pointwise import elements
 from flopbook.predict.products import matmul
@@ -28,6 +28,7 @@ __all__ = [
     "documents",
     "latent_attention",
     "latent_part",
+    "latent_piece",
     "window",
 ]
 
@@ -214,7 +215,7 @@ KEPT_FOR_A_TOKEN = MappingProxyType(
 )
 
 
-def latent_attention(absorbed: bool = False) -> TrainingStep:
+def latent_attention(absorbed: bool = False, latent_queries: bool = True) -> TrainingStep:
     """Derive attention whose keys and values are made from one short latent for each token.
 
     B sequences of T tokens, each D wide; a query meets S keys. Queries come from a latent of Q numbers, keys and values
@@ -229,11 +230,13 @@ def latent_attention(absorbed: bool = False) -> TrainingStep:
         Whether queries meet the latents themselves, so that keys and values are never made: the weights that would make
         them act on the query and on the result. The results are the same, and for few queries and many keys the FLOPs
         are fewer.
+    latent_queries : bool
+        Whether queries come from a latent, too, and not from the input itself, as in DeepSeek-V2-Lite.
 
     Raises
     ------
     TypeError
-        If `absorbed` is neither True nor False.
+        If either is neither True nor False.
 
     Notes
     -----
@@ -261,12 +264,22 @@ def latent_attention(absorbed: bool = False) -> TrainingStep:
 4*B*E*H*S*T + 4*B*H*J*S*T + 4*B*H*Q*R*T + 4*B*H*R*S*T FLOPs
     ...
     """
-    if not isinstance(absorbed, bool):
-        raise TypeError(f"absorbed={quoted(absorbed)} is neither True nor False: give one of them")
+    for name, given in {"absorbed": absorbed, "latent_queries": latent_queries}.items():
+        if not isinstance(given, bool):
+            raise TypeError(f"{name}={quoted(given)} is neither True nor False: give one of them")
+    if latent_queries:
+        queries = [
+            matmul("x[B,T,D] @ wdq[D,Q] -> cq[B,T,Q]"),
+            matmul("nq[B,T,Q] @ wuq[Q,H,E] -> q[B,T,H,E]"),  # a norm lies between
+            matmul("nq[B,T,Q] @ wqr[Q,H,R] -> qr[B,T,H,R]"),
+        ]
+    else:
+        queries = [
+            matmul("x[B,T,D] @ wuq[D,H,E] -> q[B,T,H,E]"),
+            matmul("x[B,T,D] @ wqr[D,H,R] -> qr[B,T,H,R]"),
+        ]
     made = [
-        matmul("x[B,T,D] @ wdq[D,Q] -> cq[B,T,Q]"),
-        matmul("nq[B,T,Q] @ wuq[Q,H,E] -> q[B,T,H,E]"),  # a norm lies between
-        matmul("nq[B,T,Q] @ wqr[Q,H,R] -> qr[B,T,H,R]"),
+        *queries,
         matmul("x[B,T,D] @ wdkv[D,C] -> c[B,T,C]"),
         matmul("x[B,T,D] @ wkr[D,R] -> kr[B,T,R]"),
     ]
@@ -306,9 +319,22 @@ def latent_part() -> Model:
     >>> evaluate(latent_part().parameters, dict(D=5120, H=128, E=128, R=64, J=128, C=512, Q=1536))
     149232640
     """
-    step = latent_attention()
+    norms = piece(
+        weights="norm[D] norm_q[Q] norm_c[C]",
+        kept="x[B,T,D] n[B,T,D] cq[B,T,Q] nq[B,T,Q] c[B,T,C] nc[B,T,C]" + 3 * " mean[B,T] deviation[B,T]",
+    )
+    return norms + latent_piece()
+
+
+def latent_piece(absorbed: bool = False, latent_queries: bool = True) -> Model:
+    """Predict :func:`latent_part` without its norms, in either form of :func:`latent_attention`.
+
+    Examples
+    --------
+    >>> latent_piece().parameters == latent_piece(absorbed=True).parameters
+    True
+    """
+    step = latent_attention(absorbed, latent_queries)
     weights = [product.right for product in step.forward if product.right.name.startswith("w")]
-    norms = tensors("x[B,T,D] n[B,T,D] cq[B,T,Q] nq[B,T,Q] c[B,T,C] nc[B,T,C]")
-    means = tensors("mean[B,T] deviation[B,T]") * 3
     met = tensors("q[B,T,H,E] qr[B,T,H,R] k[B,T,H,E] kr[B,T,H,R] v[B,T,H,J] o[B,T,H,J] logsumexp[B,H,T]")
-    return model_of(step, [*weights, *tensors("norm[D] norm_q[Q] norm_c[C]")], [*norms, *means, *met])
+    return model_of(step, weights, met)

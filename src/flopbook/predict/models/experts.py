@@ -10,6 +10,7 @@ pointwise and left out of the FLOPs.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from flopbook.predict.models.transformer import matrices
 from flopbook.predict.products import matmul
 from flopbook.predict.steps import TrainingStep, training_step
 
-__all__ = ["Filled", "X", "experts_layer", "experts_part", "fill", "slots"]
+__all__ = ["Filled", "X", "experts_layer", "experts_part", "fill", "pieces_of_experts", "slots"]
 
 #: Experts that a router chooses from.
 X = axis("X")
@@ -105,14 +106,61 @@ def experts_part(rows: Expr | int = B * T * K) -> Model:
     if not isinstance(rows, (Expr, int)) or isinstance(rows, bool):
         raise TypeError(f"rows={quoted(rows)} is not a number of rows: write one, or an expression such as B * T * K")
     norm = piece(weights="norm[D]", kept="x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]")
+    router, met, idle, shared = pieces_of_experts(rows)
+    return (norm + router + met + idle + shared).at()
+
+
+class PiecesOfExperts(NamedTuple):
+    """Holds the pieces of a feed-forward part of experts, made by :func:`pieces_of_experts`."""
+
+    router: Model
+    met: Model
+    idle: Model
+    shared: Model
+
+
+def pieces_of_experts(rows: Expr | int = B * T * K, gates: Expr | int = matrices - 2) -> PiecesOfExperts:
+    """Predict the pieces of :func:`experts_part`: its router, experts met and not met, shared experts.
+
+    A router, the K experts that a token meets, the weights of the X - K others, and shared experts; without a norm.
+
+    Parameters
+    ----------
+    rows : sympy.Expr or int
+        The rows that go through the X experts.
+    gates : sympy.Expr or int
+        1 where experts have a gate, and 0 where they have none.
+
+    Examples
+    --------
+    >>> pieces = pieces_of_experts(gates=1)
+    >>> pieces.met.parameters, pieces.idle.parameters, pieces.idle.active
+    (3*D*F*K, -3*D*F*K + 3*D*F*X, 0)
+    """
     router = piece(_ROUTER, weights="wr[D,X]", kept="p[B,T,X]")
-    expert = piece(
-        *_EXPERT, weights="w1[X,D,F] w2[X,F,D]", kept="m[M,D] f[M,F] h[M,F] z[M,D] p[M]", active="w1[K,D,F] w2[K,F,D]"
-    )
-    gate = piece(_GATE, weights="wg[X,D,F]", kept="g[M,F] silu[M,F]", active="wg[K,D,F]")
+    expert = piece(*_EXPERT, weights="w1[K,D,F] w2[K,F,D]", kept="m[M,D] f[M,F] h[M,F] z[M,D] p[M]")
+    gate = piece(_GATE, weights="wg[K,D,F]", kept="g[M,F] silu[M,F]")
     always = piece(*_SHARED, weights="v1[D,J] v2[J,D]", kept="fs[B,T,J] hs[B,T,J]")
     always_gate = piece(_SHARED_GATE, weights="vg[D,J]", kept="gs[B,T,J] silu[B,T,J]")
-    return (norm + router + expert + always + (matrices - 2) * (gate + always_gate)).at(M=rows)
+    met = expert + gates * gate
+    pieces = router, met, others(met), always + gates * always_gate
+    return PiecesOfExperts(*(each.at(M=rows) for each in pieces))
+
+
+def others(met: Model) -> Model:
+    """Give the weights of the X - K experts that a token does not meet, which lie in the tensors of those it meets.
+
+    Parameters
+    ----------
+    met : Model
+        The K experts that a token meets.
+
+    Examples
+    --------
+    >>> others(piece(weights="b[K,F]")).parameters
+    F*(-K + X)
+    """
+    return replace(0 * met, parameters=met.parameters * (X - K) / K)
 
 
 def slots(capacity: Expr | Fraction | int) -> Expr:
