@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from transformers import AutoConfig
 
 from flopbook.measure import FlopCount
-from flopbook.predict import evaluate
-from flopbook.published import from_config
+from flopbook.predict import axis, evaluate
+from flopbook.published import from_config, named
+from flopbook.published import names as published_names
 from flopbook.published.config import ConfigError
 from flopbook.published.in_library import BUILT
 from flopbook.published.in_library.witness import witness
@@ -17,26 +18,39 @@ from tests.support.published import assert_agrees, assert_no_effect, defaults, o
 SMALL = dict(hidden_size=24, num_hidden_layers=3, vocab_size=53)
 SCAN = SMALL | dict(state_size=5)
 ATTENTION = SMALL | dict(num_attention_heads=4, num_key_value_heads=2, intermediate_size=40)
+FEW_EXPERTS = dict(num_experts=4, num_experts_per_tok=2)
 MODELS = {
     "bamba": ATTENTION
     | dict(mamba_n_heads=8, mamba_n_groups=2, mamba_d_state=5, mamba_chunk_size=4, attn_layer_indices=[1]),
+    "jamba": ATTENTION | FEW_EXPERTS | dict(mamba_d_state=5, attn_layer_period=3, attn_layer_offset=1),
     "mamba": SCAN,
     "mamba2": SCAN | dict(num_heads=8, head_dim=6, n_groups=2, chunk_size=4),
+    "qwen3_next": ATTENTION
+    | FEW_EXPERTS
+    | dict(
+        head_dim=8,
+        linear_key_head_dim=5,
+        linear_value_head_dim=7,
+        linear_num_key_heads=2,
+        linear_num_value_heads=4,
+        moe_intermediate_size=9,
+        shared_expert_intermediate_size=11,
+        full_attention_interval=3,
+    ),
     "rwkv": SMALL,
 }
 
 
 @pytest.mark.parametrize("model_type", MODELS)
 def test_the_librarys_defaults_are_read_to_the_last_key(model_type):
-    config = defaults(model_type, **MODELS[model_type])
-    assert_agrees(config, B=2, T=7)
-    assert_no_effect(config, B=1, T=2)
+    assert_agrees(defaults(model_type, **MODELS[model_type]), B=2, T=7)
+    assert_no_effect(defaults(model_type, **MODELS[model_type] | dict(num_hidden_layers=2)), B=1, T=2)
 
 
 @pytest.mark.parametrize("model_type", MODELS)
 def test_keys_that_are_left_out_have_the_librarys_defaults(model_type):
     assert from_config(dict(model_type=model_type)).sizes["L"] == AutoConfig.for_model(model_type).num_hidden_layers
-    assert_agrees(dict(model_type=model_type, num_hidden_layers=2), B=1, T=3)
+    assert_agrees(dict(model_type=model_type, num_hidden_layers=5), B=1, T=3)
 
 
 sizes, few, switch = st.integers(1, 9), st.integers(1, 3), st.booleans()
@@ -85,6 +99,50 @@ def bambas(draw):
 
 
 @st.composite
+def jambas(draw):
+    (heads, of_keys), experts = draw(shared_heads), draw(st.integers(1, 4))
+    periods = {name: draw(st.integers(1, 3)) for name in ("attn_layer", "expert_layer")}
+    config = draw(st.fixed_dictionaries(
+        of_all | dict(
+            intermediate_size=sizes, mamba_d_state=sizes, mamba_d_conv=few, mamba_expand=few, mamba_conv_bias=switch,
+            mamba_proj_bias=switch, num_experts_per_tok=st.integers(1, experts),
+        ),
+        optional=dict(head_dim=sizes, mamba_dt_rank=st.one_of(st.just("auto"), few)),
+    ))  # fmt: skip
+    return config | dict(
+        model_type="jamba", hidden_size=12, num_attention_heads=heads, num_key_value_heads=of_keys,
+        num_experts=experts,
+        **{f"{name}_period": period for name, period in periods.items()},
+        **{f"{name}_offset": draw(st.integers(0, period - 1)) for name, period in periods.items()},
+    )  # fmt: skip
+
+
+@st.composite
+def qwens(draw):
+    (heads, of_keys), (of_values, of_groups) = draw(shared_heads.filter(lambda heads: heads[1])), draw(groups)
+    layers, experts = draw(st.integers(1, 4)), draw(st.integers(0, 4))
+    config = draw(st.fixed_dictionaries(
+        dict(
+            vocab_size=sizes, tie_word_embeddings=switch, intermediate_size=sizes, moe_intermediate_size=sizes,
+            shared_expert_intermediate_size=sizes, linear_key_head_dim=sizes, linear_value_head_dim=sizes,
+            linear_conv_kernel_dim=few, head_dim=sizes.map(lambda size: 8 * size), attention_bias=switch,
+            num_experts_per_tok=st.integers(1, max(1, experts)),
+        ),
+        optional=dict(
+            decoder_sparse_step=few, mlp_only_layers=st.lists(st.integers(0, 4)), full_attention_interval=few,
+            layer_types=st.lists(
+                st.sampled_from(["linear_attention", "full_attention"]), min_size=layers, max_size=layers
+            ),
+        ),
+    ))  # fmt: skip
+    return config | dict(
+        model_type="qwen3_next", hidden_size=12, num_hidden_layers=layers, num_attention_heads=heads,
+        num_key_value_heads=of_keys, linear_num_value_heads=of_values, linear_num_key_heads=of_groups,
+        num_experts=experts,
+    )  # fmt: skip
+
+
+@st.composite
 def rwkvs(draw):
     config = draw(st.fixed_dictionaries(
         of_all | dict(hidden_size=sizes),
@@ -94,8 +152,14 @@ def rwkvs(draw):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.one_of(mambas(), mamba2s(), bambas(), rwkvs()), few, st.integers(1, 9))
+@given(st.one_of(mambas(), mamba2s(), bambas(), jambas(), rwkvs()), few, st.integers(1, 9))
 def test_any_sizes_agree(config, B, T):
+    assert_agrees(config, B=B, T=T)
+
+
+@settings(max_examples=10, deadline=None)
+@given(qwens(), few, st.sampled_from([1, 5, 64, 65, 130]))
+def test_any_sizes_of_a_delta_rule_agree(config, B, T):
     assert_agrees(config, B=B, T=T)
 
 
@@ -119,7 +183,14 @@ class TestReadingOn:
         counted, _ = read(config, 6)
         network = from_config(config)
         spare = sum(evaluate(part.times * part.state, network.sizes) for part in network.parts if "Ks" in names(part))
-        assert network.at(network.token, T=7) == counted - 2 * spare  # the library convolves once too often
+        pointwise = read_twice(network) if model_type == "qwen3_next" else 0
+        # The library convolves once too often, and its delta rule reads a state without a product.
+        assert network.at(network.token, T=7) == counted - 2 * spare + pointwise
+
+
+def read_twice(network):
+    scans = [part for part in network.parts if {"Ns", "Ps"} <= names(part) and "Ks" not in names(part)]
+    return sum(evaluate(4 * part.times * part.state, network.sizes) for part in scans)
 
 
 def names(part):
@@ -153,10 +224,59 @@ def numbers(kept):
     return sum(each.numel() for each in kept)
 
 
-def test_a_layer_with_attention_needs_what_is_before_a_token():
+def chunks_of(tokens, size):
+    return [min(size, tokens - first) for first in range(0, tokens, size)]
+
+
+def test_attention_needs_what_is_before_a_token():
     network = from_config(MODELS["bamba"] | dict(model_type="bamba"))
-    after = 2 * (7 * 7 - 7 * 8 // 2)  # B times the pairs whose key is after its query
-    assert network.step(B=2, T=7) - network.step(B=2, T=7, needed=True) == 3 * 4 * 4 * 6 * after
+    (attention,) = (
+        part for part in network.parts if "S" in {letter.name for letter in part.model.forward.free_symbols}
+    )
+    left_out = attention.model.at(S=7).forward - attention.model.at(S=4).forward  # 4: the mean of 1, ..., 7
+    assert evaluate(left_out, network.sizes | dict(B=2, T=7)) == 2 * 2 * (7 * 7 - 28) * 2 * 24
+
+
+def test_a_scan_needs_no_padding_and_no_later_token():
+    (heads, rows, columns, tokens), batch = (8, 5, 6, 10), 2
+    network = from_config(MODELS["mamba2"] | dict(model_type="mamba2"))
+    scan = next(part for part in network.parts if part.needed and part.state == scan_state())
+    pairs = sum(size * (size + 1) // 2 for size in chunks_of(tokens, 4))
+    starts = sum(start + 1 for start in range(len(chunks_of(tokens, 4)) + 1))  # from every chunk before, and the first
+    by_hand = 2 * batch * heads * (
+        pairs * (rows + columns) + 2 * tokens * rows * columns + starts * rows * columns
+    )  # fmt: skip
+    assert evaluate(scan.needed.forward, network.sizes | dict(B=batch, T=tokens)) == by_hand
+
+
+@pytest.mark.parametrize("tokens", [1, 64, 100])
+def test_a_delta_rule_needs_no_padding_and_no_later_token(tokens):
+    heads, rows, columns = 4, 5, 7
+    network = from_config(MODELS["qwen3_next"] | dict(model_type="qwen3_next"))
+    scan = next(part for part in network.parts if part.needed and part.state == scan_state())
+    pairs = sum(size * (size + 1) // 2 for size in chunks_of(tokens, 64))
+    solved = sum(size**2 for size in chunks_of(tokens, 64)) * (rows + columns)
+    by_hand = heads * (2 * pairs * (2 * rows + columns) + solved + 3 * 2 * tokens * rows * columns)
+    assert evaluate(scan.needed.forward, network.sizes | dict(B=1, T=tokens)) == by_hand
+
+
+def scan_state():
+    return axis("Hs") * axis("Ps") * axis("Ns")
+
+
+def test_a_convolution_needs_the_taps_that_meet_a_token():
+    network = from_config(MODELS["mamba"] | dict(model_type="mamba", conv_kernel=4))
+    convolution = next(part for part in network.parts if "Ks" in names(part))
+    taps = sum(min(4, place + 1) for place in range(7))
+    assert evaluate(convolution.needed.forward, network.sizes | dict(B=2, T=7)) == 2 * 2 * 48 * taps
+
+
+@pytest.mark.parametrize("name", [name for name in published_names() if named(name).config.get("model_type") in MODELS])
+def test_a_named_model_has_the_parameters_of_the_librarys(name):
+    config = named(name).config
+    with torch.device("meta"):
+        model = BUILT[config["model_type"]].build(config)
+    assert named(name).network.parameters == sum(each.numel() for each in model.parameters())
 
 
 @pytest.mark.parametrize(
@@ -169,6 +289,10 @@ def test_a_layer_with_attention_needs_what_is_before_a_token():
         (dict(model_type="bamba", hidden_act="prelu"), "hidden_act = 'prelu'"),
         (dict(model_type="bamba", layer_types=["attention"]), "'layer_types', which is not understood"),
         (dict(model_type="mamba", time_step_rank="many"), "time_step_rank = 'many'"),
+        (dict(model_type="jamba", attn_layer_offset=8), "attn_layer_offset = 8 and attn_layer_period = 8"),
+        (dict(model_type="jamba", num_experts=2, num_experts_per_tok=3), "num_experts_per_tok = 3"),
+        (dict(model_type="qwen3_next", layer_types=["full_attention"]), "a kind for each of the 48 layers"),
+        (dict(model_type="qwen3_next", linear_num_key_heads=5), "5 groups"),
         (dict(model_type="rwkv", attention_hidden_size=0), "attention_hidden_size = 0"),
     ],
 )

@@ -35,7 +35,6 @@ LETTERS = MEANING | {
     "Lc": "layers that attend in chunks, where others do not",
     "Le": "layers of an encoder, beside the L of its decoder",
     "Li": "layers of an encoder of images, beside L of texts",
-    "Ls": "layers with a scan, where others have attention",
     "Lw": "layers with a window, where others have none",
     "Lx": "layers with experts, where others have none",
     "M": "the tokens of a chunk that attention does not leave",

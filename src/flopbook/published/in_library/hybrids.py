@@ -9,6 +9,7 @@ from torch import nn
 
 from flopbook.published.in_library.built import Built
 from flopbook.published.in_library.dense import all_tokens, causal_language_model
+from flopbook.published.in_library.experts import with_batched_experts
 
 #: Let attention be causal and no token be padding, where the library would look at values that a meta tensor has not.
 NOT_PADDED = {"full_attention": None, "linear_attention": None}
@@ -20,10 +21,13 @@ def all_tokens_of_hybrid(model: nn.Module, *, B: int, T: int) -> torch.Tensor:
     return model(input_ids=tokens, attention_mask=NOT_PADDED, use_cache=False).logits.float().sum()
 
 
+HYBRID_WITH_EXPERTS = Built(with_batched_experts, all_tokens_of_hybrid)
 STATE_SPACE = Built(causal_language_model, all_tokens)
 BUILT = {
     "bamba": Built(causal_language_model, all_tokens_of_hybrid),
+    "jamba": HYBRID_WITH_EXPERTS,
     "mamba": STATE_SPACE,
     "mamba2": STATE_SPACE,
+    "qwen3_next": HYBRID_WITH_EXPERTS,
     "rwkv": STATE_SPACE,
 }

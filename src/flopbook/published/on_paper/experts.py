@@ -126,14 +126,19 @@ def qwen3_moe(config: Config) -> Read:
     sizes = widths(config, L=24, D=2048, F=6144, V=151936, H=32, G=4)
     width = config.size_or_null("sliding_window", 4096)
     met = attention_by_reach(sizes, sizes["L"], width if config.flag("use_sliding_window", False) else None)
-    step, without = config.size("decoder_sparse_step", 1), config.indices("mlp_only_layers")
-    layers, of_experts = [], {}
-    if config.size("num_experts", 128, least=0):
-        layers = [place for place in range(step - 1, sizes["L"], step) if place not in without]
-        of_experts = chosen(config, "num_experts", X=128, K=8, Fx=config.size("moe_intermediate_size", 768))
-    config.without_effect("num_experts_per_tok", "moe_intermediate_size")  # where there are no experts
-    parts = around(config, [*met, *mixed(sizes, len(layers), of_experts, sizes.pop("F"))])
+    places, of_experts = experts_of_qwen(config, sizes["L"], X=128, K=8, Fx=768)
+    parts = around(config, [*met, *mixed(sizes, len(places), of_experts, sizes.pop("F"))])
     return [*parts, head_norms("nq[E] nk[E]"), *optional(config, "attention_bias", ATTENTION)], sizes
+
+
+def experts_of_qwen(config: Config, layers: int, *, X: int, K: int, Fx: int) -> tuple[list[int], dict[str, int]]:
+    """List the layers that have experts, by their places from 0, and read the sizes of these."""
+    step, without = config.size("decoder_sparse_step", 1), config.indices("mlp_only_layers")
+    if not config.size("num_experts", X, least=0):
+        config.without_effect("num_experts_per_tok", "moe_intermediate_size")
+        return [], {}
+    places = [place for place in range(step - 1, layers, step) if place not in without]
+    return places, chosen(config, "num_experts", X=X, K=K, Fx=config.size("moe_intermediate_size", Fx))
 
 
 def olmoe(config: Config) -> Read:

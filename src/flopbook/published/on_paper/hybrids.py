@@ -1,25 +1,16 @@
-"""Derive state spaces, and hybrids of them with attention: Mamba, Mamba 2, Bamba and RWKV.
+"""Derive state spaces, and hybrids of them with attention: Mamba, Mamba 2, Bamba, Jamba, Qwen3-Next and RWKV."""
 
-A scan carries a state of fixed size from token to token. Here stands what the library's own PyTorch code multiplies, in
-which a scan of Mamba 2 runs in chunks of Zs tokens. The last chunk is padded, so whole chunks are multiplied.
-"""
-
-from collections import Counter
-from collections.abc import Iterable, Mapping
-
-import sympy
-from sympy import Expr
-
-from flopbook.predict.axes import D, L, T, axis
-from flopbook.predict.models.claims import MATRICES
+from flopbook.predict.axes import D, L
+from flopbook.predict.models.claims import HEAD_NORMS, MATRICES
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import matmul
 from flopbook.published.config import Config, ConfigError
 from flopbook.published.network import Part, Read
+from flopbook.published.on_paper.dense import ATTENTION, EACH_HEAD, GATED, optional
+from flopbook.published.on_paper.experts import SCORES, around, chosen, experts_of_qwen, in_some_layers, mixed
 from flopbook.published.on_paper.keys import pointwise, widths
 from flopbook.published.on_paper.pieces import attention, biases, both_ends, feed_forward, norms
-
-Ds, Gs, Hs, Ks, La, Ls, Ns, Ps, Zs = (axis(name) for name in ("Ds", "Gs", "Hs", "Ks", "La", "Ls", "Ns", "Ps", "Zs"))
+from flopbook.published.on_paper.scans import Ds, delta_mixer, mamba2_mixer, mamba_mixer
 
 #: Keys that normalize, choose how a scan begins, and which code runs it: none changes what is multiplied.
 OF_SCANS = (
@@ -29,101 +20,13 @@ OF_SCANS = (
 )  # fmt: skip
 
 
-def convolution(times: Expr, channels: Expr) -> Part:
-    """Let each channel of a token meet itself and the Ks - 1 tokens before it, by a convolution.
-
-    The library pads a sequence at both ends, and so makes T + Ks - 1 results, of which it uses T. It keeps the last Ks
-    tokens for the next one.
-    """
-    model = piece(
-        matmul("x[B,results,channels,Ks] @ wk[channels,Ks] -> u[B,results,channels]"),
-        weights="wk[channels,Ks]",
-        kept="x[B,T,channels] u[B,T,channels]",
-    ).at(results=T + Ks - 1, channels=channels)
-    return Part(MATRICES, model, times, state=channels * Ks, token=2 * channels * Ks)
-
-
-def scan_in_chunks(times: Expr, sizes: Mapping[str, int]) -> Part:
-    """Carry a state of Ps x Ns numbers in each of Hs heads from chunk to chunk of Zs tokens, as the library does.
-
-    Each head makes scores of its own, though a group of heads shares keys and queries. Between chunks, the states meet
-    as tokens do in attention. What would sum over a single number is multiplied pointwise. One more token reads its
-    state once.
-
-    A kernel multiplies less, as :func:`flopbook.predict.models.chunked_scan` says: scores once for a group, states from
-    chunk to chunk pointwise, and no padding.
-    """
-    products = [matmul("decays[B,Hs,from,to] @ hs[B,from,Hs,Ps,Ns] -> first[B,to,Hs,Ps,Ns]")]
-    if sizes["Ns"] > 1:
-        products += [
-            matmul("c[B,chunks,Zs,Hs,Ns] @ b[B,chunks,keys,Hs,Ns] -> s[B,chunks,Hs,Zs,keys]"),
-            matmul("cs[B,chunks,Zs,Hs,Ns] @ h0[B,chunks,Hs,Ps,Ns] -> yh[B,chunks,Zs,Hs,Ps]"),
-        ]
-    if sizes["Zs"] > 1:
-        products += [
-            matmul("m[B,chunks,Hs,Zs,keys] @ x[B,chunks,keys,Hs,Ps] -> y[B,chunks,Zs,Hs,Ps]"),
-            matmul("bd[B,chunks,Zs,Hs,Ns] @ xs[B,chunks,Zs,Hs,Ps] -> h[B,chunks,Hs,Ps,Ns]"),
-        ]
-    model = piece(*products, kept="b[B,T,Gs,Ns] c[B,T,Gs,Ns] decay[B,T,Hs] h0[B,chunks,Hs,Ps,Ns]")
-    chunks = sympy.ceiling(T / Zs)
-    model = model.at(**{"keys": Zs, "from": chunks + 1, "to": chunks + 1, "chunks": chunks})
-    return Part(MATRICES, model, times, state=Hs * Ps * Ns, token=2 * Hs * Ps * Ns)
-
-
-def mamba2_mixer(times: Expr, sizes: Mapping[str, int], *, bias: bool, convolution_bias: bool) -> list[Part]:
-    """Give what Mamba 2 has in the place of attention: a gate, a convolution, a scan, a norm."""
-    around = piece(
-        matmul("n[B,T,D] @ wz[D,Hs,Ps] -> z[B,T,Hs,Ps]"),
-        matmul("n[B,T,D] @ wx[D,Hs,Ps] -> x[B,T,Hs,Ps]"),
-        matmul("n[B,T,D] @ wb[D,Gs,Ns] -> b[B,T,Gs,Ns]"),
-        matmul("n[B,T,D] @ wc[D,Gs,Ns] -> c[B,T,Gs,Ns]"),
-        matmul("n[B,T,D] @ wt[D,Hs] -> t[B,T,Hs]"),
-        matmul("o[B,T,Hs,Ps] @ wo[Hs,Ps,D] -> y[B,T,D]"),
-        weights="wz[D,Hs,Ps] wx[D,Hs,Ps] wb[D,Gs,Ns] wc[D,Gs,Ns] wt[D,Hs] wo[Hs,Ps,D]",
-        kept="z[B,T,Hs,Ps] t[B,T,Hs] o[B,T,Hs,Ps]",
-    )
-    parts = [
-        Part(MATRICES, around, times),
-        convolution(times, Hs * Ps + 2 * Gs * Ns),
-        scan_in_chunks(times, sizes),
-        norms(times, "norm[Hs,Ps]", "y[B,T,Hs,Ps] deviation[B,T,Gs]"),
-        biases(times, "bt[Hs] decay[Hs] skip[Hs]"),
-    ]
-    if convolution_bias:
-        parts.append(biases(times, "bx[Hs,Ps] bb[Gs,Ns] bc[Gs,Ns]"))
-    if bias:
-        parts.append(biases(times, "bz[Hs,Ps] bx[Hs,Ps] bb[Gs,Ns] bc[Gs,Ns] bd[Hs] bo[D]"))
-    return parts
-
-
-def mamba_mixer(times: Expr, *, bias: bool, convolution_bias: bool) -> list[Part]:
-    """Give what Mamba has in the place of attention: a gate, a convolution, and a scan of Ds channels.
-
-    Each channel has a state of Ns numbers of its own, which one product for each token reads. How the state changes is
-    pointwise, in the library and in kernels alike. Steps of Ds channels come from Rs numbers.
-    """
-    model = piece(
-        matmul("n[B,T,D] @ wx[D,Ds] -> x[B,T,Ds]"),
-        matmul("n[B,T,D] @ wz[D,Ds] -> z[B,T,Ds]"),
-        matmul("u[B,T,Ds] @ wr[Ds,Rs] -> r[B,T,Rs]"),
-        matmul("u[B,T,Ds] @ wb[Ds,Ns] -> b[B,T,Ns]"),
-        matmul("u[B,T,Ds] @ wc[Ds,Ns] -> c[B,T,Ns]"),
-        matmul("rs[B,T,Rs] @ wt[Rs,Ds] -> t[B,T,Ds]"),
-        matmul("h[B,T,Ds,Ns] @ cs[B,T,Ns] -> s[B,T,Ds]"),
-        matmul("o[B,T,Ds] @ wo[Ds,D] -> y[B,T,D]"),
-        weights="wx[D,Ds] wz[D,Ds] wr[Ds,Rs] wb[Ds,Ns] wc[Ds,Ns] wt[Rs,Ds] wo[Ds,D]",
-        kept="z[B,T,Ds] r[B,T,Rs] b[B,T,Ns] c[B,T,Ns] t[B,T,Ds] s[B,T,Ds] o[B,T,Ds]",
-    )
-    parts = [
-        Part(MATRICES, model, times, state=Ds * Ns),
-        convolution(times, Ds),
-        biases(times, "bt[Ds] decay[Ds,Ns] skip[Ds]"),
-    ]
-    if convolution_bias:
-        parts.append(biases(times, "bu[Ds]"))
-    if bias:
-        parts.append(biases(times, "bx[Ds] bz[Ds] bo[D]"))
-    return parts
+def shared_by_groups(config: Config, sizes: dict[str, int]) -> None:
+    """Refuse groups that cannot share the heads of a scan."""
+    if sizes["Hs"] % sizes["Gs"]:
+        raise ConfigError(
+            f"{config.where} has {sizes['Gs']} groups, which cannot share the {sizes['Hs']} heads of a scan evenly: "
+            "give a number that divides the heads"
+        )
 
 
 def scan_sizes(config: Config, expanded: int, **sizes: int) -> dict[str, int]:
@@ -133,11 +36,7 @@ def scan_sizes(config: Config, expanded: int, **sizes: int) -> dict[str, int]:
             f"{config.where} has {sizes['Hs']} heads of a scan that are {sizes['Ps']} wide, but an expanded width of "
             f"{expanded}: let heads times width be the expanded width"
         )
-    if sizes["Hs"] % sizes["Gs"]:
-        raise ConfigError(
-            f"{config.where} has {sizes['Gs']} groups, which cannot share the {sizes['Hs']} heads of a scan evenly: "
-            "give a number that divides the heads"
-        )
+    shared_by_groups(config, sizes)
     return sizes
 
 
@@ -160,7 +59,7 @@ def mamba(config: Config) -> Read:
         Ks=config.size("conv_kernel", 4),
         Rs=size_or_auto(config, "time_step_rank", -(-width // 16)),
     )
-    mixer = mamba_mixer(L, bias=config.flag("use_bias", False), convolution_bias=config.flag("use_conv_bias", True))
+    mixer = mamba_mixer(L, config.flag("use_bias", False), config.flag("use_conv_bias", True))
     return [*mixer, norms(L), *both_ends(tied=config.flag("tie_word_embeddings", True))], sizes
 
 
@@ -182,9 +81,7 @@ def mamba2(config: Config) -> Read:
         Ks=config.size("conv_kernel", 4),
         Zs=config.size("chunk_size", 256),
     )
-    mixer = mamba2_mixer(
-        L, sizes, bias=config.flag("use_bias", False), convolution_bias=config.flag("use_conv_bias", True)
-    )
+    mixer = mamba2_mixer(L, sizes, config.flag("use_bias", False), config.flag("use_conv_bias", True))
     return [*mixer, norms(L), *both_ends(tied=config.flag("tie_word_embeddings", False))], sizes
 
 
@@ -203,27 +100,102 @@ def bamba(config: Config) -> Read:
         Ks=config.size("mamba_d_conv", 4),
         Zs=config.size("mamba_chunk_size", 256),
     )
-    kinds = scans_and_attention(layer in config.indices("attn_layer_indices") for layer in range(sizes["L"]))
-    of_scans = mamba2_mixer(
-        Ls,
-        sizes,
-        bias=config.flag("mamba_proj_bias", False),
-        convolution_bias=config.flag("mamba_conv_bias", True),
-    )
-    of_attention = [attention(La)]
+    places = config.indices("attn_layer_indices")
+    attended, others = in_some_layers(sizes, "La", sum(place in places for place in range(sizes["L"])))
+    biased = config.flag("mamba_proj_bias", False), config.flag("mamba_conv_bias", True)
+    parts = [*mamba2_mixer(others, sizes, *biased), attention(attended), feed_forward(L, gated=True)]
     if config.flag("attention_bias", False):
-        of_attention.append(biases(La, "bq[H,E] bk[G,E] bv[G,E] bo[D]"))
-    parts = [*(of_scans if "Ls" in kinds else []), *(of_attention if "La" in kinds else [])]
-    parts += [feed_forward(L, gated=True), norms(2 * L)]
-    if config.flag("mlp_bias", False):
-        parts.append(biases(L, "bg[F] b1[F] b2[D]"))
-    return [*parts, *both_ends(tied=config.flag("tie_word_embeddings", False))], sizes | kinds
+        parts.append(biases(attended, ATTENTION))
+    return around(config, there([*parts, *optional(config, "mlp_bias", GATED)])), sizes
 
 
-def scans_and_attention(attended: Iterable[bool]) -> dict[str, int]:
-    """Tell layers with attention from those with a scan, as far as there are such."""
-    counted = Counter("La" if each else "Ls" for each in attended)
-    return dict(counted)
+def there(parts: list[Part]) -> list[Part]:
+    """Leave out the parts of a kind of layer that a model does not have."""
+    return [part for part in parts if part.times != 0]
+
+
+def jamba(config: Config) -> Read:
+    """Read a Jamba: scans of Mamba with norms of steps, keys and queries, attention in one layer of some, and experts.
+
+    Each `attn_layer_period`-th layer has attention, and each `expert_layer_period`-th has experts.
+    """
+    pointwise(config, *OF_SCANS, *SCORES, "calc_logits_for_entire_prompt")
+    config.also_named(num_local_experts="num_experts")
+    config.one_of("sliding_window", None, (None,))
+    sizes = widths(config, L=32, D=4096, F=14336, V=65536, H=32, G=8)
+    sizes |= dict(
+        Ds=config.size("mamba_expand", 2) * sizes["D"],
+        Ns=config.size("mamba_d_state", 16),
+        Ks=config.size("mamba_d_conv", 4),
+        Rs=size_or_auto(config, "mamba_dt_rank", -(-sizes["D"] // 16)),
+    )
+    attended, others = in_some_layers(sizes, "La", len(periodic(config, sizes["L"], "attn_layer", 8, 4)))
+    biased = config.flag("mamba_proj_bias", False), config.flag("mamba_conv_bias", True)
+    of_scan = norms(others, "nr[Rs] nb[Ns] nc[Ns]", "deviation_r[B,T] deviation_b[B,T] deviation_c[B,T]")
+    parts = there([*mamba_mixer(others, *biased), of_scan, attention(attended)])
+    with_experts, width = periodic(config, sizes["L"], "expert_layer", 2, 1), sizes.pop("F")
+    of_experts = {}
+    if config.size("num_experts", 16) > 1:
+        of_experts = chosen(config, "num_experts", X=16, K=2, Fx=width)
+    else:
+        with_experts = []
+        config.without_effect("num_experts_per_tok")
+    return around(config, [*parts, *mixed(sizes, len(with_experts), of_experts, width)]), sizes
+
+
+def periodic(config: Config, layers: int, name: str, period: int, offset: int) -> list[int]:
+    """List the layers, by their places from 0, that come once in a period.
+
+    Raises
+    ------
+    ConfigError
+        If the first of them is not in the first period.
+    """
+    period, offset = config.size(f"{name}_period", period), config.size(f"{name}_offset", offset, least=0)
+    if offset >= period:
+        raise ConfigError(
+            f"{config.where} says {name}_offset = {offset} and {name}_period = {period}: let the offset be less"
+        )
+    return list(range(offset, layers, period))
+
+
+def qwen3_next(config: Config) -> Read:
+    """Read a Qwen3-Next: a gated delta rule in most layers, attention with a gate in the others, and experts.
+
+    A token meets K experts, and one that all meet, whose result has a gate: a single number for each token. Chunks have
+    64 tokens, as in the library. Its layers for the prediction of further tokens are not built by the library.
+    """
+    pointwise(config, *SCORES)
+    config.also_named(num_local_experts="num_experts")
+    sizes = widths(config, L=48, D=2048, F=5632, V=151936, H=16, G=2, E=256)
+    sizes |= dict(
+        Hs=config.size("linear_num_value_heads", 32),
+        Gs=config.size("linear_num_key_heads", 16),
+        Ns=config.size("linear_key_head_dim", 128),
+        Ps=config.size("linear_value_head_dim", 128),
+        Ks=config.size("linear_conv_kernel_dim", 4),
+        Zs=64,
+    )
+    shared_by_groups(config, sizes)
+    kinds = config.kinds("layer_types", ("linear_attention", "full_attention"), sizes["L"])
+    every = sizes["L"] // config.size("full_attention_interval", 4)
+    attended, others = in_some_layers(sizes, "La", every if kinds is None else kinds.count("full_attention"))
+    gate = piece(matmul("x[B,T,D] @ wz[D,H,E] -> z[B,T,H,E]"), weights="wz[D,H,E]", kept="z[B,T,H,E] oz[B,T,H,E]")
+    parts = [
+        *delta_mixer(others),
+        attention(attended),
+        Part(MATRICES, gate, attended),
+        norms(attended, "nq[E] nk[E]", EACH_HEAD, HEAD_NORMS),
+    ]
+    if config.flag("attention_bias", False):
+        parts.append(biases(attended, f"{ATTENTION} bz[H,E]"))
+    places, of_experts = experts_of_qwen(config, sizes["L"], X=512, K=10, Fx=512)
+    shared = config.size("shared_expert_intermediate_size", 512)
+    fed = mixed(sizes, len(places), of_experts | dict(Fs=shared), sizes.pop("F"))
+    if places:
+        gate = piece(matmul("n[B,T,D] @ ws[D] -> g[B,T]"), weights="ws[D]", kept="g[B,T] zs[B,T,D]")
+        fed.append(Part(MATRICES, gate, fed[0].times))
+    return around(config, [*there(parts), *fed]), sizes
 
 
 def rwkv(config: Config) -> Read:
@@ -264,4 +236,11 @@ def rwkv(config: Config) -> Read:
     ], sizes
 
 
-READERS = {"bamba": bamba, "mamba": mamba, "mamba2": mamba2, "rwkv": rwkv}
+READERS = {
+    "bamba": bamba,
+    "jamba": jamba,
+    "mamba": mamba,
+    "mamba2": mamba2,
+    "qwen3_next": qwen3_next,
+    "rwkv": rwkv,
+}
