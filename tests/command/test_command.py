@@ -86,6 +86,7 @@ def test_trace_prints_the_formula(capsys):
         ("count train:two", "'train:two' calls Linear, Linear: say which one to report with --model MODULE:MODEL"),
         ("count train:broken", "train:broken raised RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x17"),
         ("count train:step --samples 0", "train:step: samples=0: give how many samples a step takes, 1 or more"),
+        ("count train:step --device H100", "train:step: device='H100' is not a device whose data sheet is known here:"),
         ("count train:step --tokens 0", "train:step: tokens=0: give how many tokens a step takes, 1 or more"),
         ("count train:step --model train:x", "train:step: model=tensor("),
         ("count train:step --trace none/step.json", "--trace: 'none/step.json': there is no folder"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from flopbook.measure import choose_device, machine
-from flopbook.measure.machine import FORMATS, measure_products, product
+from flopbook.measure.machine import FORMATS, find_roof, measure_products, product
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +82,29 @@ def test_the_accelerator_that_is_wanted_is_measured(two_accelerators, wanted, nu
 @pytest.mark.parametrize("wanted", ["cuda:2", "cuda:one", "mps"])
 def test_an_accelerator_that_is_not_there_is_named(two_accelerators, wanted):
     assert choose_device(wanted) == ("cpu", f"There is no {wanted!r} here: the processor is measured.")
+
+
+def reports(monkeypatch, name):
+    """Let PyTorch say that an accelerator of this name is here."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
+    monkeypatch.setattr(machine, "_measured", lambda dtype, device: (device, dtype, "measured"))
+
+
+@pytest.mark.parametrize("dtype", ["bf16", torch.bfloat16])
+def test_the_roof_of_a_known_accelerator_is_its_data_sheet(monkeypatch, dtype):
+    reports(monkeypatch, "NVIDIA H200")
+    assert find_roof(None, dtype, "cuda")[:4] == ("H200 SXM", "bf16", 989.4e12, 4.8e12)
+    assert find_roof("TPU v4", dtype, "cuda")[:4] == ("TPU v4", "bf16", 275e12, 1.2e12)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("NVIDIA Abacus", "bf16"), ("NVIDIA H200", "fp64")])
+def test_the_roof_is_measured_where_no_data_sheet_says_it(monkeypatch, name, dtype):
+    reports(monkeypatch, name)
+    assert find_roof(None, dtype, "cuda") == ("cuda", dtype, "measured")
+    assert find_roof(None, dtype, "cpu") == ("cpu", dtype, "measured")
+    assert find_roof(None, dtype, "meta") is None
+
+
+def test_a_processor_has_no_roof_in_a_format_that_it_does_not_run():
+    assert find_roof(None, "tf32", "cpu") is None

@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="MODULE:MODEL", help="the model that the step calls; found unless given")
     parser.add_argument("--samples", type=int, help="how many samples a step takes")
     parser.add_argument("--tokens", type=int, help="how many tokens a step takes")
+    parser.add_argument("--device", help='a device whose data sheet gives the roofline, such as "H100 SXM"')
+    parser.add_argument("--dtype", help="the format at which the device has its peak, such as bf16")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--trace", metavar="FILE", help="write the step's trace for ui.perfetto.dev")
 
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> str:
     if not callable(step):
         raise MistakeError(f"{quoted(options.step)} is {quoted(step)}, which cannot be called: name a function")
     model = load(options.model) if options.model else _found(options.step, step)
-    given = {"samples": options.samples, "tokens": options.tokens}
+    given = {name: getattr(options, name) for name in ("samples", "tokens", "device", "dtype")}
     report = call(options.step, lambda: Report.measure(step, model=model, **given))
     if options.trace:
         call("--trace", lambda: report.save_trace(options.trace))

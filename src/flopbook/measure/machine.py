@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable
+from functools import cache
 from statistics import median
 from typing import NamedTuple
 
@@ -52,6 +53,44 @@ class Rate(NamedTuple):
     def peak(self) -> float | None:
         """Return the highest rate; None if nothing was measured."""
         return max(self.flop_per_s, default=None)
+
+
+class Roof(NamedTuple):
+    """Holds what bounds the speed of a device: a peak, and a bandwidth.
+
+    Attributes
+    ----------
+    device, dtype : str
+        The device, and the format of the operands.
+    peak_flop_per_s, bytes_per_s : float
+        Dense peak at that format, and bandwidth of the memory.
+    source : str
+        Where the two stand, or how they were measured.
+    is_measured : bool
+        Whether they were measured, and not read from a data sheet.
+    """
+
+    device: str
+    dtype: str
+    peak_flop_per_s: float
+    bytes_per_s: float
+    source: str
+    is_measured: bool = False
+
+    def seconds(self, flops: int, moved: int) -> float:
+        """Return the least seconds of work, where computing and moving overlap.
+
+        Parameters
+        ----------
+        flops, moved : int
+            FLOPs, and bytes that are read and written.
+
+        Examples
+        --------
+        >>> Roof("A", "bf16", 312e12, 2e12, "a data sheet").seconds(312 * 10**9, 10**9)
+        0.001
+        """
+        return max(flops / self.peak_flop_per_s, moved / self.bytes_per_s)
 
 
 class Chosen(NamedTuple):
@@ -137,9 +176,64 @@ def promised_peak(device: str | None, dtype: str | torch.dtype) -> float:
     >>> promised_peak("H100 SXM", torch.bfloat16)
     989400000000000.0
     """
-    sheet = data_sheet(device)
+    return find_peak(data_sheet(device).name, _format(dtype))
+
+
+def _format(dtype: str | torch.dtype) -> str:
     names = {kind: name for name, kind in FORMATS.items() if name != "tf32"}
-    return find_peak(sheet.name, names.get(dtype, str(dtype)) if isinstance(dtype, torch.dtype) else dtype)
+    return names.get(dtype, str(dtype)) if isinstance(dtype, torch.dtype) else dtype
+
+
+def find_roof(device: str | None, dtype: str | torch.dtype, runs_on: str) -> Roof | None:
+    """Find the roof of a device by its data sheet, or measure it.
+
+    Parameters
+    ----------
+    device : str or None
+        As for :func:`data_sheet`. Unless given, the accelerator that is here, and where no data sheet is known, what
+        products and a copy reach.
+    dtype : str or torch.dtype
+        As for :func:`promised_peak`.
+    runs_on : str
+        PyTorch's name of what is measured, such as ``"cpu"``; on ``"meta"`` nothing is.
+
+    Returns
+    -------
+    Roof or None
+        None where nothing is known, and nothing can be measured.
+
+    Raises
+    ------
+    ValueError
+        If a device is given whose data sheet is not known, or has no such format.
+
+    Examples
+    --------
+    >>> find_roof("H100 SXM", "bf16", "meta").peak_flop_per_s
+    989400000000000.0
+    """
+    if device is not None:
+        return _promised(find_device(device), _format(dtype))
+    if runs_on == "meta":
+        return None
+    try:
+        return _promised(data_sheet(), _format(dtype)) if runs_on == "cuda" else _measured(_format(dtype), runs_on)
+    except ValueError:
+        return _measured(_format(dtype), runs_on)
+
+
+def _promised(sheet: Device, dtype: str) -> Roof:
+    return Roof(sheet.name, dtype, find_peak(sheet.name, dtype), sheet.bytes_per_s, f"data sheet of {sheet.date}")
+
+
+@cache
+def _measured(dtype: str, device: str) -> Roof | None:
+    """Measure a roof, once in a process."""
+    peak = measure_products(dtype, device).peak
+    if peak is None:
+        return None
+    source = "measured, the fastest square product and a copy"
+    return Roof(device, dtype, peak, measure_bandwidth(device), source, is_measured=True)
 
 
 def measure_products(name: str, device: str, smallest: int = 128, operands: str = "random") -> Rate:

@@ -115,7 +115,7 @@ class _Scale:
     def __init__(self, model: nn.Module):
         # kept here, so that no new tensor gets the address of one that the step replaces
         held = (*model.parameters(), *model.buffers())
-        self._known = {_storage(part): part for tensor in held for part in _parts(tensor)}
+        self._known = {_storage(part): part for tensor in held for part in parts_of(tensor)}
         self._kept: Counter[int] = Counter()
         self._now = self.most = self.after_forward = 0
 
@@ -156,7 +156,7 @@ class _Scale:
         """Weigh a tensor as long as `holder` lives."""
         if isinstance(tensor if tensor._base is None else tensor._base, nn.Parameter):
             return  # a tensor that a shard was gathered into
-        for part in _parts(tensor):
+        for part in parts_of(tensor):
             storage, size = _storage(part), part.untyped_storage().nbytes()
             if storage not in self._known:
                 self._now += size * (not self._kept[storage])
@@ -188,7 +188,7 @@ def held_bytes(*things: Any) -> int:
     (72, 80)
     """
     tensors = {id(tensor): tensor for leaf in tree_leaves(things) for tensor in _tensors(leaf)}
-    return sum(part.numel() * part.element_size() for tensor in tensors.values() for part in _parts(tensor))
+    return sum(part.numel() * part.element_size() for tensor in tensors.values() for part in parts_of(tensor))
 
 
 def _tensors(thing: Any) -> list[Tensor]:
@@ -208,8 +208,8 @@ def unwrapped(tensor: Tensor) -> list[Tensor]:
     return [part for inner in held if isinstance(inner, Tensor) for part in unwrapped(inner)]  # a mesh is not a tensor
 
 
-def _parts(tensor: Tensor) -> list[Tensor]:
-    """List the tensors that store a tensor's data, such as indices and values."""
+def parts_of(tensor: Tensor) -> list[Tensor]:
+    """List the plain tensors that store a tensor's data, such as indices and values."""
     return [part for inner in unwrapped(tensor) for part in _stored(inner)]
 
 
@@ -291,7 +291,7 @@ class _Watch(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         for made in tree_leaves(out):
             if isinstance(made, Tensor):
-                for part in _parts(made):
+                for part in parts_of(made):
                     self._note(part.untyped_storage())
         if func.namespace != "profiler":  # a label that PyTorch sets is not an operator
             self.bytes.append(self.held)

@@ -235,6 +235,76 @@ def test_one_sample_and_a_backward_pass_without_contractions():
     assert str(report).startswith("Training step of Embedding, 1 sample, 1 token\n")
 
 
+def test_bytes_of_each_operator_and_module(report):
+    forward = {line.name: line for line in report.modules.values()}
+    first, second = 4 * (7 * 6 + 6 * 5 + 5), 4 * (7 * 5 + 5 * 2 + 2)  # data, weight and bias
+    tanh, scale = 4 * 7 * 5, 4 * 7 * 2
+    assert (forward["Regression.body.0"].read, forward["Regression.body.0"].written) == (first, 4 * 7 * 5)
+    assert (forward["Regression.body.1"].read, forward["Regression.body.1"].written) == (tanh, tanh)
+    assert (forward["Regression.body"].read, forward["Regression.body"].written) == (first + tanh, 2 * tanh)
+    assert (forward["Regression"].read, forward["Regression"].written) == (
+        first + tanh + second + scale,
+        2 * tanh + 2 * scale,
+    )
+    assert forward["Regression.head"].intensity == (2 * 7 * 5 * 2 + 7 * 2) / (second + scale)
+    by_operator = {line.name: line for line in report.roofline}
+    assert by_operator["aten::addmm"][:4] == ("aten::addmm", 609, first + second, tanh + scale)
+    assert sum(line.read for line in report.roofline) == report.whole.read
+    assert sum(part.flops for part in report.work) == report.counted.step.cost.flops == report.whole.flops
+
+
+def test_the_roof_allows_each_operator_flops_over_peak_or_bytes_over_bandwidth(model):
+    report = Report.measure(lambda: model(torch.ones(7, 6)), model=model, device="H100 SXM", dtype="bf16")
+    assert report.roof[:4] == ("H100 SXM", "bf16", 989.4e12, 3.35e12)
+    for line in report.roofline:
+        parts = [part for part in report.work if part.operator == line.name]
+        assert line.allowed_seconds == sum(max(part.flops / 989.4e12, part.bytes / 3.35e12) for part in parts)
+        assert line.reached is None or line.reached == line.allowed_seconds / line.seconds
+    assert report.modules[""].allowed_seconds == pytest.approx(report.whole.allowed_seconds)
+    assert report.modules["Regression"].seconds == report.latency["Regression"]
+    assert report.whole.seconds == report.timing.seconds
+    assert report.mfu() == report.mfu(989.4e12)
+    assert "Roof: H100 SXM in bf16, 989 TFLOP/s and 3.35 TB/s; data sheet of 2026-11." in str(report)
+
+
+def test_on_the_meta_device_a_data_sheet_says_how_long_a_step_takes_at_least():
+    with torch.device("meta"):
+        model, x = Regression(), torch.ones(7, 6)
+    alone, beside = (Report.measure(lambda: model(x), model=model, device=device) for device in (None, "H100 SXM"))
+    assert (alone.roof, alone.whole.allowed_seconds, alone.work) == (None, None, beside.work)
+    assert beside.roof.dtype == "fp32"
+    assert (beside.whole.allowed_seconds > 0, beside.whole.seconds, beside.whole.reached) == (True, None, None)
+    assert "Roof: H100 SXM" in str(beside) and "Roof:" not in str(alone)
+
+
+def test_without_a_data_sheet_the_machine_is_measured_and_gives_no_mfu(report):
+    assert report.roof.is_measured
+    assert report.roof.device == "cpu" and report.roof.dtype == "fp32"
+    assert "; measured, the fastest square product and a copy." in str(report)
+    with pytest.raises(ValueError, match="peak_flop_per_s=None is not a peak"):
+        report.mfu()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            dict(device="H100", dtype="bf16"),
+            "device='H100' is not a device whose data sheet is known here: did you mean",
+        ),
+        (dict(device="TPU7x"), "dtype='fp32' has no peak on the data sheet of the TPU7x: write one of 'bf16', 'fp8'"),
+        (dict(dtype="fp12"), "dtype='fp12' is not known"),
+        (dict(dtype=torch.complex64), "dtype=torch.complex64 is not a format of data sheets"),
+    ],
+)
+def test_a_roof_that_nobody_knows_is_refused_before_the_step_runs(model, given, said):
+    def step():
+        raise AssertionError
+
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Report.measure(step, model=model, **given)
+
+
 def test_text_down_to_a_depth(report):
     assert "head Linear" in report.table(depth=2)
     assert "head Linear" not in report.table(depth=1)
@@ -243,7 +313,7 @@ def test_text_down_to_a_depth(report):
 def test_html_folds_without_a_script_and_without_colors(report):
     html = report._repr_html_()
     assert "<caption>Training step of Regression, 7 samples</caption>" in html
-    assert html.count("<details") == html.count("</details>") == 5
+    assert html.count("<details") == html.count("</details>") == 6
     assert not re.search(r"<script|<style|style=|color|onclick", html)
 
 
@@ -271,7 +341,7 @@ def test_the_reference_names_every_field(report):
         for inner in value if isinstance(value, list) else ():
             yield from fields(inner)
 
-    paths = set(report.latency)
+    paths = set(report.latency) | set(report.modules)
     missing = {field for field in fields(json.loads(report.to_json())) if f"`{field}`" not in described} - paths
     assert not missing
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch._ops import HigherOrderOperator
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.autograd.graph import Node
 from torch.jit import ScriptModule
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
@@ -127,12 +127,10 @@ class _Mode(TorchDispatchMode):
         """Count a composite operator by its parts; note any other as uncounted."""
         if made_of_others(types, args, kwargs):
             return NotImplemented
-        nested = any(isinstance(tensor, Tensor) and tensor.is_nested for tensor in args)
-        schema = getattr(func, "_schema", None)
-        if schema and not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE):
+        if runs_as_parts(func, args):
             with self:
-                # the kernel that runs without a count, too; func.decompose() may choose a different one
-                return func._op_dk(_COMPOSITE, *args, **kwargs)
+                return run_parts(func, args, kwargs)
+        schema = getattr(func, "_schema", None)
         if schema is None:
             _refuse_to_train(func, args)
         out = func(*args, **kwargs)
@@ -205,6 +203,20 @@ class _Mode(TorchDispatchMode):
             return result
 
         return run
+
+
+def runs_as_parts(func: OpOverload | HigherOrderOperator, args: tuple) -> bool:
+    """Tell whether an operator has no rule, and is counted by the operators that it is made of."""
+    if find_rule(func) is not None or getattr(func, "_schema", None) is None:
+        return False
+    nested = any(isinstance(tensor, Tensor) and tensor.is_nested for tensor in args)
+    return not nested and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
+
+
+def run_parts(func: OpOverload, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Run an operator that is made of others; they are dispatched one by one."""
+    # the kernel that runs without a count, too; func.decompose() may choose a different one
+    return func._op_dk(_COMPOSITE, *args, **kwargs)
 
 
 class _ThreadMode(_Mode):

@@ -10,18 +10,32 @@ from math import inf
 from time import monotonic
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from flopbook.counts.breakdown import Breakdown
 from flopbook.counts.views import Choice, Column, Views, dump
 from flopbook.files import write_whole
+from flopbook.measure.machine import Roof, find_roof
 from flopbook.measure.memory import Memory, MemoryProfile, watch_memory, weigh
 from flopbook.measure.profiler import TimeProfile, profile_time
 from flopbook.measure.report.bottlenecks import Bottleneck, Share, bottlenecks, shares
 from flopbook.measure.report.chrome_trace import OrderedCount, trace_step
-from flopbook.measure.report.observe import Configuration, batch, check, configuration, count_tokens, observe
+from flopbook.measure.report.observe import (
+    Configuration,
+    batch,
+    check,
+    check_peak,
+    configuration,
+    count_tokens,
+    format_of,
+    kind_of_device,
+    observe,
+)
+from flopbook.measure.report.roofline import Line, by_module, by_operator, line
 from flopbook.measure.report.rule_of_thumb import Formula, formulas
 from flopbook.measure.report.show import as_dict, columns, html, text
+from flopbook.measure.report.work import Work, watch_bytes, works
 from flopbook.measure.restore import restoring
 from flopbook.measure.timing import Timing, time_modules, time_step
 
@@ -69,6 +83,13 @@ class Report(Views):
         Bytes that a step holds, operator by operator.
     spent : TimeProfile or None
         Seconds of a step, operator by operator; None on the meta device.
+    work : tuple of Work
+        FLOPs, bytes read and bytes written of each operator in each module
+        and phase.
+    roof : Roof or None
+        Peak and bandwidth that the step is held to: those of the data sheet
+        of a known device, else those measured here. None on the meta device,
+        unless a device is named.
     trace : str or None
         The step's trace, for `save_trace`.
 
@@ -102,16 +123,20 @@ class Report(Views):
     memory: Memory
     held: MemoryProfile = field(repr=False)
     spent: TimeProfile | None = field(repr=False)
+    work: tuple[Work, ...] = field(repr=False)
+    roof: Roof | None
     trace: str | None = field(repr=False)
 
     @classmethod
-    def measure(
+    def measure(  # noqa: PLR0913  (all but two are named)
         cls,
         step: Callable[[], object],
         model: nn.Module,
         *,
         samples: int | None = None,
         tokens: int | None = None,
+        device: str | None = None,
+        dtype: str | torch.dtype | None = None,
         restore: Collection[object] = (),
     ) -> "Report":
         """Count, weigh, time and trace a step, and leave everything as it was.
@@ -130,6 +155,14 @@ class Report(Views):
             Number of tokens in the batch. Unless given, the elements of that
             tensor, where they are integers of 32 or 64 bits; give what it
             should be where these are not tokens, such as categories.
+        device : str, optional
+            A device whose data sheet gives the peak and the bandwidth to hold
+            the step to, such as ``"H100 SXM"``. Unless given, the accelerator
+            that is here; where no data sheet is known, such as for a
+            processor, both are measured, once in a process.
+        dtype : str or torch.dtype, optional
+            Format of the operands at which the device has that peak, such as
+            ``"bf16"``; the type of the parameters unless given.
         restore : collection of object
             Objects that the step changes besides the model and its optimizers,
             such as a learning-rate scheduler, a gradient scaler or a second
@@ -147,7 +180,9 @@ class Report(Views):
             module or is a scripted one, or something to restore holds nothing.
         ValueError
             If the step never calls the model, `samples` or `tokens` are not
-            positive or cannot be seen, or the model has lazy parameters.
+            positive or cannot be seen, the model has lazy parameters, or no
+            data sheet of the device is known, or none of its peaks at the
+            format.
         RuntimeError
             If torch.profiler runs already.
 
@@ -162,12 +197,15 @@ class Report(Views):
         anew.
         """
         check(step, model, samples, tokens, restore)
+        check_peak(device, dtype, model)
         with _Stages() as stage, restoring(model, restore) as state:
             stage("counting")
-            with observe(model) as seen, OrderedCount() as counted:
+            with observe(model) as seen, OrderedCount() as counted, watch_bytes(counted.place) as moved:
                 step()
             taken = batch(model, seen, samples)
             described = configuration(model, seen)
+            roof = find_roof(device, dtype or format_of(model), kind_of_device(model, seen))
+            work = works(moved, counted.calls)
             stage("weighing")
             memory = weigh(step, model, seen.optimizers)
             held = watch_memory(step)
@@ -176,7 +214,7 @@ class Report(Views):
                 stage("timing")
                 timing = time_step(step, _SECONDS)
                 latency = time_modules(step, counted.paths, min(timing.calls, _MOST))
-                operators = {row.operator for row in counted.breakdown.operators}
+                operators = {part.operator for part in work}
                 spent = profile_time(step, operators, min(timing.calls, _PROFILED))
                 stage("tracing")
                 state.restore()  # so that the traced step is equal to the counted one
@@ -194,6 +232,8 @@ class Report(Views):
             memory=memory,
             held=held,
             spent=spent,
+            work=work,
+            roof=roof,
             trace=traced,
         )
 
@@ -232,18 +272,19 @@ class Report(Views):
         """Return the FLOPs of forward and backward pass, without whatever runs again."""
         return self.forward + self.backward - sum(self.counted.remade[phase] for phase in ("forward", "backward"))
 
-    def mfu(self, peak_flop_per_s: float) -> float | None:
+    def mfu(self, peak_flop_per_s: float | None = None) -> float | None:
         """Divide the model's FLOPs by a step's seconds and the peak; None if untimed.
 
         Parameters
         ----------
-        peak_flop_per_s : float
-            Dense peak of the device in the step's format.
+        peak_flop_per_s : float, optional
+            Dense peak of the device in the step's format; that of the data
+            sheet in `roof` unless given.
 
         Raises
         ------
         ValueError
-            If the peak is not a positive number.
+            If the peak is not a positive number, or there is no data sheet.
 
         Examples
         --------
@@ -255,14 +296,31 @@ class Report(Views):
         """
         return self._utilization(self.model_flops, peak_flop_per_s)
 
-    def hfu(self, peak_flop_per_s: float) -> float | None:
+    def hfu(self, peak_flop_per_s: float | None = None) -> float | None:
         """Divide all contractions' FLOPs by a step's seconds and the peak; None if untimed."""
         return self._utilization(self.total, peak_flop_per_s)
 
-    def _utilization(self, flops: int, peak: float) -> float | None:
+    def _utilization(self, flops: int, peak: float | None) -> float | None:
+        if peak is None and self.roof and not self.roof.is_measured:
+            peak = self.roof.peak_flop_per_s
         if not isinstance(peak, (int, float)) or isinstance(peak, bool) or not 0 < peak < inf:
             raise ValueError(f"peak_flop_per_s={peak!r} is not a peak: write a positive number of FLOP/s")
         return self.timing and self.timing.flop_per_s(flops) / peak
+
+    @cached_property
+    def roofline(self) -> list[Line]:
+        """List bytes, intensity and seconds of each operator, beside the seconds that `roof` allows."""
+        return by_operator(self.work, self.roof, self.spent)
+
+    @cached_property
+    def modules(self) -> dict[str, Line]:
+        """Return the same of each module's forward pass, by path."""
+        return by_module(self.work, self.roof, self.latency)
+
+    @property
+    def whole(self) -> Line:
+        """Return the same of the whole step."""
+        return line("step", self.work, self.roof, self.timing and self.timing.seconds)
 
     @property
     def formulas(self) -> dict[str, Formula]:

@@ -5,14 +5,18 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import get_ident
 from typing import Any
 
+import torch
 from torch import nn
 
 from flopbook.counts.tally import Call
 from flopbook.measure.counting.compiled import eager_when_compiled
 from flopbook.measure.counting.count import FlopCount
 from flopbook.measure.profiler import torch_profiler
+
+_current_node = torch._C._current_autograd_node
 
 Event = dict[str, Any]
 
@@ -51,6 +55,10 @@ class OrderedCount(FlopCount):
     @property
     def order(self) -> list[Call]:
         return [Call(*key) for key in self._noted.order]
+
+    def place(self) -> tuple[str, str]:
+        """Return phase and module of the operator that runs now in this thread."""
+        return self._modes.get(get_ident(), self._mode)._place(_current_node())
 
     @property
     def paths(self) -> dict[nn.Module, str]:

@@ -1,5 +1,6 @@
 """Observe a step while it runs: the model's first call, and the optimizers that step."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from torch.utils._pytree import tree_leaves
 
 from flopbook import checks
+from flopbook.measure.machine import FORMATS, promised_peak
 
 
 @dataclass
@@ -102,6 +104,20 @@ def configuration(model: nn.Module, seen: Seen) -> Configuration:
     )
 
 
+def kind_of_device(model: nn.Module, seen: Seen) -> str:
+    """Return the type of the device that a model runs on, such as ``cuda``."""
+    return next((tensor.device.type for tensor in (*model.parameters(), *(seen.inputs or []))), "cpu")
+
+
+def format_of(model: nn.Module) -> torch.dtype:
+    """Return the type of most parameters that data sheets know; that of PyTorch where there are none."""
+    sizes: Counter[torch.dtype] = Counter()
+    for parameter in model.parameters():
+        if parameter.dtype in FORMATS.values():
+            sizes[parameter.dtype] += parameter.numel()
+    return max(sizes, key=sizes.__getitem__, default=torch.get_default_dtype())
+
+
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
@@ -151,6 +167,16 @@ def _check_model(model: object) -> None:
         raise TypeError(f"{model.original_name} is TorchScript: give the model, and let the step call it, unscripted")
     if any(map(is_lazy, model.parameters())):
         raise ValueError(f"{type(model).__name__} has parameters without a size yet: call it once before")
+
+
+def check_peak(device: str | None, dtype: str | torch.dtype | None, model: nn.Module) -> None:
+    """Refuse a device whose data sheet is not known, and a format that no device has."""
+    if device is not None:
+        promised_peak(device, dtype or format_of(model))
+    elif isinstance(dtype, str):
+        checks.one_of("dtype", dtype, FORMATS)
+    elif dtype is not None and dtype not in FORMATS.values():
+        raise ValueError(f"dtype={checks.quoted(dtype)} is not a format of data sheets: write one such as 'bf16'")
 
 
 def check(step: object, model: object, samples: object, tokens: object, restore: object) -> None:

@@ -1,6 +1,6 @@
 """Show a report as text, as HTML that folds, and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from flopbook.counts import views
 from flopbook.counts.breakdown import Cost, Node
 from flopbook.counts.views import Choice, Column
-from flopbook.tables import Table
-from flopbook.units import si
+from flopbook.tables import Table, Total
+from flopbook.units import plain, si
 
 if TYPE_CHECKING:
     from flopbook.measure.report import Report
+    from flopbook.measure.report.roofline import Line
 
 #: Name and version of the JSON form; a field that changes its meaning changes the version.
 SCHEMA = "flopbook.report/3"
@@ -27,6 +28,7 @@ def text(report: "Report", chosen: Choice) -> Iterator[str]:
     tables = (
         flops_table(report),
         views.operator_table(report.counted, chosen),
+        roofline_table(report, chosen),
         views.module_table(report.counted.step, columns(report), chosen),
         *_time_and_memory(report),
     )
@@ -40,6 +42,7 @@ def html(report: "Report") -> str:
         Table(("configuration", "value"), configuration_rows(report), title(report)).html,
         flops_table(report).html,
         views.html_folded(report.counted, columns(report)),
+        f"<details><summary>Bytes and roofline</summary>{roofline_table(report, Choice()).html}</details>",
         *(table.html for table in _time_and_memory(report)),
         *views.html_lines(notes(report)),
     )
@@ -101,8 +104,8 @@ def _flops_row(report: "Report", phase: str, cost: Cost) -> tuple[str, ...]:
 
 
 def columns(report: "Report") -> list[Column]:
-    """Return the columns of the module tree: a count's, and the forward pass's seconds."""
-    found = views.columns(report.counted)
+    """Return the columns of the module tree: a count's, and the forward pass's bytes and seconds."""
+    found = [*views.columns(report.counted), *_bytes_columns(report)]
     if not report.latency:
         return found
     whole = max(report.latency.values())
@@ -123,6 +126,41 @@ def columns(report: "Report") -> list[Column]:
         Column("share", part, "{:.1%}".format),
         Column("rate", rate, lambda flop_per_s: si(flop_per_s, "FLOP/s")),
     ]
+
+
+def _bytes_columns(report: "Report") -> Iterator[Column]:
+    """Yield the columns of the forward pass's bytes, and of the seconds that the roof allows for it."""
+
+    def of(field: str) -> Callable[[Node], float | None]:
+        return lambda node: getattr(report.modules.get(node.path), field, None)
+
+    yield Column("read", of("read"), lambda size: si(size, "B"))
+    yield Column("written", of("written"), lambda size: si(size, "B"))
+    yield Column("FLOP/B", of("intensity"), plain)
+    if report.roof:
+        yield Column("roof", of("allowed_seconds"), lambda seconds: si(seconds, "s"))
+
+
+def roofline_table(report: "Report", chosen: Choice) -> Table:
+    """Make the table of bytes, intensity and seconds of each operator, with the step last."""
+    rows = [_roofline_row(line) for line in report.roofline]
+    head = ("operator", "FLOPs", "read", "written", "FLOP/B", "roof allows", "took", "reached")
+    return Table(
+        head, [*chosen.operators(rows), Total(_roofline_row(report.whole))], "Bytes of each operator, in all phases"
+    )
+
+
+def _roofline_row(line: "Line") -> tuple[str, ...]:
+    return (
+        line.name,
+        views.number(line.flops),
+        views.number(line.read),
+        views.number(line.written),
+        "" if line.intensity is None else plain(float(f"{line.intensity:.3g}")),
+        "" if line.allowed_seconds is None else si(line.allowed_seconds, "s"),
+        "" if line.seconds is None else _time(line.seconds),
+        "" if line.reached is None else f"{line.reached:.1%}",
+    )
 
 
 def steps_table(report: "Report") -> Table:
@@ -176,7 +214,18 @@ def notes(report: "Report") -> list[str]:
         spread, steps = report.timing.spread_seconds, report.timing.calls
         threads = _many(report.timing.threads, "thread")
         lines.append(f"Time: the median of {steps} steps on {threads}; the middle half spreads over {_time(spread)}.")
+        lines.append("Took: an operator with all that it calls, under the profiler; the step without the profiler.")
         lines.append("Latency: a module's forward pass with all that it holds and the time in between, uncompiled.")
+    lines.append(
+        "Bytes: each operator reads its tensors and writes its results once; a view moves nothing. "
+        "Those of a module are of its forward pass."
+    )
+    if roof := report.roof:
+        peak, bandwidth = si(roof.peak_flop_per_s, "FLOP/s"), si(roof.bytes_per_s, "B/s")
+        lines.append(
+            f"Roof: {roof.device} in {roof.dtype}, {peak} and {bandwidth}; {roof.source}. It allows an operator FLOPs "
+            "over peak or bytes over bandwidth, the longer; what lies in a cache may take less."
+        )
     lines.append("Activations: what is kept for the backward pass, at its most; after forward: when that pass begins.")
     return lines
 
@@ -196,6 +245,13 @@ def as_dict(report: "Report") -> dict[str, Any]:
         "formulas": {phase: formula._asdict() for phase, formula in report.formulas.items()},
         "timing": report.timing and {**report.timing._asdict(), "flop_per_s": report.flop_per_s},
         "latency_seconds": dict(report.latency),
+        "roof": report.roof and report.roof._asdict(),
+        "work": [part._asdict() for part in report.work],
+        "roofline": {
+            "step": _line(report.whole),
+            "operators": [_line(line) for line in report.roofline],
+            "modules": [_line(line) for line in report.modules.values()],
+        },
         "memory_bytes": report.memory._asdict(),
         "bytes_over_step": report.held._asdict(),
         "profiled": report.spent
@@ -211,3 +267,7 @@ def as_dict(report: "Report") -> dict[str, Any]:
         "projection": report.project()._asdict(),
         "counted": views.as_dict(report.counted),
     }
+
+
+def _line(line: "Line") -> dict[str, Any]:
+    return line._asdict() | {"flop_per_byte": line.intensity, "reached": line.reached}
