@@ -191,11 +191,12 @@ class Network:
         counts, attention = dict.fromkeys(KINDS, ZERO), dict[Mask, Expr]()
         step, scores, width = ZERO, ZERO, ZERO
         for part in self.parts:
-            if {part.mask.queries, part.mask.keys} != {T}:
+            if {part.mask.queries, part.mask.keys} != {T} or "T" in self.sizes:
                 raise ValueError(f"{self.name} has other tokens than the T of one sequence: their formulas differ")
+            run = part.needed or part.model
             counts[part.kind] += part.times * part.model.active
             counts[IDLE] += part.times * (part.model.parameters - part.model.active)
-            for_token = sympy.expand(part.times * (part.model.forward + part.model.backward) / (B * T))
+            for_token = sympy.expand(part.times * (run.forward + run.backward) / (B * T))
             numbers = for_token.coeff(S) / 6
             step += for_token.coeff(S, 0)
             if numbers != 0:
