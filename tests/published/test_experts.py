@@ -6,11 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.modeling_layers import MtpModel
 
 from flopbook.measure import FlopCount
 from flopbook.published import from_config, named
 from flopbook.published.config import ConfigError
 from flopbook.published.in_library.dense import DECODER
+from flopbook.published.in_library.experts import EXPERTS
 from flopbook.published.in_library.witness import witness
 from tests.support.published import WITHOUT_DEFAULT, assert_agrees, assert_no_effect, defaults, on_paper
 
@@ -134,6 +136,29 @@ def test_a_wrong_number_is_noticed(fault):
     assert on_paper(config | fault, B=2, T=7) != witness(config, B=2, T=7)
 
 
+@pytest.mark.parametrize("changed", [dict(num_mtp_layers=2), dict(q_lora_rank=None, attention_bias=True)])
+def test_layers_that_predict_further_agree(changed):
+    config = dict(model_type="deepseek_v3", **MODELS["deepseek_v3"]) | changed
+    B, T = 2, 7
+    with torch.device("meta"):
+        model: Any = EXPERTS.build(config)
+        layers: Any = MtpModel(model, changed.get("num_mtp_layers", 1))
+        tokens, places = torch.zeros(B, T, dtype=torch.long), torch.arange(T)[None]
+        with FlopCount() as counted:
+            hidden = model.model(input_ids=tokens).last_hidden_state
+            answers = model.lm_head(hidden).sum()
+            words = model.get_input_embeddings()(tokens)
+            angles = model.model.rotary_emb(words, places)
+            for layer in layers.layers:
+                hidden = layer(words, hidden, angles, None, places, None)
+                answers = answers + layers.shared_head(hidden).sum()
+            answers.backward()
+    every = {id(each): each.numel() for each in (*model.parameters(), *layers.parameters())}
+    network = from_config(config).predicting_further
+    assert network.parameters == sum(every.values())
+    assert (network.forward(B=B, T=T), network.backward(B=B, T=T)) == (counted.forward, counted.backward)
+
+
 def pairs(kind: str, tokens: int, width: int) -> int:
     """Count the pairs of a mask one by one."""
     met = {
@@ -185,6 +210,12 @@ def test_a_token_meets_few_experts():
 )
 def test_published_models_have_their_parameters(name, parameters):
     assert named(name).network.parameters == parameters
+
+
+def test_the_layer_of_deepseek_v3_that_predicts_further_is_as_large_as_its_makers_say():
+    network = named("DeepSeek-V3").network
+    further = network.predicting_further.parameters - network.parameters
+    assert further - 2 * 7168 * 7168 == pytest.approx(11.5e9, rel=1e-3)  # they leave out what joins both
 
 
 @pytest.mark.parametrize(

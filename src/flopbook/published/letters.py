@@ -35,6 +35,7 @@ LETTERS = MEANING | {
     "Lc": "layers that attend in chunks, where others do not",
     "Le": "layers of an encoder, beside the L of its decoder",
     "Li": "layers of an encoder of images, beside L of texts",
+    "Lp": "layers that predict a token further ahead each, beside the L of the model",
     "Lw": "layers with a window, where others have none",
     "Lx": "layers with experts, where others have none",
     "M": "the tokens of a chunk that attention does not leave",

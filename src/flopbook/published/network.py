@@ -1,7 +1,7 @@
 """Describe a whole model on paper: its parts, the letters of its formulas, and their sizes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy
@@ -66,6 +66,8 @@ class Part:
     needed : Model, optional
         One such part without what programs multiply by zero, where that is more than masked pairs: `model` itself,
         unless told otherwise.
+    further : bool
+        Whether it predicts tokens further ahead than the next: in training, beside the model that the library builds.
     """
 
     kind: str
@@ -77,6 +79,7 @@ class Part:
     once: bool = False
     token: Expr | None = None
     needed: Model | None = None
+    further: bool = False
 
     @property
     def one_more(self) -> Expr:
@@ -109,6 +112,8 @@ class Network:
         How its published weights are stored in fewer bits, such as ``mxfp4``; empty where they are not.
     without_effect : tuple of str
         Keys of its configuration that change neither FLOPs nor parameters nor bytes.
+    further : tuple of Part
+        What predicts tokens further ahead, beside `parts`; see `predicting_further`.
 
     Examples
     --------
@@ -128,6 +133,7 @@ class Network:
     number_format: str = "float32"
     stored: str = ""
     without_effect: tuple[str, ...] = ()
+    further: tuple[Part, ...] = ()
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{letter} = {size:,}" for letter, size in self.sizes.items())
@@ -145,6 +151,19 @@ class Network:
     def _sum(self, models: Iterable[Model]) -> Model:
         first, *others = models
         return sum(others, first).at()
+
+    @cached_property
+    def predicting_further(self) -> "Network":
+        """The same with the parts that predict tokens further ahead, as it is trained; itself, where it has none.
+
+        Examples
+        --------
+        >>> from flopbook.published import named
+        >>> model = named("DeepSeek-V3").network
+        >>> model.predicting_further.parameters - model.parameters
+        11610067968
+        """
+        return replace(self, parts=self.parts + self.further, further=())
 
     @cached_property
     def dense(self) -> Model:

@@ -55,7 +55,10 @@ def from_config(config: Mapping[str, Any] | str | PathLike, name: str = "") -> N
     number_format = read.value("dtype") or read.value("torch_dtype") or "float32"
     stored = _stored(read)
     parts, sizes = READERS[architecture](read)
-    return Network(name or architecture, architecture, tuple(parts), sizes, str(number_format), stored, read.finish())
+    main, further = (tuple(part for part in parts if part.further is each) for each in (False, True))
+    return Network(
+        name or architecture, architecture, main, sizes, str(number_format), stored, read.finish(), further
+    )  # fmt: skip
 
 
 def _hint(architecture: str, given: Mapping[str, Any]) -> str:

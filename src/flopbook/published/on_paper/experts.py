@@ -4,20 +4,23 @@ X experts are Fx wide, and a token meets K of them; experts that all tokens meet
 layers have experts, it is Lx of them, and the others have a feed-forward part of width F.
 """
 
+from dataclasses import replace
+
 from sympy import Expr
 
-from flopbook.predict.axes import B, K, L, T, axis
+from flopbook.predict.axes import B, D, K, L, T, axis
 from flopbook.predict.models.attention import latent_piece
-from flopbook.predict.models.claims import BIASES, IDLE, LATENT_NORMS, MATRICES, ROUTERS
+from flopbook.predict.models.claims import BIASES, IDLE, LATENT_NORMS, MATRICES, OUTPUT, ROUTERS
 from flopbook.predict.models.experts import X, others, pieces_of_experts
 from flopbook.predict.models.model import piece
+from flopbook.predict.products import matmul
 from flopbook.published.config import Config, ConfigError
 from flopbook.published.network import CAUSAL, Part, Read, in_chunks
 from flopbook.published.on_paper.dense import ALL_HEADS, ATTENTION, GATED, head_norms, optional
 from flopbook.published.on_paper.keys import pointwise, reach, reach_by_layer, widths
 from flopbook.published.on_paper.pieces import attention, attention_by_reach, biases, both_ends, feed_forward, norms
 
-Ck, Cq, Er, Ev, Fs, Fx = (axis(name) for name in ("Ck", "Cq", "Er", "Ev", "Fs", "Fx"))
+Ck, Cq, Er, Ev, Fs, Fx, Lp = (axis(name) for name in ("Ck", "Cq", "Er", "Ev", "Fs", "Fx", "Lp"))
 
 #: Keys that scale and balance the scores of experts: pointwise arithmetic.
 SCORES = ("output_router_logits", "router_aux_loss_coef", "router_jitter_noise", "norm_topk_prob")
@@ -179,26 +182,47 @@ def deepseek_v2(config: Config) -> Read:
     """
     config.also_named(num_experts="n_routed_experts")
     sizes = _own_heads(config, L=32, D=4096, V=102400, H=32)
-    parts = latents(config, sizes)
+    of_experts = _small_experts(config, X=64, K=None, Fx=1407, shared=2)
     biased = config.flag("mlp_bias", False)
-    parts += _after_dense_layers(config, sizes, biased, first=0, F=11008, X=64, K=None, Fx=1407, shared=2)
-    return around(config, parts), sizes
+    after = _after_dense_layers(config, sizes, of_experts, first=0, F=11008, biased=biased)
+    return around(config, [*latents(config, sizes), *after]), sizes
 
 
 def deepseek_v3(config: Config) -> Read:
     """Read a DeepSeek-V3: a V2 whose first three layers have no experts, and whose experts are balanced by numbers.
 
     These numbers are moved without gradients. The library holds them beside the parameters: X for each layer with
-    experts, and those of the published model are in its 671,026,419,200. Layers that predict a token further ahead,
-    `num_nextn_predict_layers` of them, are not a part of the library's model either, which builds them for generation
-    alone: with the one of the published model, its file has 14 billion numbers more.
+    experts, and those of the published model are in its 671,026,419,200.
+
+    Layers that predict a token further ahead each, `num_nextn_predict_layers` of them, are in `further`, as the 671
+    billion of the published model are without them: the library builds them for generation alone. Such a layer joins
+    what a token has become to the word that comes next, and has attention and experts; it shares both tables. The
+    published model's makers count 11.5 billion numbers in its one: README_WEIGHTS.md in
+    https://github.com/deepseek-ai/DeepSeek-V3, commit 0b39205.
     """
     config.also_named(num_local_experts="n_routed_experts", num_mtp_layers="num_nextn_predict_layers")
-    config.without_effect("rope_interleave", "num_nextn_predict_layers")
+    config.without_effect("rope_interleave")
     sizes = _own_heads(config, L=61, D=7168, V=129280, H=128)
-    parts = latents(config, sizes)
-    parts += _after_dense_layers(config, sizes, False, first=3, F=18432, X=256, K=8, Fx=2048, shared=1)
-    return around(config, parts), sizes
+    of_experts = _small_experts(config, X=256, K=8, Fx=2048, shared=1)
+    parts = [*latents(config, sizes), *_after_dense_layers(config, sizes, of_experts, first=3, F=18432)]
+    parts = around(config, parts)
+    if further := config.size("num_nextn_predict_layers", 1, least=0):
+        sizes |= of_experts | dict(Lp=further)
+        parts += [replace(part, further=True) for part in _predicting_further(config, sizes)]
+    return parts, sizes
+
+
+def _predicting_further(config: Config, sizes: dict[str, int]) -> list[Part]:
+    """Give the layers that predict a token further ahead each."""
+    joined = piece(matmul("e[B,T,J] @ wj[J,D] -> y[B,T,D]"), weights="wj[J,D]", kept="e[B,T,J]").at(J=2 * D)
+    logits = piece(matmul("n[B,T,D] @ table[D,V] -> logits[B,T,V]"), kept="logsoftmax[B,T,V] weight[]")
+    return [
+        Part(MATRICES, joined, Lp),
+        *latents(config, sizes, Lp),
+        *experts(Lp, shared=True),
+        norms(5 * Lp),  # of both that are joined, before attention and experts, and the last
+        Part(OUTPUT, logits, Lp),
+    ]
 
 
 def _own_heads(config: Config, **defaults: int) -> dict[str, int]:
@@ -217,7 +241,7 @@ def _own_heads(config: Config, **defaults: int) -> dict[str, int]:
     return sizes
 
 
-def latents(config: Config, sizes: dict[str, int]) -> list[Part]:
+def latents(config: Config, sizes: dict[str, int], times: Expr = L) -> list[Part]:
     """Give attention over latents, with or without one for queries, its norms and its biases; add their sizes.
 
     In training, and for a text that is read, keys and values of all heads are made from their latent. For one more
@@ -237,27 +261,23 @@ def latents(config: Config, sizes: dict[str, int]) -> list[Part]:
     model, absorbed = (
         latent_piece(absorbed, latent_queries=rank is not None).at(**letters) for absorbed in (False, True)
     )
-    met = Part(MATRICES, model, L, kept=Ck + Er, token=absorbed.forward)
-    return [met, norms(L, norm, kept, LATENT_NORMS), *optional(config, "attention_bias", bias)]
+    met = Part(MATRICES, model, times, kept=Ck + Er, token=absorbed.forward)
+    added = [biases(times, bias)] if config.flag("attention_bias", False) else []
+    return [met, norms(times, norm, kept, LATENT_NORMS), *added]
 
 
-def _after_dense_layers(  # noqa: PLR0913  (each is a default of the library)
-    config: Config,
-    sizes: dict[str, int],
-    biased: bool,
-    *,
-    first: int,
-    F: int,
-    X: int,
-    K: int | None,
-    Fx: int,
-    shared: int,
+def _small_experts(config: Config, *, X: int, K: int | None, Fx: int, shared: int) -> dict[str, int]:
+    """Read the sizes of experts that a token chooses, and of those that all tokens meet."""
+    sizes = chosen(config, "n_routed_experts", X=X, K=K, Fx=config.size("moe_intermediate_size", Fx))
+    return sizes | dict(Fs=config.size("n_shared_experts", shared) * sizes["Fx"])
+
+
+def _after_dense_layers(  # noqa: PLR0913  (each is a choice of the architecture)
+    config: Config, sizes: dict[str, int], of_experts: dict[str, int], *, first: int, F: int, biased: bool = False
 ) -> list[Part]:
-    """Give experts to all but the first layers, and add their sizes, and those of experts that all tokens meet."""
+    """Give experts to all but the first layers, and add their sizes."""
     config.one_of("moe_layer_freq", 1, (1,))
     layers = max(0, sizes["L"] - config.size("first_k_dense_replace", first, least=0))
-    of_experts = chosen(config, "n_routed_experts", X=X, K=K, Fx=config.size("moe_intermediate_size", Fx))
-    of_experts["Fs"] = config.size("n_shared_experts", shared) * of_experts["Fx"]
     return mixed(sizes, layers, of_experts, config.size("intermediate_size", F), biased=biased)
 
 
