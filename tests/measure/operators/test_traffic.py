@@ -159,6 +159,26 @@ def test_values_are_put_where_they_go_and_nowhere_else():
     assert only(lambda: target.index_put_((ids,), values, accumulate=True)) == (2 * size + 8 * B, size)
 
 
+def test_one_value_is_put_at_every_index_or_anywhere_that_a_mask_allows():
+    target, rows, columns = torch.zeros(100, 4, D), torch.tensor([1, 2, 3]), torch.tensor([[0], [1]])
+    five = torch.tensor(5.0)
+    assert only(lambda: target.index_put_((rows,), five)) == (8 * 3 + F4, F4 * 3 * 4 * D)
+    assert only(lambda: target.index_put_((rows, columns), five)) == (8 * 5 + F4, F4 * 6 * D)
+    at_columns = lambda: torch.ops.aten.index_put_(target, [None, columns], five)  # noqa: E731
+    assert only(at_columns) == (8 * 2 + F4, F4 * 100 * 2 * D)
+    line, mask = torch.zeros(B), torch.arange(B) > 2
+    assert only(lambda: line.index_put_((mask,), five)) == (B + F4, F4 * B)
+    assert only(lambda: line.index_put_((mask,), torch.ones(B - 3))) == (B + F4 * (B - 3), F4 * (B - 3))
+    index = torch.zeros(2, 1, dtype=torch.int64)
+    assert only(lambda: torch.zeros(B, D).scatter_(1, index, 1.0)) == (8 * 2, F4 * B * D + F4 * 2)
+
+
+def test_a_bag_reads_the_rows_that_it_sums():
+    bag, ids = nn.EmbeddingBag(1000, D), torch.zeros(B, 2, dtype=torch.int64)
+    read, _ = measured(lambda: bag(ids))["forward", "_embedding_bag"]
+    assert read == F4 * 2 * B * D + 8 * 2 * B + 8 * B  # rows, indices, and where each bag begins
+
+
 def test_a_loss_over_classes_reads_one_number_of_each_row():
     x, classes = ones(B, K), torch.zeros(B, dtype=torch.int64)
     found = measured(lambda: cross_entropy(x, classes))

@@ -5,7 +5,8 @@ nothing. What a cache keeps from one operator to the next is left out: this is t
 one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from math import prod
 from typing import Any
 
@@ -32,12 +33,14 @@ _LOOKED_UP = {
     "_unsafe_index": "self",
 }  # fmt: skip
 
-#: What is put into a tensor in place, which is touched at as many numbers; and whether it is added to what is there.
+#: What is put into a tensor in place along one axis, and whether it is added to what is there.
 _PUT = {
-    "index_put_": ("values", False), "_index_put_impl_": ("values", False), "index_copy_": ("source", False),
-    "index_add_": ("source", True), "scatter_": ("src", False), "scatter_add_": ("src", True),
-    "scatter_reduce_": ("src", True),
+    "index_copy_": ("source", False), "index_add_": ("source", True), "scatter_": ("src", False),
+    "scatter_add_": ("src", True), "scatter_reduce_": ("src", True),
 }  # fmt: skip
+
+#: What is put into a tensor in place at indices of several axes.
+_PUT_AT = {"index_put_", "_index_put_impl_"}
 
 
 def moved(func: Any, out: object, args: tuple, kwargs: Mapping[str, Any]) -> tuple[int, int]:
@@ -92,9 +95,8 @@ def moved(func: Any, out: object, args: tuple, kwargs: Mapping[str, Any]) -> tup
 def _unread(name: str, given: Mapping[str, Any]) -> set[str]:
     """Name the tensors that an operator is given and does not read."""
     plain = name.removeprefix("aten::")
-    if plain.endswith("_like") or plain.startswith("new_"):
-        return {"self"}
-    if plain in _PUT and not (_PUT[plain][1] or given.get("accumulate")):
+    overwrites = not _PUT[plain][1] if plain in _PUT else plain in _PUT_AT and not given.get("accumulate")
+    if overwrites or plain.endswith("_like") or plain.startswith("new_"):
         return {"self"}
     if plain in ("nll_loss_backward", "nll_loss2d_backward"):
         return {"self"}
@@ -108,13 +110,24 @@ def _touched(name: str, given: Mapping[str, Any], out: object) -> dict[str, int]
     plain = name.removeprefix("aten::")
     if table := _LOOKED_UP.get(plain):
         return {table: min(_bytes(given[table]), _bytes(out))}
+    if plain in ("_embedding_bag", "_embedding_bag_forward_only"):
+        return {"weight": given["indices"].numel() * _bytes(given["weight"][:1])}
     if plain in _PUT:
-        values = given.get(_PUT[plain][0], given.get("index"))
-        whole = not isinstance(values, Tensor) or (plain.endswith(("put_", "impl_")) and values.numel() == 1)
-        return {"self": _bytes(given["self"]) if whole else values.numel() * given["self"].element_size()}
+        return {"self": given.get(_PUT[plain][0], given["index"]).numel() * given["self"].element_size()}
+    if plain in _PUT_AT:
+        return {"self": _places(given["self"], given["indices"], given["values"]) * given["self"].element_size()}
     if plain in ("nll_loss_forward", "nll_loss2d_forward"):
         return {"self": given["target"].numel() * given["self"].element_size()}
     return {}
+
+
+def _places(target: Tensor, indices: Sequence[Tensor | None], values: Tensor) -> int:
+    """Count the numbers of a tensor at indices; those of a mask are as many as the values, or unknown and all."""
+    known = [index for index in indices if index is not None]
+    if any(index.dtype in (torch.bool, torch.uint8) for index in known):
+        return values.numel() if values.numel() > 1 else target.numel()
+    whole_axes = (size for size, index in zip_longest(target.shape, indices) if index is None)
+    return prod(torch.broadcast_shapes(*(index.shape for index in known))) * prod(whole_axes)
 
 
 def _less(given: Mapping[str, Any], parts: Mapping[str, int]) -> int:
