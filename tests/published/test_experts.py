@@ -54,6 +54,26 @@ def test_a_deepseek_v2_says_how_many_experts_a_token_meets():
         from_config(dict(model_type="deepseek_v2"))
 
 
+@pytest.mark.parametrize(
+    "model_type, besides",
+    {
+        "mixtral": dict(num_experts=8, architectures=["MixtralForCausalLM"], torch_dtype="bfloat16"),
+        "qwen3_moe": dict(max_window_layers=48, rope_scaling=None, rope_theta=1e6),
+        "olmoe": dict(num_local_experts=64, clip_qkv=8),
+        "gpt_oss": dict(
+            experts_per_token=4, initial_context_length=4096, quantization_config={"quant_method": "mxfp4"}
+        ),
+        "deepseek_v2": dict(aux_loss_alpha=0.001, ep_size=1, moe_layer_freq=1, seq_aux=True, scoring_func="softmax"),
+        "deepseek_v3": dict(topk_method="noaux_tc", num_local_experts=16, auto_map={"AutoModel": "modeling"}),
+        "llama4_text": dict(for_llm_compressor=False, no_rope_layers=[], cache_implementation="hybrid"),
+    }.items(),
+)
+def test_keys_of_published_files_are_understood(model_type, besides):
+    config = dict(model_type=model_type, **MODELS[model_type])
+    plain, published = from_config(config), from_config(config | besides)
+    assert (published.sizes, published.parts) == (plain.sizes, plain.parts)
+
+
 @st.composite
 def configs(draw):
     """Draw sizes and switches of any of the architectures."""

@@ -15,7 +15,7 @@ from flopbook.predict.models.experts import X, others, pieces_of_experts
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import matmul
 from flopbook.published.config import Config, ConfigError
-from flopbook.published.network import CAUSAL, Part, Read, in_chunks
+from flopbook.published.network import CAUSAL, ZERO, Part, Read, in_chunks
 from flopbook.published.on_paper.dense import ALL_HEADS, ATTENTION, GATED, head_norms, optional
 from flopbook.published.on_paper.keys import pointwise, reach, reach_by_layer, widths
 from flopbook.published.on_paper.pieces import attention, attention_by_reach, biases, both_ends, feed_forward, norms
@@ -27,7 +27,7 @@ SCORES = ("output_router_logits", "router_aux_loss_coef", "router_jitter_noise",
 
 
 def chosen(config: Config, key: str, *, X: int, K: int | None, Fx: int) -> dict[str, int]:
-    """Read the X experts that a key gives, the K that a token meets, and their width, or take it as it is given.
+    """Read the X experts that a key gives, and the K that a token meets; `Fx` is their width.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def experts(times: Expr, *, shared: bool = False, biased: bool = False, every: b
 def in_some_layers(sizes: dict[str, int], letter: str, layers: int) -> tuple[Expr, Expr]:
     """Write so many of all L layers, and the others, with a letter where there are both; add its size."""
     if layers in (0, sizes["L"]):
-        return (L, L - L) if layers else (L - L, L)
+        return (L, ZERO) if layers else (ZERO, L)
     sizes[letter] = layers
     return axis(letter), L - axis(letter)
 
@@ -288,7 +288,9 @@ def llama4_text(config: Config) -> Read:
     is needed has the K that were chosen, as programs that people train with have. Norms of queries and keys have no
     weights.
     """
-    pointwise(config, *SCORES, "use_qk_norm", "attn_temperature_tuning", "floor_scale", "attn_scale")
+    pointwise(
+        config, *SCORES, "use_qk_norm", "attn_temperature_tuning", "floor_scale", "attn_scale", "for_llm_compressor",
+    )  # fmt: skip
     sizes = widths(config, L=48, D=5120, F=8192, V=202048, H=40, G=8, E=128)
     of_experts = chosen(config, "num_local_experts", X=16, K=1, Fx=sizes["F"]) | dict(Fs=sizes.pop("F"))
     step = config.size("interleave_moe_layer_step", 1)
