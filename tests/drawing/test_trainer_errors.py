@@ -29,13 +29,13 @@ def test_each_row_is_its_formula_beside_the_products(picture, states):
         for trainer, flops, error in frame.table.rows:
             claimed = TRAINERS[trainer].flops(model)
             assert abs(flops - claimed) <= 0.5
-            said = re.search(r"([+−][\d,.]+)%", error)
-            if claimed == right:
-                assert error == "✓ exact"
+            off = 100 * float(claimed / right - 1)
+            assert ("✓" in error) == (abs(off) < 0.1)
+            if abs(off) < 0.01:
+                assert error == ("✓ < 0.01%" if off else "✓ exact")
             else:
-                percent = float(said[1].replace("−", "-").replace(",", ""))
-                assert percent == pytest.approx(100 * float(claimed / right - 1), abs=0.051)
-                assert ("✓" in error) == (abs(float(claimed / right - 1)) < 0.001)
+                percent = re.search(r"([+−][\d,.]+)%", error)[1].replace("−", "-").replace(",", "")
+                assert float(percent) == pytest.approx(off, abs=0.051)
 
 
 def test_the_sentence_names_who_is_near_and_who_is_furthest_off(picture, states):

@@ -238,10 +238,11 @@ def test_maxtext_leaves_out_half_of_the_diagonal_of_the_masks_that_it_knows(netw
         assert over("MaxText", model) == model.attention_flops(T / 2) - model.attention_flops(needed_keys)
 
 
-def test_a_sequence_that_is_not_the_models_own_is_refused():
-    encoder_and_decoder = from_config(dict(model_type="t5", d_model=8, d_kv=4, d_ff=6, num_layers=1, num_heads=2))
-    with pytest.raises(ValueError, match="other tokens than the T of one sequence"):
-        _ = encoder_and_decoder.inventory
+@pytest.mark.parametrize("name", ["T5 small", "ViT-B/16", "Whisper tiny"])
+def test_tokens_that_are_not_those_of_one_sequence_are_refused(name):
+    network = named(name).network
+    with pytest.raises(ValueError, match=f"{name} has other tokens than the T of one sequence"):
+        _ = network.inventory
 
 
 def test_gpt_oss_20b_is_torchtitans_table_term_by_term():
@@ -263,6 +264,17 @@ def test_gpt_oss_20b_is_torchtitans_table_term_by_term():
     assert after == 6 * active + layers // 2 * for_a_key * (length + window)
     model = named("gpt-oss 20b").network.inventory.at(T=length)
     assert active == model.count() - model.count(IDLE, LOOKUP)
+
+
+def test_a_gated_delta_rule_is_counted_by_its_state():
+    """Four products with the state; the gate of the shared expert is left out, and MaxText has no gate of attention."""
+    network = named("Qwen3-Next 80B-A3B").network
+    size, model = network.sizes, network.inventory.at(T=8192)
+    states = (size["L"] - size["La"]) * size["Hs"] * size["Ns"] * size["Ps"]
+    of_attention, of_shared_expert = size["La"] * size["D"] * size["H"] * size["E"], size["L"] * size["D"]
+    megatron, maxtext = (TRAINERS[name].flops(model) + 24 * states for name in ("Megatron-LM", "MaxText"))
+    assert megatron - 6 * of_shared_expert == 23_947_640_832
+    assert maxtext - 6 * (of_shared_expert + of_attention) == 23_645_650_944
 
 
 @pytest.mark.parametrize("name", ["GPT-2 small", "Llama 3 8B", "Llama 3 70B", "Mistral 7B", "Mixtral 8x7B"])

@@ -103,13 +103,15 @@ MaxText. Furthest off is litgpt, 35.3% too high.
 def _percent(error: float) -> str:
     """Write an error; a mark is what is nearly right.
 
-    >>> _percent(0.0), _percent(-0.004), _percent(12.34)
-    ('✓ exact', '✓ −0.00%', '+12.3%')
+    >>> _percent(0.0), _percent(-0.004), _percent(0.04), _percent(12.34)
+    ('✓ exact', '✓ < 0.01%', '✓ +0.04%', '+12.3%')
     """
     if not error:
         return "\N{CHECK MARK} exact"
-    said = f"{error:+.2f}%" if abs(error) < _RIGHT else f"{error:+,.1f}%"
-    return ("\N{CHECK MARK} " * (abs(error) < _RIGHT) + said).replace("-", "\N{MINUS SIGN}")
+    if abs(error) < 0.01:
+        return "\N{CHECK MARK} < 0.01%"
+    said = f"\N{CHECK MARK} {error:+.2f}%" if abs(error) < _RIGHT else f"{error:+,.1f}%"
+    return said.replace("-", "\N{MINUS SIGN}")
 
 
 def _bars(errors: Mapping[str, float]) -> Iterator[str]:

@@ -264,7 +264,8 @@ def _without(*kinds: str) -> tuple[str, ...]:
 
 
 #: Formulas of programs that train models, by name, as they stood when they were read, and one as it stood before.
-#: A program that does not train a model's architecture is taken by its rule.
+#: A program that does not train a model's architecture is taken by its rule. What some of them count for recurrences,
+#: such as a gated delta rule, is left out.
 #:
 #: :meta hide-value:
 TRAINERS: Mapping[str, Claim] = MappingProxyType({
