@@ -4,7 +4,16 @@ import numpy
 import pytest
 
 from flopbook.predict import S, T, axis, evaluate, flops, matmul
-from flopbook.predict.models import KEPT_FOR_A_TOKEN, around, causal, chunks, documents, latent_attention, window
+from flopbook.predict.models import (
+    KEPT_FOR_A_TOKEN,
+    around,
+    causal,
+    chunks,
+    documents,
+    latent_attention,
+    latent_piece,
+    window,
+)
 
 LENGTHS = (1, 2, 3, 7, 12)
 
@@ -77,6 +86,7 @@ def test_the_mean_in_place_of_the_keys_gives_the_flops_of_the_pairs():
         (lambda: documents("23"), TypeError, "lengths='23' are not the lengths"),
         (lambda: documents([2], 3), TypeError, "3 cannot be called"),
         (lambda: latent_attention("yes"), TypeError, "absorbed='yes' is neither True nor False"),
+        (lambda: latent_attention(latent_queries=1), TypeError, "latent_queries=1 is neither True nor False"),
     ],
 )
 def test_what_cannot_be_counted_is_quoted(ask, error, message):
@@ -96,3 +106,11 @@ def test_what_deepseek_v2_keeps_of_a_token():
     kept = {kind: evaluate(numbers, sizes) for kind, numbers in KEPT_FOR_A_TOKEN.items()}
     assert kept == {"heads": 32_768, "grouped heads": 256, "one shared head": 256, "latents": 576}
     assert kept["latents"] == 2.25 * kept["grouped heads"] == 4.5 * 128
+
+
+@pytest.mark.parametrize("absorbed", [False, True])
+def test_queries_without_a_latent_come_from_the_input(absorbed):
+    with_latent, without = (latent_piece(absorbed, latent_queries) for latent_queries in (True, False))
+    made = dict(D=7, H=3, E=4, R=2, J=5, C=6, Q=8)
+    assert evaluate(with_latent.parameters - without.parameters, made) == 7 * 8 + 8 * 3 * (4 + 2) - 7 * 3 * (4 + 2)
+    assert without.backward == 2 * without.forward.expand()

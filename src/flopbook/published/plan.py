@@ -11,7 +11,7 @@ import sympy
 from sympy import Expr, Max, Poly, PolynomialError, floor
 
 from flopbook.predict.axes import B, S, T, axis
-from flopbook.predict.models.claims import BIASES, MATRICES, NORMS, OUTPUT, ROUTERS, TIED
+from flopbook.predict.models.claims import BIASES, HEAD_NORMS, LATENT_NORMS, MATRICES, NORMS, OUTPUT, ROUTERS, TIED
 from flopbook.predict.models.model import Model
 from flopbook.predict.plans import GIGA, Plan, training_plan
 from flopbook.published.config import ConfigError
@@ -22,7 +22,7 @@ __all__ = ["amounts", "run_plan", "use_plan"]
 #: The masks that a plan knows. Where a query reaches less far than to the first token, an amount says how far.
 _MASKS = {mask.words: mask for mask in (CAUSAL, in_window(axis("window")), in_chunks(axis("chunk")))}
 _REACHES = {"window": "window", "chunks": "chunk"}
-_IN_BLOCKS = (MATRICES, ROUTERS, BIASES, NORMS)
+_IN_BLOCKS = (MATRICES, ROUTERS, BIASES, NORMS, HEAD_NORMS, LATENT_NORMS)
 _LOGITS = (OUTPUT, TIED)
 #: Powers of T and S, and what grows with them.
 _GROWTH = {(1, 0): "token", (1, 1): "pair", (0, 0): "sequence"}
@@ -40,6 +40,10 @@ AMOUNTS = {
     "causal_pair": "FLOPs of a query and a key, forward, where all before are met",
     "window_pair": "the same in windows",
     "chunks_pair": "the same in chunks",
+    "next_token": "FLOPs of one more token, without what it takes for each key that it meets",
+    "causal_key": "FLOPs of one more token and a key, where all before are met",
+    "window_key": "the same in windows",
+    "chunks_key": "the same in chunks",
     "window": "keys that a window holds",
     "chunk": "tokens of a chunk",
     "output": "FLOPs of a token in the output layer, forward",
@@ -121,7 +125,9 @@ def _of(network: Network, part: Part) -> dict[str, int]:
     kept, results = _growth(network, model.activations), _growth(network, model.results)
     if backward[_PAIR] != 2 * forward[_PAIR]:
         raise ConfigError(f"{network.name} has pairs whose gradients do not take two products, which a plan needs")
+    alone = forward if part.token is None else _growth(network, part.times * part.token)
     found = {
+        "next_token": alone[_TOKEN] + alone[_SEQUENCE], f"{mask}_key": alone[_PAIR],
         "token_forward": forward[_TOKEN], "token_backward": backward[_TOKEN],
         "sequence_forward": forward[_SEQUENCE], "sequence_backward": backward[_SEQUENCE],
         f"{mask}_pair": forward[_PAIR], f"{mask}_cache": int(network.at(part.times * part.kept)),
@@ -192,11 +198,11 @@ def use_plan() -> Plan:
     ('B', bytes_parameters*parameters)
     """
     pairs = sympy.Add(*(axis(f"{words}_pair") * _pairs(mask.pairs) for words, mask in _MASKS.items()))
-    last = sympy.Add(*(axis(f"{words}_pair") * mask.last for words, mask in _MASKS.items()))
+    last = sympy.Add(*(axis(f"{words}_key") * mask.last for words, mask in _MASKS.items()))
     cache = sympy.Add(*(axis(f"{words}_cache") * mask.last for words, mask in _MASKS.items()), axis("state"))
     weights, cached = axis("bytes_parameters") * axis("parameters"), axis("bytes_activations") * cache
     read = axis("bytes_parameters") * axis("active") + cached
-    token = axis("token_forward") + last
+    token = axis("next_token") + last
     rows = {
         "Read T tokens": ("FLOPs", axis("sequence_forward") + T * axis("token_forward") + pairs),
         "Write the next token": ("FLOPs", token),
