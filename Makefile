@@ -16,7 +16,7 @@ INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml pack
 $(shell [ -e $(BIN)/python ] || rm -f .venv/installed-*)
 
 .DEFAULT_GOAL := help
-.PHONY: help html pdf serve test lab notebooks benchmark profile accelerator lint types bench peers executed fuzz mutants versions wheel colab clean
+.PHONY: help html pdf serve test lab notebooks benchmark profile accelerator lint types bench peers executed published fuzz mutants versions wheel colab clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -64,6 +64,9 @@ peers: $(INSTALLED)  ## Ask the other FLOP counters and record what they say
 
 executed: $(INSTALLED)  ## Record the floating-point instructions that a processor runs
 	@$(BIN)/python reference/executed
+
+published: $(INSTALLED)  ## Record what the library's models of published sizes have and run
+	@$(BIN)/python reference/published
 
 fuzz: $(INSTALLED)  ## Count random networks (N=10000)
 	@FUZZ="$(N)" $(BIN)/python -m pytest -q --hypothesis-seed=random tests/agreement/test_fuzz.py
