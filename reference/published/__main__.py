@@ -14,7 +14,7 @@ from flopbook.published.in_library.witness import witness
 
 DATA = Path(__file__).parents[1] / "data" / "published.json"
 #: Sizes of the step that is counted, of the letters that a model leaves open; CLIP knows 77 positions.
-SIZES = dict(B=2, T=75, U=40)
+SIZES = dict(B=2, T=75, U=40, Ih=224, Iw=224)
 
 
 def main() -> None:

@@ -52,4 +52,7 @@ LETTERS = MEANING | {
     "W": "the keys that a query reaches at most, in a layer with a window",
     "X": "the experts that a token's router chooses from",
     "Zs": "tokens of a chunk of a scan",
+    "C0": "channels that leave the stem of a network in stages",
+    **{f"C{stage}": f"channels of stage {stage}" for stage in range(1, 10)},
+    **{f"L{stage}": f"blocks of stage {stage}" for stage in range(1, 10)},
 }

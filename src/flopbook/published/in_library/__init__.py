@@ -4,7 +4,15 @@ A file holds the family that the file of the same name in `flopbook.published.on
 each ``model_type`` how the model is built and what a step runs.
 """
 
-from flopbook.published.in_library import dense, encoders, experts, hybrids, speech, vision
+from flopbook.published.in_library import convolutional, dense, encoders, experts, hybrids, speech, vision
 
 #: How each ``model_type`` is built and run.
-BUILT = {**dense.BUILT, **encoders.BUILT, **experts.BUILT, **hybrids.BUILT, **speech.BUILT, **vision.BUILT}
+BUILT = {
+    **convolutional.BUILT,
+    **dense.BUILT,
+    **encoders.BUILT,
+    **experts.BUILT,
+    **hybrids.BUILT,
+    **speech.BUILT,
+    **vision.BUILT,
+}

@@ -5,10 +5,11 @@ key that changes FLOPs, parameters or bytes, and returns the parts of the model 
 file has its pair in `flopbook.published.in_library`, which builds the same models with the library that people use.
 """
 
-from flopbook.published.on_paper import dense, encoders, experts, hybrids, speech, vision
+from flopbook.published.on_paper import convolutional, dense, encoders, experts, hybrids, speech, vision
 
 #: The reader of each ``model_type``.
 READERS = {
+    **convolutional.READERS,
     **dense.READERS,
     **encoders.READERS,
     **experts.READERS,
