@@ -22,9 +22,28 @@ FEW_EXPERTS = dict(num_experts=4, num_experts_per_tok=2)
 MODELS = {
     "bamba": ATTENTION
     | dict(mamba_n_heads=8, mamba_n_groups=2, mamba_d_state=5, mamba_chunk_size=4, attn_layer_indices=[1]),
+    "falcon_h1": ATTENTION
+    | dict(mamba_n_heads=8, mamba_n_groups=2, mamba_d_state=5, mamba_chunk_size=4, mamba_d_ssm=32),
+    "falcon_mamba": SCAN,
     "jamba": ATTENTION | FEW_EXPERTS | dict(mamba_d_state=5, attn_layer_period=3, attn_layer_offset=1),
     "mamba": SCAN,
     "mamba2": SCAN | dict(num_heads=8, head_dim=6, n_groups=2, chunk_size=4),
+    "nemotron_h": dict(
+        hidden_size=24,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        intermediate_size=40,
+        vocab_size=53,
+        mamba_num_heads=8,
+        mamba_head_dim=6,
+        n_groups=2,
+        ssm_state_size=5,
+        chunk_size=4,
+        n_routed_experts=4,
+        moe_intermediate_size=9,
+        moe_shared_expert_intermediate_size=11,
+    ),
     "qwen3_next": ATTENTION
     | FEW_EXPERTS
     | dict(
@@ -49,7 +68,8 @@ def test_the_librarys_defaults_are_read_to_the_last_key(model_type):
 
 @pytest.mark.parametrize("model_type", MODELS)
 def test_keys_that_are_left_out_have_the_librarys_defaults(model_type):
-    assert from_config(dict(model_type=model_type)).sizes["L"] == AutoConfig.for_model(model_type).num_hidden_layers
+    known = AutoConfig.for_model(model_type)
+    assert from_config(dict(model_type=model_type)).sizes["L"] == known.num_hidden_layers
     assert_agrees(dict(model_type=model_type, num_hidden_layers=5), B=1, T=3)
 
 
@@ -66,7 +86,7 @@ def mambas(draw):
                       use_conv_bias=switch, time_step_rank=st.one_of(st.just("auto"), few)),
         optional=dict(intermediate_size=sizes),
     ))  # fmt: skip
-    return config | dict(model_type="mamba")
+    return config | dict(model_type=draw(st.sampled_from(["mamba", "falcon_mamba"])))
 
 
 @st.composite
@@ -95,6 +115,48 @@ def bambas(draw):
     return config | dict(
         model_type="bamba", hidden_size=48, num_attention_heads=heads, num_key_value_heads=of_keys,
         mamba_n_heads=scan_heads, mamba_n_groups=of_groups,
+    )  # fmt: skip
+
+
+@st.composite
+def falcons(draw):
+    (heads, of_keys), (scan_heads, of_groups) = draw(shared_heads), draw(groups)
+    keys = ("mamba_conv_bias", "mamba_proj_bias", "projectors_bias", "attention_bias", "mlp_bias", "mamba_rms_norm")
+    config = draw(st.fixed_dictionaries(
+        of_all | dict.fromkeys(keys, switch) | dict(
+            intermediate_size=sizes, mamba_d_state=few, mamba_d_conv=few, mamba_chunk_size=few, mamba_expand=few,
+            mamba_d_ssm=st.one_of(st.none(), few.map(lambda size: scan_heads * size)),
+        ),
+        optional=dict(head_dim=sizes.map(lambda size: 4 * size), mamba_d_head=st.just("auto")),
+    ))  # fmt: skip
+    return config | dict(
+        model_type="falcon_h1", hidden_size=48, num_attention_heads=heads, num_key_value_heads=of_keys,
+        mamba_n_heads=scan_heads, mamba_n_groups=of_groups,
+    )  # fmt: skip
+
+
+@st.composite
+def nemotrons(draw):
+    (heads, of_keys), (scan_heads, of_groups) = draw(shared_heads.filter(lambda heads: heads[1])), draw(groups)
+    experts = draw(st.integers(2, 4))
+    config = draw(st.fixed_dictionaries(
+        dict(
+            vocab_size=sizes, intermediate_size=sizes, moe_intermediate_size=sizes, head_dim=sizes,
+            moe_shared_expert_intermediate_size=sizes, mamba_head_dim=sizes, ssm_state_size=few, conv_kernel=few,
+            chunk_size=few, use_bias=switch, mlp_bias=switch, use_conv_bias=switch, tie_word_embeddings=switch,
+            num_experts_per_tok=st.integers(1, experts), moe_latent_size=st.one_of(st.none(), sizes),
+        ),
+        optional=dict(
+            hybrid_override_pattern=st.text("M*E-", min_size=1, max_size=4),
+            layers_block_type=st.lists(
+                st.sampled_from(["mamba", "full_attention", "moe", "mlp"]), min_size=1, max_size=3
+            ),
+            mamba_chunk_size=few, mamba_d_conv=few,
+        ),
+    ))  # fmt: skip
+    return config | dict(
+        model_type="nemotron_h", hidden_size=12, num_attention_heads=heads, num_key_value_heads=of_keys,
+        mamba_num_heads=scan_heads, n_groups=of_groups, n_routed_experts=experts,
     )  # fmt: skip
 
 
@@ -151,13 +213,13 @@ def rwkvs(draw):
     return config | dict(model_type="rwkv")
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.one_of(mambas(), mamba2s(), bambas(), jambas(), rwkvs()), few, st.integers(1, 9))
+@settings(max_examples=18, deadline=None)
+@given(st.one_of(mambas(), mamba2s(), bambas(), falcons(), jambas(), nemotrons(), rwkvs()), few, st.integers(1, 9))
 def test_any_sizes_agree(config, B, T):
     assert_agrees(config, B=B, T=T)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(qwens(), few, st.sampled_from([1, 5, 64, 65, 130]))
 def test_any_sizes_of_a_delta_rule_agree(config, B, T):
     assert_agrees(config, B=B, T=T)
@@ -288,6 +350,10 @@ def test_a_named_model_has_the_parameters_of_the_librarys(name):
         (dict(model_type="bamba", mamba_n_heads=7), "7 heads of a scan"),
         (dict(model_type="bamba", hidden_act="prelu"), "hidden_act = 'prelu'"),
         (dict(model_type="bamba", layer_types=["attention"]), "'layer_types', which is not understood"),
+        (dict(model_type="falcon_h1", mamba_d_ssm=1000), "128 heads of a scan that are 7 wide"),
+        (dict(model_type="nemotron_h", hybrid_override_pattern="M*X"), "hybrid_override_pattern = 'M\\*X'"),
+        (dict(model_type="nemotron_h", layers_block_type=["cnn"]), "layers_block_type\\[0\\] = 'cnn'"),
+        (dict(model_type="nemotron_h", layers_block_type=[]), "layers_block_type = \\[\\]"),
         (dict(model_type="mamba", time_step_rank="many"), "time_step_rank = 'many'"),
         (dict(model_type="jamba", attn_layer_offset=8), "attn_layer_offset = 8 and attn_layer_period = 8"),
         (dict(model_type="jamba", num_experts=2, num_experts_per_tok=3), "num_experts_per_tok = 3"),

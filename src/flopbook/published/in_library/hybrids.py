@@ -21,13 +21,17 @@ def all_tokens_of_hybrid(model: nn.Module, *, B: int, T: int) -> torch.Tensor:
     return model(input_ids=tokens, attention_mask=NOT_PADDED, use_cache=False).logits.float().sum()
 
 
+HYBRID = Built(causal_language_model, all_tokens_of_hybrid)
 HYBRID_WITH_EXPERTS = Built(with_batched_experts, all_tokens_of_hybrid)
 STATE_SPACE = Built(causal_language_model, all_tokens)
 BUILT = {
-    "bamba": Built(causal_language_model, all_tokens_of_hybrid),
+    "bamba": HYBRID,
+    "falcon_h1": HYBRID,
+    "falcon_mamba": STATE_SPACE,
     "jamba": HYBRID_WITH_EXPERTS,
     "mamba": STATE_SPACE,
     "mamba2": STATE_SPACE,
+    "nemotron_h": HYBRID_WITH_EXPERTS,
     "qwen3_next": HYBRID_WITH_EXPERTS,
     "rwkv": STATE_SPACE,
 }

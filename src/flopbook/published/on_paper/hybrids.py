@@ -1,16 +1,20 @@
 """Derive state spaces, and hybrids of them with attention: Mamba, Mamba 2, Bamba, Jamba, Qwen3-Next and RWKV."""
 
-from flopbook.predict.axes import D, L
-from flopbook.predict.models.claims import HEAD_NORMS, MATRICES
+from flopbook.checks import quoted
+from flopbook.predict.axes import B, D, K, L, T, axis
+from flopbook.predict.models.claims import HEAD_NORMS, IDLE, MATRICES, ROUTERS
+from flopbook.predict.models.experts import pieces_of_experts
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import matmul
 from flopbook.published.config import Config, ConfigError
 from flopbook.published.network import Part, Read
 from flopbook.published.on_paper.dense import ATTENTION, EACH_HEAD, GATED, optional
-from flopbook.published.on_paper.experts import SCORES, around, chosen, experts_of_qwen, in_some_layers, mixed
+from flopbook.published.on_paper.experts import SCORES, Fs, Fx, around, chosen, experts_of_qwen, in_some_layers, mixed
 from flopbook.published.on_paper.keys import pointwise, widths
 from flopbook.published.on_paper.pieces import attention, biases, both_ends, feed_forward, norms
-from flopbook.published.on_paper.scans import Ds, delta_mixer, mamba2_mixer, mamba_mixer
+from flopbook.published.on_paper.scans import AFTER, BEFORE, Ds, delta_mixer, mamba2_mixer, mamba2_norm, mamba_mixer
+
+La, Lf, Ls, Lx = (axis(name) for name in ("La", "Lf", "Ls", "Lx"))
 
 #: Keys that normalize, choose how a scan begins, and which code runs it: none changes what is multiplied.
 OF_SCANS = (
@@ -46,8 +50,11 @@ def size_or_auto(config: Config, key: str, auto: int) -> int:
 
 
 def mamba(config: Config) -> Read:
-    """Read a Mamba: each layer is a scan, whose steps, keys and queries depend on the token; no attention."""
-    config.without_effect(*OF_SCANS)
+    """Read a Mamba: each layer is a scan, whose steps, keys and queries depend on the token; no attention.
+
+    A Falcon Mamba has norms of these three besides, which have no weights.
+    """
+    config.without_effect(*OF_SCANS, "mixer_rms_eps")
     config.activation("hidden_act")
     width = config.size("hidden_size", 768)
     sizes = dict(
@@ -65,8 +72,9 @@ def mamba(config: Config) -> Read:
 
 def mamba2(config: Config) -> Read:
     """Read a Mamba 2: each layer is a scan in heads, which a program runs in chunks; no attention."""
-    config.without_effect(*OF_SCANS, "time_step_rank", "intermediate_size", "norm_before_gate", "rms_norm")
+    config.without_effect(*OF_SCANS, "time_step_rank", "intermediate_size", "norm_before_gate")
     config.activation("hidden_act")
+    config.one_of("rms_norm", True, (True,))
     width = config.size("hidden_size", 4096)
     sizes = scan_sizes(
         config,
@@ -81,32 +89,60 @@ def mamba2(config: Config) -> Read:
         Ks=config.size("conv_kernel", 4),
         Zs=config.size("chunk_size", 256),
     )
-    mixer = mamba2_mixer(L, sizes, config.flag("use_bias", False), config.flag("use_conv_bias", True))
-    return [*mixer, norms(L), *both_ends(tied=config.flag("tie_word_embeddings", False))], sizes
+    parts = [*mamba2_mixer(L, sizes, config.flag("use_conv_bias", True)), mamba2_norm(L)]
+    parts += optional(config, "use_bias", f"{BEFORE} {AFTER}")
+    return [*parts, norms(L), *both_ends(tied=config.flag("tie_word_embeddings", False))], sizes
 
 
 def bamba(config: Config) -> Read:
     """Read a Bamba: scans of Mamba 2, but attention in the listed layers, and a feed-forward part in all."""
     pointwise(config, *OF_SCANS, "attn_rotary_emb", "z_loss_coefficient")
     sizes = widths(config, L=32, D=4096, F=14336, V=128000, H=32, G=8)
-    expanded, scan_heads = config.size("mamba_expand", 2) * sizes["D"], config.size("mamba_n_heads", 128)
-    sizes |= scan_sizes(
+    sizes |= scan_of_hybrid(config, config.size("mamba_expand", 2) * sizes["D"])
+    places = config.indices("attn_layer_indices")
+    attended, others = in_some_layers(sizes, "La", sum(place in places for place in range(sizes["L"])))
+    parts = [*mamba2_mixer(others, sizes, config.flag("mamba_conv_bias", True)), mamba2_norm(others)]
+    if config.flag("mamba_proj_bias", False):
+        parts.append(biases(others, f"{BEFORE} {AFTER}"))
+    parts += [attention(attended), feed_forward(L, gated=True)]
+    if config.flag("attention_bias", False):
+        parts.append(biases(attended, ATTENTION))
+    return around(config, there([*parts, *optional(config, "mlp_bias", GATED)])), sizes
+
+
+def scan_of_hybrid(config: Config, expanded: int) -> dict[str, int]:
+    """Read the sizes of a scan of Mamba 2 beside attention, in so many channels."""
+    heads = config.size("mamba_n_heads", 128)
+    return scan_sizes(
         config,
         expanded,
-        Hs=scan_heads,
-        Ps=size_or_auto(config, "mamba_d_head", expanded // scan_heads),
+        Hs=heads,
+        Ps=size_or_auto(config, "mamba_d_head", expanded // heads),
         Gs=config.size("mamba_n_groups", 1),
         Ns=config.size("mamba_d_state", 256),
         Ks=config.size("mamba_d_conv", 4),
         Zs=config.size("mamba_chunk_size", 256),
     )
-    places = config.indices("attn_layer_indices")
-    attended, others = in_some_layers(sizes, "La", sum(place in places for place in range(sizes["L"])))
-    biased = config.flag("mamba_proj_bias", False), config.flag("mamba_conv_bias", True)
-    parts = [*mamba2_mixer(others, sizes, *biased), attention(attended), feed_forward(L, gated=True)]
-    if config.flag("attention_bias", False):
-        parts.append(biases(attended, ATTENTION))
-    return around(config, there([*parts, *optional(config, "mlp_bias", GATED)])), sizes
+
+
+def falcon_h1(config: Config) -> Read:
+    """Read a Falcon-H1: attention and a scan of Mamba 2 side by side in each layer, each scaled by a number."""
+    pointwise(
+        config, *OF_SCANS, "mamba_norm_before_gate", "lm_head_multiplier", "embedding_multiplier", "mlp_multipliers",
+        "key_multiplier", "attention_out_multiplier", "attention_in_multiplier", "ssm_multipliers",
+        "ssm_in_multiplier", "ssm_out_multiplier", "mlp_expansion_factor",
+    )  # fmt: skip
+    config.one_of("attn_layer_indices", None, (None,))
+    config.one_of("mamba_use_mlp", True, (True,))
+    sizes = widths(config, L=32, D=4096, F=14336, V=128000, H=32, G=8)
+    expanded = config.size("mamba_expand", 2) * sizes["D"]
+    sizes |= scan_of_hybrid(config, config.size_or_null("mamba_d_ssm", 1024) or expanded)
+    parts = [*mamba2_mixer(L, sizes, config.flag("mamba_conv_bias", True)), attention(L), feed_forward(L, gated=True)]
+    if config.flag("mamba_rms_norm", False):
+        parts.append(mamba2_norm(L))
+    given = {"mamba_proj_bias": BEFORE, "projectors_bias": AFTER, "attention_bias": ATTENTION, "mlp_bias": GATED}
+    added = [part for key, weights in given.items() for part in optional(config, key, weights)]
+    return around(config, [*parts, *added]), sizes
 
 
 def there(parts: list[Part]) -> list[Part]:
@@ -119,7 +155,8 @@ def jamba(config: Config) -> Read:
 
     Each `attn_layer_period`-th layer has attention, and each `expert_layer_period`-th has experts.
     """
-    pointwise(config, *OF_SCANS, *SCORES, "calc_logits_for_entire_prompt")
+    pointwise(config, *OF_SCANS, *SCORES, "calc_logits_for_entire_prompt", "n_ctx")
+    config.one_of("mamba_inner_layernorms", True, (True,))
     config.also_named(num_local_experts="num_experts")
     config.one_of("sliding_window", None, (None,))
     sizes = widths(config, L=32, D=4096, F=14336, V=65536, H=32, G=8)
@@ -165,7 +202,7 @@ def qwen3_next(config: Config) -> Read:
     A token meets K experts, and one that all meet, whose result has a gate: a single number for each token. Chunks have
     64 tokens, as in the library. Its layers for the prediction of further tokens are not built by the library.
     """
-    pointwise(config, *SCORES)
+    pointwise(config, *SCORES, "use_sliding_window", "max_window_layers")
     config.also_named(num_local_experts="num_experts")
     sizes = widths(config, L=48, D=2048, F=5632, V=151936, H=16, G=2, E=256)
     sizes |= dict(
@@ -196,6 +233,94 @@ def qwen3_next(config: Config) -> Read:
         gate = piece(matmul("n[B,T,D] @ ws[D] -> g[B,T]"), weights="ws[D]", kept="g[B,T] zs[B,T,D]")
         fed.append(Part(MATRICES, gate, fed[0].times))
     return around(config, [*there(parts), *fed]), sizes
+
+
+#: What a layer of Nemotron-H is, by the sign that a pattern has for it; and the letter of so many layers.
+SIGNS = {"M": "linear_attention", "*": "full_attention", "E": "moe", "-": "mlp"}
+COUNTED = {"linear_attention": "Ls", "full_attention": "La", "moe": "Lx", "mlp": "Lf"}
+
+
+def nemotron_h(config: Config) -> Read:
+    """Read a Nemotron-H: each layer is one thing, a scan of Mamba 2, attention, experts, or a feed-forward part.
+
+    Experts have no gate, and may work on latents. One table stands at each end, even where a configuration says that
+    they are one. Layers for the prediction of further tokens are not built by the library.
+    """
+    pointwise(
+        config, *OF_SCANS, *SCORES, "sliding_window", "n_shared_experts", "moe_shared_expert_overlap", "n_group",
+        "topk_group", "routed_scaling_factor", "hidden_dropout", "mamba_ssm_cache_dtype", "expand", "rms_norm",
+        "attention_bias", "mamba_proj_bias", "tie_word_embeddings", "num_nextn_predict_layers",
+        "mtp_layers_block_type", "mtp_hybrid_override_pattern", "mamba_dt_min", "mamba_dt_max", "mamba_dt_limit",
+        "mamba_dt_init_floor", activation="mlp_hidden_act",
+    )  # fmt: skip
+    config.activation("mamba_hidden_act")
+    config.also_named(
+        mamba_n_groups="n_groups", mamba_d_conv="conv_kernel", mamba_conv_bias="use_conv_bias",
+        mamba_chunk_size="chunk_size", num_local_experts="n_routed_experts", layer_types="layers_block_type",
+    )  # fmt: skip
+    kinds = kinds_of_nemotron(config)
+    sizes = widths(config, L=len(kinds), D=4096, F=21504, V=131072, H=32, G=8, E=128) | dict(
+        L=len(kinds),
+        Hs=config.size("mamba_num_heads", 128),
+        Ps=config.size("mamba_head_dim", 64),
+        Gs=config.size("n_groups", 8),
+        Ns=config.size("ssm_state_size", 128),
+        Ks=config.size("conv_kernel", 4),
+        Zs=config.size("chunk_size", 128),
+        Fs=config.size("moe_shared_expert_intermediate_size", 7688),
+    )
+    shared_by_groups(config, sizes)
+    sizes |= chosen(config, "n_routed_experts", X=8, K=2, Fx=config.size("moe_intermediate_size", 7688))
+    latent = config.size_or_null("moe_latent_size", None)
+    scans = [*mamba2_mixer(Ls, sizes, config.flag("use_conv_bias", True)), mamba2_norm(Ls)]
+    if config.flag("use_bias", False):
+        scans.append(biases(Ls, f"{BEFORE} {AFTER}"))
+    experts, fed = experts_of_nemotron(latent is not None), [feed_forward(Lf, gated=False)]
+    if config.flag("mlp_bias", False):
+        experts.append(biases(Lx, "b1[Fs] b2[D]" + " bd[Dx] bu[D]" * (latent is not None)))
+        fed.append(biases(Lf, "b1[F] b2[D]"))
+    of_kind = dict(linear_attention=scans, full_attention=[attention(La)], moe=experts, mlp=fed)
+    sizes |= {COUNTED[kind]: kinds.count(kind) for kind in kinds} | ({} if latent is None else dict(Dx=latent))
+    parts = [part for kind, parts in of_kind.items() if kind in kinds for part in parts]
+    return [*parts, norms(L), *both_ends(tied=False)], sizes
+
+
+def kinds_of_nemotron(config: Config) -> list[str]:
+    """Read what each layer is: from a list, or from a pattern of signs where there is no list.
+
+    Raises
+    ------
+    ConfigError
+        If a kind or a sign is not known, or there is no layer.
+    """
+    listed, pattern = config.value("layers_block_type"), config.value("hybrid_override_pattern")
+    if listed is None and pattern is None:
+        return ["linear_attention", "moe", "full_attention", "mlp"]
+    if listed is None and isinstance(pattern, str) and pattern and not set(pattern) - SIGNS.keys():
+        return [SIGNS[sign] for sign in pattern]
+    if listed is None:
+        raise ConfigError(
+            f"{config.where} says hybrid_override_pattern = {quoted(pattern)}: write a sign for each layer, "
+            f"such as {''.join(SIGNS)}"
+        )
+    layers = max(1, len(listed)) if isinstance(listed, (list, tuple)) else 1
+    return list(config.kinds("layers_block_type", tuple(COUNTED), layers) or ())
+
+
+def experts_of_nemotron(latents: bool) -> list[Part]:
+    """Give experts without a gate, which may work on latents of Dx numbers, and one that all tokens meet."""
+    router, met, idle, always = pieces_of_experts(B * T * K, 0)
+    inside = axis("Dx") if latents else D
+    parts = [
+        Part(ROUTERS, router, Lx),
+        Part(MATRICES, met.at(F=Fx, D=inside), Lx),
+        Part(IDLE, idle.at(F=Fx, D=inside), Lx),
+        Part(MATRICES, always.at(J=Fs), Lx),
+    ]
+    if latents:
+        down, up = matmul("n[B,T,D] @ wd[D,Dx] -> m[B,T,Dx]"), matmul("z[B,T,Dx] @ wu[Dx,D] -> y[B,T,D]")
+        parts.append(Part(MATRICES, piece(down, up, weights="wd[D,Dx] wu[Dx,D]", kept="m[B,T,Dx] z[B,T,Dx]"), Lx))
+    return parts
 
 
 def rwkv(config: Config) -> Read:
@@ -238,9 +363,12 @@ def rwkv(config: Config) -> Read:
 
 READERS = {
     "bamba": bamba,
+    "falcon_h1": falcon_h1,
+    "falcon_mamba": mamba,
     "jamba": jamba,
     "mamba": mamba,
     "mamba2": mamba2,
+    "nemotron_h": nemotron_h,
     "qwen3_next": qwen3_next,
     "rwkv": rwkv,
 }

@@ -23,6 +23,8 @@ from flopbook.published.network import Part
 from flopbook.published.on_paper.pieces import biases, norms
 
 Ds, Gs, Hs, Ks, Ns, Ps, Zs = (axis(name) for name in ("Ds", "Gs", "Hs", "Ks", "Ns", "Ps", "Zs"))
+#: Biases of the matrices before and after a scan of Mamba 2.
+BEFORE, AFTER = "bz[Hs,Ps] bx[Hs,Ps] bb[Gs,Ns] bc[Gs,Ns] bt[Hs]", "bo[D]"
 #: Chunks of a sequence, the last one padded.
 CHUNKS = sympy.ceiling(T / Zs)
 #: Keys that a query meets in its chunk, on average: itself and those before it.
@@ -82,8 +84,8 @@ def chunked_scan(times: Expr, sizes: Mapping[str, int]) -> Part:
     )
 
 
-def mamba2_mixer(times: Expr, sizes: Mapping[str, int], bias: bool, convolution_bias: bool) -> list[Part]:
-    """Give what Mamba 2 has in the place of attention: a gate, a convolution, a scan, a norm."""
+def mamba2_mixer(times: Expr, sizes: Mapping[str, int], convolution_bias: bool) -> list[Part]:
+    """Give what Mamba 2 has in the place of attention: a gate, a convolution, and a scan; a norm may follow."""
     around = piece(
         matmul("n[B,T,D] @ wz[D,Hs,Ps] -> z[B,T,Hs,Ps]"),
         matmul("n[B,T,D] @ wx[D,Hs,Ps] -> x[B,T,Hs,Ps]"),
@@ -98,14 +100,16 @@ def mamba2_mixer(times: Expr, sizes: Mapping[str, int], bias: bool, convolution_
         Part(MATRICES, around, times),
         convolution(times, Hs * Ps + 2 * Gs * Ns),
         chunked_scan(times, sizes),
-        norms(times, "norm[Hs,Ps]", "y[B,T,Hs,Ps] deviation[B,T,Gs]"),
         biases(times, "bt[Hs] decay[Hs] skip[Hs]"),
     ]
     if convolution_bias:
         parts.append(biases(times, "bx[Hs,Ps] bb[Gs,Ns] bc[Gs,Ns]"))
-    if bias:
-        parts.append(biases(times, "bz[Hs,Ps] bx[Hs,Ps] bb[Gs,Ns] bc[Gs,Ns] bd[Hs] bo[D]"))
     return parts
+
+
+def mamba2_norm(times: Expr) -> Part:
+    """Give the norm of a scan's results, in groups of heads."""
+    return norms(times, "norm[Hs,Ps]", "y[B,T,Hs,Ps] deviation[B,T,Gs]")
 
 
 def mamba_mixer(times: Expr, bias: bool, convolution_bias: bool) -> list[Part]:
