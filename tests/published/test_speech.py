@@ -53,6 +53,10 @@ def test_names_that_the_library_takes_too_win():
     assert from_config(config).sizes["Le"] == 1
 
 
+def test_parameters_in_fewer_bits_change_no_count():
+    assert_agrees(dict(model_type="whisper", **SMALL, torch_dtype="float16"), B=1, T=3)
+
+
 def test_a_wrong_size_is_noticed():
     config = defaults("whisper", **SMALL)
     assert on_paper(config | dict(num_mel_bins=6), B=2, T=7) != witness(config, B=2, T=7)

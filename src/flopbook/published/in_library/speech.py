@@ -18,7 +18,8 @@ def listener_and_writer(config: Mapping[str, Any]) -> nn.Module:
 def heard_and_written(model: nn.Module, *, B: int, T: int) -> torch.Tensor:
     """Add up what a model answers to B pieces of sound, as long as its configuration says, and T tokens of each."""
     config: Any = model.config
-    sound = torch.zeros(B, config.num_mel_bins, 2 * config.max_source_positions)
+    number_format = next(model.parameters()).dtype
+    sound = torch.zeros(B, config.num_mel_bins, 2 * config.max_source_positions, dtype=number_format)
     written = torch.zeros(B, T, dtype=torch.long)
     return model(input_features=sound, decoder_input_ids=written).logits.float().sum()
 
