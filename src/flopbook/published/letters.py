@@ -58,4 +58,8 @@ LETTERS = MEANING | {
     "C0": "channels that leave the stem of a network in stages",
     **{f"C{stage}": f"channels of stage {stage}" for stage in range(1, 10)},
     **{f"L{stage}": f"blocks of stage {stage}" for stage in range(1, 10)},
+    **{f"H{stage}": f"heads of stage {stage}" for stage in range(1, 10)},
+    **{f"E{stage}": f"the width of one attention head of stage {stage}" for stage in range(1, 10)},
+    **{f"F{stage}": f"the hidden width of a feed-forward block of stage {stage}" for stage in range(1, 10)},
+    "Sw": "the places along a side of a window",
 }

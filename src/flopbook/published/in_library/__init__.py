@@ -4,7 +4,16 @@ A file holds the family that the file of the same name in `flopbook.published.on
 each ``model_type`` how the model is built and what a step runs.
 """
 
-from flopbook.published.in_library import convolutional, dense, encoders, experts, hybrids, speech, vision
+from flopbook.published.in_library import (
+    convolutional,
+    dense,
+    encoders,
+    experts,
+    hybrids,
+    shifted_windows,
+    speech,
+    vision,
+)
 
 #: How each ``model_type`` is built and run.
 BUILT = {
@@ -13,6 +22,7 @@ BUILT = {
     **encoders.BUILT,
     **experts.BUILT,
     **hybrids.BUILT,
+    **shifted_windows.BUILT,
     **speech.BUILT,
     **vision.BUILT,
 }

@@ -5,7 +5,16 @@ key that changes FLOPs, parameters or bytes, and returns the parts of the model 
 file has its pair in `flopbook.published.in_library`, which builds the same models with the library that people use.
 """
 
-from flopbook.published.on_paper import convolutional, dense, encoders, experts, hybrids, speech, vision
+from flopbook.published.on_paper import (
+    convolutional,
+    dense,
+    encoders,
+    experts,
+    hybrids,
+    shifted_windows,
+    speech,
+    vision,
+)
 
 #: The reader of each ``model_type``.
 READERS = {
@@ -14,6 +23,7 @@ READERS = {
     **encoders.READERS,
     **experts.READERS,
     **hybrids.READERS,
+    **shifted_windows.READERS,
     **speech.READERS,
     **vision.READERS,
 }
