@@ -125,7 +125,7 @@ def configs(draw):
     return config
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(configs(), st.integers(1, 3), st.integers(1, 11))
 def test_any_sizes_agree(config, B, T):
     assert_agrees(config, B=B, T=T)

@@ -2,7 +2,8 @@
 
 The library runs experts in a loop, in one grouped product, or in one batched product. A loop needs to know which
 experts were chosen, and the grouped product needs bfloat16 and widths that divide; so here it is the batched product,
-which gathers the weights of each row. All multiply the same.
+which gathers the weights of each row. All multiply the same. Llama 4 has a batched product of its own, in which every
+token meets all experts.
 """
 
 from collections.abc import Mapping
