@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from flopbook.predict.models.claims import CLAIMS, INVENTORIES, KINDS, TRAINERS, Claim, Inventory, inventory
     from flopbook.predict.models.convolutions import bottleneck_network, depthwise_separable, places, real_taps
-    from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, pieces_of_experts, slots
+    from flopbook.predict.models.experts import Filled, X, experts_layer, experts_part, fill, slots
     from flopbook.predict.models.masks import (
         CAUSAL,
         EVERY,
