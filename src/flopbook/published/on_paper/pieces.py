@@ -6,16 +6,15 @@ is F wide; V words of a vocabulary; L layers. A query meets S keys.
 
 from dataclasses import replace
 
-from sympy import Expr, Integer
+from sympy import Expr
 
 from flopbook.predict.axes import E, G, L, axis
 from flopbook.predict.models.claims import BIASES, LAST_NORM, LOOKUP, MATRICES, NORMS, OUTPUT, TIED
 from flopbook.predict.models.model import piece
 from flopbook.predict.products import matmul
-from flopbook.published.network import CAUSAL, EVERY, Mask, Part, in_window, in_window_around
+from flopbook.published.network import CAUSAL, EVERY, ZERO, Mask, Part, in_window, in_window_around
 
 W, Lw = axis("W"), axis("Lw")
-ZERO = Integer(0)
 NORM = "x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]"  # what a norm keeps
 
 
