@@ -12,7 +12,7 @@ from flopbook.tables import Table
 
 __all__ = ["trainer_errors"]
 
-_LENGTHS = 1024, 4096, 8192, 32768, 131072
+_LENGTHS = 1024, 8192, 32768, 131072
 _ROW, _TOP, _MIDDLE, _HALF, _REACH = 22, 14.0, 256.0, 112.0, 40  # a bar's axis, and percent to each side of it
 _RIGHT = 0.1  # percent that a formula may be off and still get the mark
 _AGAINST = {"dense": "every query with every key", "needed": "what the mask leaves"}
