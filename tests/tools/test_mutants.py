@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants import Record, mutants_of
+from tools.mutants.changes import mutants_of
+from tools.mutants.choice import ON_IMPORT, Record
+from tools.mutants.trial import swap
 
 SOURCE = '''
 """A docstring with 2 numbers."""
@@ -45,6 +47,10 @@ def test_every_number_operator_condition_registration_and_default_is_changed(mut
     ]
 
 
+def by_text(mutants, becomes):
+    return next(mutant for mutant in mutants if mutant.shown()["becomes"] == becomes)
+
+
 def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_those_of_its_part_too(mutants):
     path = str(mutants[0].path)
     found = {
@@ -58,10 +64,64 @@ def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_those_of
         },
         "lines": {path: {"9": [""], "10": ["b::y"], "11": ["a::x", "b::z"]}},
     }
-    tests = Record(found)
+    tests = Record(**found)
     asked = {mutant.shown()["becomes"]: tests.batches(mutant) for mutant in mutants}
     assert asked["return 3 * out"] == [["b::y"]]
     assert asked["return out"] == [["b::z"], ["a::x"]]
-    part = [["b::y", "b::z"], ["a::x"], ["tests/predict/c::w"], ["tests/agreement/c::v"]]
+    assert tests.tests(by_text(mutants, "return out")) == ["b::z", "a::x"]
+    part = [["b::z", "b::y"], ["a::x"], ["tests/predict/c::w"], ["tests/agreement/c::v"]]
     assert asked["SIZES = {3, 5}"] == asked['@rule( "bmm")'] == part
     assert asked["if not (left):"] == part[2:]
+
+
+def test_the_tests_of_the_module_come_first(mutants):
+    found = {"tests/predict/test_mlp.py::x": 1.0, "tests/predict/test_source.py::y": 5.0}
+    tests = Record(found, {str(mutants[0].path): {"10": [*found]}})
+    mutant = by_text(mutants, "return 3 * out")
+    assert tests.tests(mutant) == ["tests/predict/test_source.py::y", "tests/predict/test_mlp.py::x"]
+    assert tests.batches(mutant) == [["tests/predict/test_source.py::y"], ["tests/predict/test_mlp.py::x"]]
+    assert tests.cost(mutant) == 6.0
+
+
+def test_only_a_line_that_importing_does_not_run_is_changed_in_place(mutants):
+    lines = {"9": ["a::x"], "10": ["a::x"], "11": ["a::x", ON_IMPORT]}
+    tests = Record({"a::x": 1.0}, {str(mutants[0].path): lines})
+    swappable = [mutant.shown()["becomes"] for mutant in mutants if tests.swappable(mutant)]
+    assert swappable == ["if not (left):", "return 3 * out", "return 2 + out"]
+
+
+IN_PLACE = """
+class Cost:
+    def twice(self, number):
+        return (lambda: 2 * number)()
+
+def adds(step):
+    def add(number):
+        return number + step
+    return add
+"""
+
+
+def in_place(tmp_path, becomes):
+    """Return a module's names, and whether a mutant of the module was put in place."""
+    path = tmp_path / "source.py"
+    path.write_text(IN_PLACE)
+    names = {}
+    exec(compile(IN_PLACE, path, "exec"), names)
+    names["add_3"], names["add_4"] = names["adds"](3), names["adds"](4)
+    functions = [names["Cost"].twice, names["adds"], names["add_3"], names["add_4"]]
+    return names, swap(by_text(mutants_of(path), becomes), functions)
+
+
+def test_a_mutant_changes_functions_in_place_also_those_made_before(tmp_path):
+    names, done = in_place(tmp_path, "return (lambda: 3 * number)()")
+    assert done and names["Cost"]().twice(5) == 15
+    names, done = in_place(tmp_path, "return number - step")
+    assert done and (names["add_3"](10), names["add_4"](10), names["adds"](5)(10)) == (7, 6, 5)
+
+
+def test_a_function_that_is_not_at_hand_is_not_changed_in_place(tmp_path):
+    path = tmp_path / "source.py"
+    path.write_text(IN_PLACE)
+    mutant = by_text(mutants_of(path), "return (lambda: 3 * number)()")
+    assert not swap(mutant, [by_text])
