@@ -96,3 +96,34 @@ def test_what_is_sharded_is_divided_among_the_devices_and_what_does_not_fit_is_s
 def test_a_plan_names_the_sizes_that_it_lacks():
     with pytest.raises(ValueError, match="needs a size for B, D"):
         PLAN.at(H=3)
+
+
+def test_an_update_takes_what_its_optimizer_says_for_each_parameter_and_each_tensor():
+    adamw = PLAN.choices["Optimizer"]["AdamW"]
+    parameters, tensors = 5 * 3 + 3 + 2 * (3 * 3 + 3) + 3 * 2 + 2, 8
+    update = PLAN.rows["Update"][1].subs({axis(name): size for name, size in (SIZES | adamw).items()})
+    assert update == adamw["update_flops"] * parameters + adamw["counters"] * tensors
+
+
+def test_what_runs_again_and_what_the_loss_keeps_are_added_where_a_plan_is_told_of_them():
+    plan = training_plan("mlp", "A perceptron", mlp(), samples=B, again=3 * B * axis("H"), loss=8 * B)
+    sizes = SIZES | TRAINING | {letter.name: 1 for letter in _letters(plan)}
+    more, plain = plan.at(**sizes | SIZES | TRAINING), PLAN.at(**sizes | SIZES | TRAINING)
+    assert more.keys() - plain.keys() == {"Forward pass, run again"}
+    assert more["Forward pass, run again"] == more["One step"] - plain["One step"] == 3 * 7 * 3
+    assert more["Bytes of activations"] - plain["Bytes of activations"] == 8 * 4  # 4 of 7 samples
+
+
+def _letters(plan):
+    return {letter for _, expression in plan.rows.values() for letter in expression.free_symbols}
+
+
+def test_a_word_of_a_preset_may_stand_for_0_and_a_letter_may_not():
+    preset = {"D": 5, "parameters": 0, "tensors": 1}
+    assert training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"none": preset}).choices["Model"]
+    with pytest.raises(ValueError, match="Da=0"):
+        training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"none": {"Da": 0}})
+
+
+def test_a_calculator_keeps_flops_memory_and_time_in_sight():
+    assert [PLAN.rows[title][0] for title in PLAN.watched] == ["FLOPs", "of memory", "hours"]

@@ -1,7 +1,7 @@
 """Predict what training a whole model takes: FLOPs, bytes and time."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import ClassVar
 
@@ -81,7 +81,7 @@ class Plan:
     name: str
     title: str
     rows: Mapping[str, tuple[str, Expr]]
-    choices: Mapping[str, Mapping[str, Mapping[str, int]]] = field(repr=False)
+    choices: Mapping[str, Mapping[str, Mapping[str, int]]]
     watched: ClassVar = ("One step", "Memory of a device", "Time of all steps")
 
     def at(self, **sizes: int | Fraction) -> dict[str, Fraction]:
