@@ -64,6 +64,7 @@ OPERATIONS = {
     "distance": (lambda: torch.dist(X, X), 3 * N),
     "renormalize": (lambda: X.renorm(2, 0, 1.0), 3 * N),
     "trace": (X.trace, 4),
+    "trace of integers": (X.long().trace, 0),
     "cross product": (lambda: torch.linalg.cross(X[:, :3], X[:, 3:]), 3 * 12),
     "divide and round": (lambda: X // 2, N),
     "largest of a window at random": (lambda: functional.fractional_max_pool2d(IMAGE, 2, 3), 2 * 3 * 9 * 4),

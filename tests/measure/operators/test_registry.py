@@ -11,7 +11,7 @@ from flopbook.measure import FlopCount
 from flopbook.measure.operators import flop_rule
 from flopbook.measure.operators.lookup import TABLES, find_rule
 from flopbook.measure.operators.names import contraction, integer, masked, pointwise, remade, transcendental
-from flopbook.measure.operators.registry import FOUND, MOVES
+from flopbook.measure.operators.registry import CONTRACTIONS, FOUND, MOVES
 
 
 @torch.library.custom_op("flopbook_test::product", mutates_args=())
@@ -95,6 +95,17 @@ def test_once_the_rule_is_there_nothing_is_uncounted(count):
     register(torch.ops.flopbook_test.product)
     after = count(lambda: product(ones(3, 4), ones(4, 5)))
     assert before.uncounted and not after.uncounted
+
+
+def test_a_rule_of_the_book_that_does_not_know_the_count_leaves_a_plain_result_uncounted():
+    def unknown(out, *_):
+        return None
+
+    unknown.__module__ = CONTRACTIONS["aten::mm"].__module__
+    flop_rule(torch.ops.aten.mm)(unknown)
+    with pytest.warns(UserWarning, match="no rule for aten::mm"), FlopCount() as counted:
+        ones(3, 4) @ ones(4, 5)
+    assert (counted.forward, counted.uncounted) == (0, {"aten::mm": 1})
 
 
 def test_an_operator_that_gives_only_indices_needs_no_rule(count):
