@@ -7,6 +7,7 @@ each ``model_type`` how the model is built and what a step runs.
 from flopbook.published.in_library import (
     convolutional,
     dense,
+    diffusion,
     encoders,
     experts,
     hybrids,
@@ -19,6 +20,7 @@ from flopbook.published.in_library import (
 BUILT = {
     **convolutional.BUILT,
     **dense.BUILT,
+    **diffusion.BUILT,
     **encoders.BUILT,
     **experts.BUILT,
     **hybrids.BUILT,

@@ -8,6 +8,7 @@ file has its pair in `flopbook.published.in_library`, which builds the same mode
 from flopbook.published.on_paper import (
     convolutional,
     dense,
+    diffusion,
     encoders,
     experts,
     hybrids,
@@ -20,6 +21,7 @@ from flopbook.published.on_paper import (
 READERS = {
     **convolutional.READERS,
     **dense.READERS,
+    **diffusion.READERS,
     **encoders.READERS,
     **experts.READERS,
     **hybrids.READERS,
