@@ -141,10 +141,17 @@ def _of(network: Network, part: Part) -> dict[str, int]:
 
 
 def _growth(network: Network, amount: Expr) -> Counter[tuple[int, int]]:
-    """Sort what a step takes of one sequence by how it grows with tokens and keys."""
-    at_sizes = sympy.expand(amount.subs({axis(name): size for name, size in network.sizes.items()}).subs(B, 1))
+    """Sort what a step takes of one sequence by how it grows with tokens and keys.
+
+    A scan in chunks is taken to have whole chunks, and a convolution before it to reach no further than the sequence.
+    What is kept for a token is rounded up.
+    """
+    at_sizes = amount.subs({axis(name): size for name, size in network.sizes.items()}).subs(B, 1)
+    whole = at_sizes.replace(sympy.floor, lambda chunks: chunks).replace(sympy.ceiling, lambda chunks: chunks)
+    long = whole.replace(sympy.Min, lambda *sizes: sympy.Min(*(size for size in sizes if not size.has(T))))
     try:
-        terms = Counter({powers: int(number) for powers, number in Poly(at_sizes, T, S).as_dict().items()})
+        powers = Poly(sympy.expand(long), T, S).as_dict()
+        terms = Counter({power: int(sympy.ceiling(number)) for power, number in powers.items()})
     except PolynomialError:
         terms = Counter({(-1, 0): 1})
     if unknown := terms.keys() - _GROWTH.keys():

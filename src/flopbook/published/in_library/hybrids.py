@@ -1,7 +1,8 @@
 """Build state spaces and hybrids of them.
 
-A step is a training step, so nothing is kept for later tokens. Without special kernels, the library runs its own
-PyTorch code: the scan of Mamba and the sum of RWKV token by token, pointwise; other scans in chunks, by products.
+A step is a training step, so nothing is kept for later tokens: where something is kept, the library pads sequences that
+are shorter than a convolution. Without special kernels, the library runs its own PyTorch code: the scan of Mamba and
+the sum of RWKV token by token, pointwise; other scans in chunks, by products.
 """
 
 import torch

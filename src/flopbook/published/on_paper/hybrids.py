@@ -1,4 +1,4 @@
-"""Derive state spaces, and hybrids of them with attention: Mamba, Mamba 2, Bamba, Jamba, Qwen3-Next and RWKV."""
+"""Derive state spaces, and hybrids of them with attention: from Mamba and RWKV to Jamba and Qwen3-Next."""
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import B, D, K, L, T, axis
@@ -107,7 +107,7 @@ def bamba(config: Config) -> Read:
     parts += [attention(attended), feed_forward(L, gated=True)]
     if config.flag("attention_bias", False):
         parts.append(biases(attended, ATTENTION))
-    return around(config, there([*parts, *optional(config, "mlp_bias", GATED)])), sizes
+    return around(config, present([*parts, *optional(config, "mlp_bias", GATED)])), sizes
 
 
 def scan_of_hybrid(config: Config, expanded: int) -> dict[str, int]:
@@ -145,7 +145,7 @@ def falcon_h1(config: Config) -> Read:
     return around(config, [*parts, *added]), sizes
 
 
-def there(parts: list[Part]) -> list[Part]:
+def present(parts: list[Part]) -> list[Part]:
     """Leave out the parts of a kind of layer that a model does not have."""
     return [part for part in parts if part.times != 0]
 
@@ -169,7 +169,7 @@ def jamba(config: Config) -> Read:
     attended, others = in_some_layers(sizes, "La", len(periodic(config, sizes["L"], "attn_layer", 8, 4)))
     biased = config.flag("mamba_proj_bias", False), config.flag("mamba_conv_bias", True)
     of_scan = norms(others, "nr[Rs] nb[Ns] nc[Ns]", "deviation_r[B,T] deviation_b[B,T] deviation_c[B,T]")
-    parts = there([*mamba_mixer(others, *biased), of_scan, attention(attended)])
+    parts = present([*mamba_mixer(others, *biased), of_scan, attention(attended)])
     with_experts, width = periodic(config, sizes["L"], "expert_layer", 2, 1), sizes.pop("F")
     of_experts = {}
     if config.size("num_experts", 16) > 1:
@@ -232,7 +232,7 @@ def qwen3_next(config: Config) -> Read:
     if places:
         gate = piece(matmul("n[B,T,D] @ ws[D] -> g[B,T]"), weights="ws[D]", kept="g[B,T] zs[B,T,D]")
         fed.append(Part(MATRICES, gate, fed[0].times))
-    return around(config, [*there(parts), *fed]), sizes
+    return around(config, [*present(parts), *fed]), sizes
 
 
 #: What a layer of Nemotron-H is, by the sign that a pattern has for it; and the letter of so many layers.

@@ -14,7 +14,7 @@ import sympy
 from sympy import Expr, Rational
 
 from flopbook.predict.axes import T, axis
-from flopbook.predict.models.attention import chunks, window
+from flopbook.predict.models.attention import chunks
 from flopbook.predict.models.claims import MATRICES
 from flopbook.predict.models.model import piece
 from flopbook.predict.models.recurrent import chunk_sizes
@@ -35,8 +35,8 @@ HALF = Rational(1, 2)
 def convolution(times: Expr, channels: Expr) -> Part:
     """Let each channel of a token meet itself and the Ks - 1 tokens before it, by a convolution.
 
-    The library pads a sequence at both ends, and so makes T + Ks - 1 results, of which it uses T. It keeps the last Ks
-    tokens for the next one.
+    The library pads a sequence at both ends, and so makes T + Ks - 1 results, of which T are needed. It keeps the last
+    Ks tokens for the next one.
     """
     model = piece(
         matmul("x[B,results,channels,taps] @ wk[channels,taps] -> u[B,results,channels]"),
@@ -48,7 +48,7 @@ def convolution(times: Expr, channels: Expr) -> Part:
         times,
         state=channels * Ks,
         token=2 * channels * Ks,
-        needed=model.at(results=T, taps=window(T, Ks) / T, channels=channels),
+        needed=model.at(results=T, taps=Ks, channels=channels),
     )
 
 
@@ -56,13 +56,13 @@ def chunked_scan(times: Expr, sizes: Mapping[str, int]) -> Part:
     """Carry a state in each head from chunk to chunk, as the library's code for Mamba 2 does.
 
     Each head makes scores of its own, though a group of heads shares keys and queries. Between chunks, the states meet
-    as tokens do in attention; that of the first chunk is zero. What would sum over a single number is multiplied
-    pointwise. One more token reads its state once.
+    as tokens do in attention, which is not needed: a chunk can take the state of the one before pointwise. What would
+    sum over a single number is multiplied pointwise. One more token reads its state once.
 
-    A kernel multiplies less, as :func:`flopbook.predict.models.chunked_scan` says: scores once for a group, and states
-    from chunk to chunk pointwise.
+    Kernels also make scores only once for a group, as :func:`flopbook.predict.models.chunked_scan` says.
     """
-    products = [matmul("decays[B,Hs,before,after] @ h[B,before,Hs,Ps,Ns] -> h0[B,after,Hs,Ps,Ns]")]
+    between = piece(matmul("decays[B,Hs,starts,starts_too] @ h[B,starts,Hs,Ps,Ns] -> h0[B,starts_too,Hs,Ps,Ns]"))
+    products = []
     if sizes["Ns"] > 1:
         products += [
             matmul("c[B,tokens,Hs,Ns] @ b[B,keys,Hs,Ns] -> s[B,Hs,tokens,keys]"),
@@ -73,14 +73,14 @@ def chunked_scan(times: Expr, sizes: Mapping[str, int]) -> Part:
             matmul("m[B,Hs,tokens,keys] @ x[B,keys,Hs,Ps] -> y[B,tokens,Hs,Ps]"),
             matmul("bs[B,tokens,Hs,Ns] @ xs[B,tokens,Hs,Ps] -> added[B,Hs,Ps,Ns]"),  # by each chunk to the state
         ]
-    model = piece(*products, kept="b[B,T,Gs,Ns] c[B,T,Gs,Ns] decay[B,T,Hs] h0[B,chunks,Hs,Ps,Ns]").at(chunks=CHUNKS)
+    within = piece(*products, kept="b[B,T,Gs,Ns] c[B,T,Gs,Ns] decay[B,T,Hs] h0[B,chunks,Hs,Ps,Ns]").at(chunks=CHUNKS)
     return Part(
         MATRICES,
-        model.at(tokens=Zs * CHUNKS, keys=Zs, before=CHUNKS + 1, after=CHUNKS + 1),
+        (within + between).at(tokens=Zs * CHUNKS, keys=Zs, starts=CHUNKS + 1, starts_too=CHUNKS + 1),
         times,
         state=Hs * Ps * Ns,
         token=2 * Hs * Ps * Ns,
-        needed=model.at(tokens=T, keys=MET, before=(CHUNKS + 2) / 2, after=CHUNKS + 1),
+        needed=within.at(tokens=T, keys=MET),
     )
 
 
