@@ -122,6 +122,17 @@ def test_a_root_of_a_value_that_is_too_long_is_refused():
         evaluate(sympy.sqrt(B**40001 + 1), {"B": 10})
 
 
+@pytest.mark.parametrize("expression", [B**1000, B**-1000, (B + D) ** 1000, (B * D) ** -1000], ids=str)
+def test_a_power_of_a_size_that_is_too_long_is_refused(expression):
+    with pytest.raises(ValueError, match="is too large at"):
+        evaluate(expression, {"B": 10**6, "D": 10**6})
+
+
+def test_a_huge_power_is_refused_without_working_it_out():
+    with pytest.raises(ValueError, match="is too large at"):
+        evaluate(B ** (D**60), {"B": 1, "D": 10**6})
+
+
 def test_a_power_of_fractions_that_is_too_long_is_refused():
     with pytest.raises(ValueError, match="is too large at"):
         evaluate((1 / B + 1 / D) ** -250, {"B": 10**9, "D": 10**9 + 7})

@@ -346,7 +346,7 @@ def test_a_thread_that_goes_on_after_the_block_asks_no_rule(x):
     def work():
         x.erfinv()
         over.wait()
-        afterwards.append(torch.add(x.erfinv(), 1, alpha=2))
+        afterwards.append(torch.add((x / 2).erfinv(), 1, alpha=2))
 
     with FlopCount() as counted:
         thread = threading.Thread(target=work)
@@ -356,7 +356,73 @@ def test_a_thread_that_goes_on_after_the_block_asks_no_rule(x):
     over.set()
     thread.join()
     assert (len(asked), counted.total) == (1, 1)
-    assert torch.equal(afterwards[0], x.erfinv() + 2)
+    assert torch.equal(afterwards[0], (x / 2).erfinv() + 2)
+
+
+def test_threads_that_run_one_after_the_other_are_all_counted(count, x):
+    w = torch.ones(D, H)
+
+    def step():
+        for _ in range(4):
+            thread = threading.Thread(target=lambda: x @ w)  # which may have the number of one that has ended
+            thread.start()
+            thread.join()
+
+    assert count(step).forward == 4 * PRODUCT
+
+
+class Nested(torch.autograd.Function):
+    """Runs a backward pass in its backward pass, so many times, and a layer in the innermost."""
+
+    @staticmethod
+    def forward(ctx, x, layer, depth):
+        ctx.layer, ctx.depth = layer, depth
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        with torch.enable_grad():
+            inner = gradient.clone().requires_grad_()
+            y = Nested.apply(inner, ctx.layer, ctx.depth - 1) if ctx.depth else ctx.layer(inner)
+            y.sum().backward()
+        return inner.grad, None, None
+
+
+def test_a_module_that_pytorch_runs_in_a_thread_of_its_own_has_its_cost(count, x):
+    threads = set()
+
+    class Layer(nn.Linear):
+        def forward(self, x):
+            threads.add(threading.get_ident())
+            return super().forward(x)
+
+    layer, w = Layer(D, H), torch.ones(D, H)
+
+    def step():
+        Nested.apply(x.requires_grad_(), layer, 70).sum().backward()
+        return x @ w
+
+    counted = count(step)
+    assert threading.get_ident() not in threads  # PyTorch takes another thread beyond 60 backward passes
+    everything, own = (
+        sum(cost.contractions for cost in counted.by_module[path].costs.values()) for path in ("", "Layer")
+    )
+    assert everything - own == PRODUCT
+
+
+def test_what_a_module_computes_after_a_module_that_it_holds_is_its_own_backward_too(count, x):
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.after = nn.Linear(D, H), nn.Parameter(torch.ones(H, D))
+
+        def forward(self, x):
+            return self.inner(x) @ self.after
+
+    model = Outer()
+    counted = count(lambda: model(x).sum().backward())
+    assert counted.by_module["Outer.inner"].backward == PRODUCT
+    assert counted.by_module["Outer"].backward == 3 * PRODUCT
 
 
 def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(count):
@@ -374,6 +440,22 @@ def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(co
     counted = count(lambda: optimizer.step(closure))
     assert (counted.forward, counted.backward) == (2 * 90, 90)
     assert counted.by_module["Linear"].forward == 180
+
+
+def test_a_closure_gets_what_its_optimizer_gives_it(count, x):
+    class Scaled(torch.optim.SGD):
+        def step(self, closure):
+            closure(2, power=3)
+            super().step()
+
+    w, given = torch.ones(D, H, requires_grad=True), []
+
+    def closure(factor, power):
+        given.append((factor, power))
+        (x @ w).sum().backward()
+
+    counted = count(lambda: Scaled([w], lr=0.1).step(closure))
+    assert (given, counted.forward) == ([(2, 3)], PRODUCT)
 
 
 def test_a_closure_that_fails_ends_the_update(count, x):
@@ -407,6 +489,16 @@ def test_a_model_that_is_exported_is_not_counted(count, x):
     layer = nn.Linear(D, H)
     counted = count(lambda: torch.export.export(layer, (x,)))
     assert (counted.total, counted.pointwise["forward"]) == (0, 0)
+
+
+def test_what_is_exported_keeps_its_named_arguments(x):
+    class Sum(nn.Module):
+        def forward(self, x):
+            return torch.add(x, x, alpha=3)
+
+    with FlopCount():
+        exported = torch.export.export(Sum(), (x,))
+    assert torch.equal(exported.module()(x), 4 * x)
 
 
 def test_a_function_that_is_traced_counts_as_often_as_it_runs(count, x):
