@@ -10,7 +10,7 @@ project_copyright = "2026, the flopbook authors"
 release = metadata.version("flopbook")
 
 extensions = [
-    "flopsite",
+    "flopsite.extension",
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",

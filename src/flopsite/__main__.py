@@ -4,17 +4,12 @@ import argparse
 import hashlib
 import os
 import sys
-import time
 from pathlib import Path
 
-from sphinx.application import Sphinx
-from sphinx.errors import SphinxError
-from sphinx.util.console import nocolor
-from sphinx.util.docutils import docutils_namespace, patch_docutils
-
-from flopsite.book import Book
 from flopsite.execution.cache_key import installation
+from flopsite.execution.kernel import FORK_IS_SAFE, Kernels
 
+_FEW = 3  # pages: so many take longer to prepare for a fork than to start plainly
 _NOT_READ = {"node_modules", "tests", "benchmarks"}  # beside the folders whose names begin with a dot or an underscore
 
 
@@ -42,30 +37,14 @@ def main() -> int:
     if not complete.exists():
         (build / "doctrees" / "environment.pickle").unlink(missing_ok=True)
     complete.unlink(missing_ok=True)
-    if not sys.stderr.isatty():
-        nocolor()
-    began = time.monotonic()
-    try:
-        with patch_docutils(root), docutils_namespace():
-            app = Sphinx(root, root, build / "html", build / "doctrees", "html", status=None, warningiserror=True)
-            # While a second process writes a page, the next one is resolved. Reading is not safe side by side.
-            app.connect("env-updated", lambda app, env: setattr(app, "parallel", 2))
-            app.build()
-    except KeyboardInterrupt:
-        print("\nInterrupted. The pages done so far are kept: `make html` goes on from there.", file=sys.stderr)
-        return 130
-    except SphinxError as error:
-        print(f"\nThe site was not built. {error}", file=sys.stderr)
-        return 2
-    if app.statuscode:
-        print("\nThe site was not built: mend what each warning above names.", file=sys.stderr)
-        for failure in Book.of(app.env).failures:
-            print(f"\n{failure}", file=sys.stderr)
-        return app.statuscode
-    complete.write_text(made_of, "utf-8")
-    print(f"The site is built ({time.monotonic() - began:.1f} s): {first}")
-    print("Look at it with: make serve")
-    return 0
+    with Kernels(fork=FORK_IS_SAFE and len([*root.glob("lectures/*.md")]) > _FEW) as kernels:
+        from flopsite.build import build_site  # noqa: PLC0415  (this takes seconds, in which kernels get ready)
+
+        code = build_site(root, build, kernels)
+    if code == 0:
+        complete.write_text(made_of, "utf-8")
+        print("Look at it with: make serve")
+    return code
 
 
 if __name__ == "__main__":

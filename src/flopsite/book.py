@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 from flopsite.course.outline import Course
 
 if TYPE_CHECKING:
+    from flopsite.execution.kernel import Kernels
     from flopsite.execution.reader import Page
 
 
@@ -74,6 +75,7 @@ class Book(Domain):
         self.failures: list[Failure] = []
         self.reread: set[str] = set()  # the pages that this build reads
         self.course: Course
+        self.kernels: Kernels
         self.has_moved = False  # whether the course has changed since the last build
 
     @classmethod

@@ -32,7 +32,6 @@ _LONGEST_REQUEST = 1 << 20  # bytes
 
 def serve(channel: socket.socket) -> tuple[dict[str, Any], int]:
     """Fork for each request and return in the child; exit when the build has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the build handles Ctrl-C, and then ends the kernels
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that a kernel that has ended leaves no zombie process
     while True:
         request, files, *_ = socket.recv_fds(channel, _LONGEST_REQUEST, 1)
@@ -61,6 +60,7 @@ def become_kernel(request: dict[str, Any], own: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the build handles Ctrl-C, and then ends the kernels
     del sys.path[0]  # this folder
     for module in PRELOADED:
         importlib.import_module(module)

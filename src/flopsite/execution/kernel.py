@@ -67,7 +67,8 @@ class Kernels:
                 process.kill()
                 process.wait()
         if self._fork:
-            self._channel.close()  # ends the server
+            self._channel.close()
+            self._server.kill()  # which may still import what no page asked for
             self._server.wait()
 
 

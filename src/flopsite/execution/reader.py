@@ -19,12 +19,11 @@ from sphinx.errors import SphinxError
 from flopsite.book import Book, Failure
 from flopsite.execution.cache_key import code_cells, installation, page_inputs, page_key
 from flopsite.execution.execute import execute
-from flopsite.execution.kernel import FORK_IS_SAFE, Kernels
+from flopsite.execution.kernel import Kernels
 from flopsite.execution.progress import Progress
 from flopsite.warnings import Kind, warn
 
 _BYTES_PER_KERNEL = 2 << 30  # 2 GiB: a page that trains a network takes about half of it
-_FEW = 3  # pages: so many take longer to prepare for a fork than to start plainly
 
 
 @dataclass
@@ -84,7 +83,7 @@ def _prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
             progress.finish(page.docname, "cached")
         else:
             stale.append(page)
-    for page in _executed(stale, Path(app.srcdir), progress):
+    for page in _executed(stale, Path(app.srcdir), book.kernels, progress):
         progress.finish(page.docname, "FAILED" if page.failure else f"{page.seconds:.1f} s")
         if page.failure:
             book.failures.append(page.failure)
@@ -109,12 +108,9 @@ def _notebook(app: Sphinx, docname: str, text: str) -> NotebookNode:
         raise SphinxError(f"{docname}.md: {error}") from error
 
 
-def _executed(pages: list[Page], root: Path, progress: Progress) -> Iterator[Page]:
+def _executed(pages: list[Page], root: Path, kernels: Kernels, progress: Progress) -> Iterator[Page]:
     """Execute pages several at a time, then those that time something one after the other."""
-    if not pages:
-        return
-    fork = FORK_IS_SAFE and len(pages) > _FEW
-    with ThreadPoolExecutor(_at_a_time()) as pool, Kernels(fork) as kernels:
+    with ThreadPoolExecutor(_at_a_time()) as pool:
 
         def execute(page: Page) -> Page:
             progress.start(page.docname)
