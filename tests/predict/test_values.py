@@ -7,6 +7,7 @@ import pytest
 import sympy
 
 from flopbook.predict import B, D, H, K, evaluate, matmul
+from flopbook.predict.values import value_at
 
 FLOPS = matmul("x[B,D] @ w[D,K] -> y[B,K]").flops
 
@@ -137,3 +138,9 @@ def test_a_power_of_fractions_that_is_too_long_is_refused():
     with pytest.raises(ValueError, match="is too large at"):
         evaluate((1 / B + 1 / D) ** -250, {"B": 10**9, "D": 10**9 + 7})
     assert evaluate((1 / B + 1 / D) ** -2, {"B": 2, "D": 2}) == 1
+
+
+def test_a_power_of_fractions_that_is_just_short_enough_is_worked_out():
+    each, other = sympy.Integer(10**9), sympy.Integer(10**9 + 7)
+    value = value_at((1 / B + 1 / D) ** 150, {"B": int(each), "D": int(other)})
+    assert value == ((each + other) / (each * other)) ** 150

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import MethodDescriptorType
 
 import pytest
 import torch
@@ -226,6 +227,22 @@ def test_a_mode_of_the_reader_outside_the_block_stays(model):
             _ = ones(3, 4) @ ones(4, 5)
         _ = ones(3, 4) @ ones(4, 5)
     assert (ours.total, theirs.get_total_flops()) == (120, 240)
+
+
+def test_threads_and_tensors_have_their_own_methods_again():
+    with FlopCount():
+        assert threading.Thread.start.__module__ != "threading"
+    assert threading.Thread.start.__module__ == "threading"
+    assert torch.Tensor.__dlpack__.__module__ == "torch._tensor"
+    assert isinstance(torch.Tensor.numpy, MethodDescriptorType)
+
+
+def test_the_end_of_an_inner_count_leaves_the_threads_of_the_outer_one_counted():
+    with FlopCount() as outer:
+        with FlopCount():
+            pass
+        in_thread(lambda: ones(3, 4) @ ones(4, 5))
+    assert outer.total == 120
 
 
 def in_thread(work):

@@ -410,6 +410,25 @@ def test_a_module_that_pytorch_runs_in_a_thread_of_its_own_has_its_cost(count, x
     assert everything - own == PRODUCT
 
 
+def test_an_update_that_pytorch_runs_in_a_thread_of_its_own_is_the_optimizers(count, x):
+    w = torch.ones(D, H, requires_grad=True)
+    w.grad = torch.ones(D, H)
+    optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+    optimizer.step()
+
+    def update(inner):
+        optimizer.step()
+        return inner.clone()
+
+    def step():
+        Nested.apply(x.requires_grad_(), update, 70).sum().backward()
+        return x * 2
+
+    counted = count(step)
+    assert counted.pointwise["optimizer"] == count(optimizer.step).pointwise["optimizer"] > 0
+    assert counted.pointwise["forward"] >= x.numel()
+
+
 def test_what_a_module_computes_after_a_module_that_it_holds_is_its_own_backward_too(count, x):
     class Outer(nn.Module):
         def __init__(self):
