@@ -1,11 +1,13 @@
 """Test plans of published models: every row follows from the model on paper."""
 
+import json
+
 import pytest
 
-from flopbook.published import from_config
+from flopbook.published import from_config, named, names
 from flopbook.published.config import ConfigError
 from flopbook.published.network import CAUSAL
-from flopbook.published.plan import AMOUNTS, amounts, run_plan, use_plan
+from flopbook.published.plan import _LOGITS, AMOUNTS, amounts, presets, read_option, run_plan, use_plan
 
 LLAMA = dict(
     model_type="llama", hidden_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
@@ -18,14 +20,31 @@ DEEPSEEK = dict(
     moe_intermediate_size=5, n_routed_experts=16, first_k_dense_replace=1,
 )  # fmt: skip
 LLAMA4 = LLAMA | dict(model_type="llama4_text", attention_chunk_size=4, num_local_experts=5, num_hidden_layers=5)
-MODELS = {each["model_type"]: each for each in (LLAMA, MISTRAL, DEEPSEEK, LLAMA4)}
+#: Seven tokens of eleven lie in whole chunks of seven, and the last chunk is padded.
+MAMBA2 = dict(
+    model_type="mamba2", hidden_size=24, num_hidden_layers=3, vocab_size=53, num_heads=8, head_dim=6, n_groups=2,
+    state_size=5, chunk_size=7,
+)  # fmt: skip
+BAMBA = dict(
+    model_type="bamba", hidden_size=24, num_hidden_layers=3, vocab_size=53, num_attention_heads=4,
+    num_key_value_heads=2, intermediate_size=40, mamba_n_heads=8, mamba_d_state=5, mamba_chunk_size=4,
+    attn_layer_indices=[1],
+)  # fmt: skip
+QWEN3_NEXT = dict(
+    model_type="qwen3_next", hidden_size=24, num_hidden_layers=4, vocab_size=53, num_attention_heads=4,
+    num_key_value_heads=2, head_dim=8, linear_key_head_dim=5, linear_value_head_dim=7, linear_num_key_heads=2,
+    linear_num_value_heads=4, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=9,
+    shared_expert_intermediate_size=11,
+)  # fmt: skip
+RWKV = dict(model_type="rwkv", hidden_size=24, num_hidden_layers=3, vocab_size=53)
+MODELS = {each["model_type"]: each for each in (LLAMA, MISTRAL, DEEPSEEK, LLAMA4, MAMBA2, BAMBA, QWEN3_NEXT, RWKV)}
 RUN = dict(B=6, T=11, devices=3, budget=1000, utilization=40)
 PLAN, USE = run_plan({}), use_plan()
 
 
-def values(config, **chosen):
+def values(config, T=11, devices=3, **chosen):
     """Work out all rows at the first option of each choice, unless told."""
-    sizes = RUN | amounts(from_config(config))
+    sizes = RUN | dict(T=T, devices=devices) | amounts(from_config(config))
     for label, options in PLAN.choices.items():
         sizes |= options[chosen.get(label, next(iter(options)))]
     return PLAN.at(**sizes) | USE.at(**sizes)
@@ -35,15 +54,24 @@ def values(config, **chosen):
 @pytest.mark.parametrize("needed", [False, True])
 def test_flops_are_those_of_the_model_on_paper(config, needed):
     network = from_config(config)
-    option = "needed: what the mask leaves" if needed else "dense: every pair is multiplied"
-    rows = values(config, Attention=option)
-    assert rows["Parameters"] == network.parameters
-    if needed or config is not LLAMA4:  # a plan has the experts that were chosen, and the library multiplies all
-        assert rows["Forward pass"] == network.forward(B=6, T=11, needed=needed)
-        assert rows["Backward pass"] == network.backward(B=6, T=11, needed=needed)
-        assert rows["Read T tokens"] == network.forward(B=1, T=11, needed=needed)
-    assert rows["Write the next token"] == network.at(network.token, T=11)
-    assert rows["Bytes that T tokens leave"] == 2 * network.at(network.cache, T=11)
+    option = next(name for name in PLAN.choices["Attention"] if name.startswith("needed" if needed else "dense"))
+    for tokens in (1, 11, 130):
+        rows = values(config, T=tokens, Attention=option)
+        assert rows["Parameters"] == network.parameters
+        assert rows["Forward pass"] == network.forward(B=6, T=tokens, needed=needed)
+        assert rows["Backward pass"] == network.backward(B=6, T=tokens, needed=needed)
+        assert rows["Read T tokens"] == network.forward(B=1, T=tokens, needed=needed)
+        assert rows["Write the next token"] == network.at(network.token, T=tokens)
+        assert rows["Bytes that T tokens leave"] == 2 * network.at(network.cache, T=tokens)
+
+
+@pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
+def test_without_checkpoints_activations_are_those_of_the_model_on_paper(config):
+    network = from_config(config)
+    found = values(config, T=11, devices=1, Loss="in 16 bits")["Bytes of activations"]
+    of_loss = sum(part.times * part.model.activations for part in network.parts if part.kind in _LOGITS)
+    kept = network.at(network.dense.activations - of_loss, B=6, T=11)
+    assert found == 2 * kept + 2 * 6 * 11 * network.sizes["V"]
 
 
 def test_a_next_token_meets_all_before_it():
@@ -93,3 +121,31 @@ def test_a_model_that_a_plan_cannot_hold_is_refused():
     cut = type(network)("cut", "llama", network.parts, {**network.sizes, "B": 3})
     with pytest.raises(ConfigError, match="cut does not read tokens through layers of one width"):
         amounts(cut)
+
+
+def test_a_plan_holds_every_named_model_that_reads_on():
+    others = {named(name).config.get("model_type", "of images") for name in set(names()) - presets().keys()}
+    assert others <= {
+        "bert", "clip", "convnext", "modernbert", "of images", "resnet", "swin", "t5", "vit", "whisper"
+    }  # fmt: skip
+
+
+def test_a_text_is_read_as_an_option():
+    option = read_option(json.dumps(LLAMA))
+    assert option["sizes"] == {name: str(size) for name, size in amounts(from_config(LLAMA)).items()}
+    assert option["name"] == f"your llama: {from_config(LLAMA).parameters:,} parameters"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the text is not JSON: Expecting value"),
+        ("[" * 100_000, "the text is not JSON: "),
+        ("[1]", r"the text holds \[1\]: give a configuration in curly brackets"),
+        ('{"model_type": "lama"}', "model_type = 'lama' is not understood: did you mean 'llama'"),
+        ('{"model_type": "bert"}', "bert has the mask 'every', which a plan does not know"),
+    ],
+)
+def test_a_text_that_is_not_a_model_for_a_plan_is_refused(text, said):
+    with pytest.raises(ConfigError, match=said):
+        read_option(text)

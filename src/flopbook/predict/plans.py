@@ -1,5 +1,6 @@
 """Predict what training a whole model takes: FLOPs, bytes and time."""
 
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
@@ -76,12 +77,16 @@ class Plan:
         For each label its options, and for each option the sizes it stands for.
     watched : tuple of str
         Titles of the rows that decide, which a calculator keeps in sight.
+    reader : str
+        The function, as ``module:name``, that reads the text of a ``config.json`` as one more option of `Model`:
+        it returns a dict of the option's name, and of its sizes as text. Empty where nothing can be read.
     """
 
     name: str
     title: str
     rows: Mapping[str, tuple[str, Expr]]
     choices: Mapping[str, Mapping[str, Mapping[str, int]]]
+    reader: str = ""
     watched: ClassVar = ("One step", "Memory of a device", "Time of all steps")
 
     def at(self, **sizes: int | Fraction) -> dict[str, Fraction]:
@@ -162,7 +167,7 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
     samples : sympy.Expr
         What one step learns from, such as the tokens B*T.
     presets : dict, optional
-        Models by name, and their sizes: of letters at least 1, of words, such as ``parameters``, at least 0.
+        Models by name, and their sizes: of letters at least 1, of words, such as ``parameters``, any whole number.
     again : sympy.Expr, optional
         FLOPs of the forward pass that checkpoints run again.
     loss : sympy.Expr, optional
@@ -197,7 +202,9 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
     if not isinstance(presets or {}, Mapping):
         raise TypeError(f"presets={quoted(presets)} has no names: write {{'GPT-2': dict(D=768, ...)}}")
     for preset in (presets or {}).values():
-        checks.sizes({letter: size for letter, size in preset.items() if letter[:1].isupper() or size != 0})
+        checks.sizes({letter: size for letter, size in preset.items() if letter[:1].isupper()})
+        for amount in preset.values():
+            operator.index(amount)
     # as in flopbook.predict.optimizers.update_flops, with a letter for what the optimizer decides
     update = axis("update_flops") * model.parameters + axis("counters") * model.tensors
     flops = {"Forward pass": model.forward, "Backward pass": model.backward}

@@ -82,12 +82,17 @@ class Part:
     further: bool = False
 
     @property
-    def one_more(self) -> Expr:
-        """The FLOPs of one more token, the last of its sequence: none where the part does not run again."""
+    def alone(self) -> Expr:
+        """The FLOPs of one more token that meets S keys: none where the part does not run again."""
         if self.once:
             return ZERO
         alone = (self.needed or self.model).forward if self.token is None else self.token
-        return self.times * alone.subs({B: 1, self.mask.queries: 1, S: self.mask.last}, simultaneous=True)
+        return self.times * alone.subs({B: 1, self.mask.queries: 1}, simultaneous=True)
+
+    @property
+    def one_more(self) -> Expr:
+        """The FLOPs of one more token, the last of its sequence."""
+        return self.alone.subs(S, self.mask.last)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,57 +1,90 @@
 """Plan the training and the use of any model that reads tokens from left to right.
 
-A model is put into some twenty amounts, such as the FLOPs of a token, and of a pair of a query and its key. So one set
+A model is put into some sixty amounts, such as the FLOPs of a token, and of a pair of a query and its key. So one set
 of expressions, and one calculator, serves all models; a model's own formula stays in its :class:`Network`.
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 import sympy
-from sympy import Expr, Max, Poly, PolynomialError, floor
+from sympy import Expr, Integer, Max, Min, Poly, PolynomialError, ceiling, floor
 
+from flopbook.checks import quoted
 from flopbook.predict.axes import B, S, T, axis
+from flopbook.predict.models.attention import chunks
 from flopbook.predict.models.claims import BIASES, HEAD_NORMS, LATENT_NORMS, MATRICES, NORMS, OUTPUT, ROUTERS, TIED
 from flopbook.predict.models.model import Model
 from flopbook.predict.plans import GIGA, Plan, training_plan
 from flopbook.published.config import ConfigError
+from flopbook.published.models import named, names
 from flopbook.published.network import CAUSAL, Network, Part, in_chunks, in_window
+from flopbook.published.read import from_config, parse
 
-__all__ = ["amounts", "run_plan", "use_plan"]
+__all__ = ["amounts", "presets", "read_option", "run_plan", "use_plan"]
 
 #: The masks that a plan knows. Where a query reaches less far than to the first token, an amount says how far.
 _MASKS = {mask.words: mask for mask in (CAUSAL, in_window(axis("window")), in_chunks(axis("chunk")))}
 _REACHES = {"window": "window", "chunks": "chunk"}
 _IN_BLOCKS = (MATRICES, ROUTERS, BIASES, NORMS, HEAD_NORMS, LATENT_NORMS)
 _LOGITS = (OUTPUT, TIED)
-#: Powers of T and S, and what grows with them.
-_GROWTH = {(1, 0): "token", (1, 1): "pair", (0, 0): "sequence"}
-_TOKEN, _PAIR, _SEQUENCE = _GROWTH
 
+_SCANS = ceiling(T / axis("scan"))
+#: What an amount may be for: a plan has so many of it in a sequence of T tokens.
+_GROWTH = {
+    "sequence": Integer(1),
+    "token": T,
+    "square": T**2,
+    "scan_first": Min(T, axis("scan")),
+    "scans": _SCANS,
+    "scans_square": _SCANS**2,
+    "scan_pair": chunks(T, axis("scan")),
+    **{f"{words}_pair": mask.pairs for words, mask in _MASKS.items()},
+}
+#: What is dense grows with these alone.
+_DENSE = ("sequence", "token", "square", "scans", "scans_square")
+#: What is kept, too.
+_KEPT = ("sequence", "token", "scans")
+
+_EACH = {
+    "sequence": "a sequence, however long",
+    "token": "a token",
+    "square": "a token and a token, before or after",
+    "scan_first": "a token in the first chunk of a scan",
+    "scans": "a chunk of a scan",
+    "scans_square": "a chunk and a chunk of a scan",
+    "scan_pair": "a token and one before it, or itself, in a chunk of a scan",
+    "causal_pair": "a query and a key, where all before are met",
+    "window_pair": "a query and a key, where a window before is met",
+    "chunks_pair": "a query and a key, where those before in a chunk are met",
+}
 #: What the amounts of a model are.
 AMOUNTS = {
     "parameters": "trained numbers",
     "active": "trained numbers that a token meets",
     "tensors": "tensors that hold them",
-    "token_forward": "FLOPs of a token, forward",
-    "token_backward": "FLOPs of a token, backward",
-    "sequence_forward": "FLOPs of a sequence, however long, forward",
-    "sequence_backward": "FLOPs of a sequence, however long, backward",
-    "causal_pair": "FLOPs of a query and a key, forward, where all before are met",
-    "window_pair": "the same in windows",
-    "chunks_pair": "the same in chunks",
-    "next_token": "FLOPs of one more token, without what it takes for each key that it meets",
-    "causal_key": "FLOPs of one more token and a key, where all before are met",
-    "window_key": "the same in windows",
-    "chunks_key": "the same in chunks",
+    **{f"{way}_{each}": f"FLOPs of {_EACH[each]}, {way}" for way in ("forward", "backward") for each in _DENSE},
+    **{
+        f"needed_{way}_{each}": f"FLOPs of {_EACH[each]}, {way}, where nothing is multiplied by zero"
+        for way in ("forward", "backward")
+        for each in _GROWTH
+    },
+    "next": "FLOPs of a token that is written",
+    **{f"{words}_next": f"FLOPs of {_EACH[f'{words}_pair']}, for a token that is written" for words in _MASKS},
     "window": "keys that a window holds",
-    "chunk": "tokens of a chunk",
+    "chunk": "tokens of a chunk of attention",
+    "scan": "tokens of a chunk of a scan",
     "output": "FLOPs of a token in the output layer, forward",
     "logits": "numbers of a token that the loss keeps",
     "inputs": "numbers of a token that enter the blocks",
-    "kept_blocks": "numbers of a token that the blocks keep",
-    "largest": "the same of one block, on average",
-    "results": "numbers of a token that the blocks' products give",
+    **{f"kept_{each}": f"numbers of {_EACH[each]} that the blocks keep" for each in _KEPT},
+    **{f"largest_{each}": "the same of one block, on average" for each in _KEPT},
+    **{f"results_{each}": f"numbers of {_EACH[each]} that the blocks' products give" for each in _KEPT},
     "kept_ends": "numbers of a token that is kept outside of the blocks",
     "causal_cache": "numbers of a token that later queries meet, where all before are met",
     "window_cache": "the same in windows",
@@ -62,7 +95,7 @@ AMOUNTS = {
 _CHOICES = {
     "Attention": {
         "dense: every pair is multiplied": dict(needed=0),
-        "needed: what the mask leaves": dict(needed=1),
+        "needed: nothing is multiplied by zero": dict(needed=1),
     },
     "Checkpoints": {
         "none": dict(selective=0, full=0),
@@ -95,7 +128,7 @@ def amounts(network: Network) -> dict[str, int]:
     --------
     >>> from flopbook.published import named
     >>> llama = amounts(named("Llama 3 8B").network)
-    >>> llama["parameters"], llama["token_forward"], llama["causal_pair"]
+    >>> llama["parameters"], llama["forward_token"], llama["needed_forward_causal_pair"]
     (8030261248, 15009316864, 524288)
     """
     if network.free != ("B", "T") or not {"L", "D"} <= network.sizes.keys():
@@ -113,50 +146,128 @@ def amounts(network: Network) -> dict[str, int]:
         if mask in _REACHES and reaches.setdefault(mask, reach := int(network.at(part.mask.reach))) != reach:
             raise ConfigError(f"{network.name} has {mask} of {reach} and of {reaches[mask]} tokens: a plan knows one")
         found.update(_of(network, part))
-    found["largest"] = -(-found["kept_blocks"] // network.sizes["L"])
+    found.update({f"largest_{each}": -(-found[f"kept_{each}"] // network.sizes["L"]) for each in _KEPT})
     found.update({name: reaches.get(mask, 1) for mask, name in _REACHES.items()})
+    found["scan"] = network.sizes.get("Zs", 1)
+    if unknown := [name for name, amount in found.items() if amount and name not in AMOUNTS]:
+        raise ConfigError(f"{network.name} grows otherwise than a plan knows: it has {', '.join(unknown)}")
     return {name: found[name] for name in AMOUNTS}
+
+
+@cache
+def presets() -> Mapping[str, Mapping[str, int]]:
+    """Give the amounts of each model that is known by name and that a plan can hold.
+
+    Examples
+    --------
+    >>> len(presets()) > 20, "BERT base" in presets()
+    (True, False)
+    """
+    found = {}
+    for name in names():
+        with suppress(ConfigError):  # of images, or of texts that are read from both sides
+            found[name] = MappingProxyType(amounts(named(name).network))
+    return MappingProxyType(found)
+
+
+def read_option(text: str) -> dict[str, Any]:
+    """Read the text of a ``config.json`` as an option among the models of a calculator.
+
+    Returns
+    -------
+    dict
+        The option's ``name``, and its ``sizes``: the amounts, as text, since JavaScript rounds a long number.
+
+    Raises
+    ------
+    ConfigError
+        If it is not JSON, is not understood, or a plan cannot hold the model.
+
+    Examples
+    --------
+    >>> option = read_option('{"model_type": "llama", "num_hidden_layers": 16}')
+    >>> option["name"], option["sizes"]["parameters"]
+    ('your llama: 3,500,281,856 parameters', '3500281856')
+    >>> read_option("llama")
+    Traceback (most recent call last):
+    flopbook.published.config.ConfigError: the text is not JSON: Expecting value: line 1 column 1 (char 0)
+    """
+    network = from_config(parse(text, "the text"))
+    sizes = {name: str(size) for name, size in amounts(network).items()}
+    return {"name": f"your {network.name}: {network.parameters:,} parameters", "sizes": sizes}
 
 
 def _of(network: Network, part: Part) -> dict[str, int]:
     """Give what all parts of one kind add to the amounts."""
-    model, mask = part.times * (part.needed or part.model), part.mask.words
-    forward, backward = _growth(network, model.forward), _growth(network, model.backward)
-    kept, results = _growth(network, model.activations), _growth(network, model.results)
-    if backward[_PAIR] != 2 * forward[_PAIR]:
-        raise ConfigError(f"{network.name} has pairs whose gradients do not take two products, which a plan needs")
-    alone = forward if part.token is None else _growth(network, part.times * part.token)
+    model, needed = part.times * part.model, part.times * (part.needed or part.model)
+    pair, cached, written = (f"{part.mask.words}_{what}" for what in ("pair", "cache", "next"))
+    alone = _growth(network, part.alone, {written: S})
     found = {
-        "next_token": alone[_TOKEN] + alone[_SEQUENCE], f"{mask}_key": alone[_PAIR],
-        "token_forward": forward[_TOKEN], "token_backward": backward[_TOKEN],
-        "sequence_forward": forward[_SEQUENCE], "sequence_backward": backward[_SEQUENCE],
-        f"{mask}_pair": forward[_PAIR], f"{mask}_cache": int(network.at(part.times * part.kept)),
+        **_named("forward", _growth(network, model.forward.xreplace({S: T}), {})),
+        **_named("backward", _growth(network, model.backward.xreplace({S: T}), {})),
+        **_named("needed_forward", _growth(network, needed.forward, {pair: T * S})),
+        **_named("needed_backward", _growth(network, needed.backward, {pair: T * S})),
+        "next": alone["sequence"], written: alone[written],
+        cached: int(network.at(part.times * part.kept)),
         "state": int(network.at(part.times * part.state)),
     }  # fmt: skip
     if part.kind in _LOGITS:
-        return found | dict(output=forward[_TOKEN], logits=network.sizes["V"])
+        return found | dict(output=found["forward_token"], logits=network.sizes["V"])
+    kept = _growth(network, model.activations, {})
     if part.kind in _IN_BLOCKS:
-        return found | dict(kept_blocks=kept[_TOKEN], results=results[_TOKEN])
-    return found | dict(kept_ends=kept[_TOKEN])
+        return found | _named("kept", kept) | _named("results", _growth(network, model.results, {}))
+    return found | dict(kept_ends=kept["token"])
 
 
-def _growth(network: Network, amount: Expr) -> Counter[tuple[int, int]]:
-    """Sort what a step takes of one sequence by how it grows with tokens and keys.
+def _named(what: str, growth: Mapping[str, int]) -> dict[str, int]:
+    return {f"{what}_{each}": number for each, number in growth.items()}
 
-    A scan in chunks is taken to have whole chunks, and a convolution before it to reach no further than the sequence.
-    What is kept for a token is rounded up.
-    """
-    at_sizes = amount.subs({axis(name): size for name, size in network.sizes.items()}).subs(B, 1)
-    whole = at_sizes.replace(sympy.floor, lambda chunks: chunks).replace(sympy.ceiling, lambda chunks: chunks)
-    long = whole.replace(sympy.Min, lambda *sizes: sympy.Min(*(size for size in sizes if not size.has(T))))
+
+def _growth(network: Network, amount: Expr, met: Mapping[str, Expr]) -> Counter[str]:
+    """Say how much an amount has of each kind of `_GROWTH`, and of `met`, which has S keys."""
+    sizes = {axis(letter): Integer(size) for letter, size in {**network.sizes, "B": 1}.items()}
+    steps, kinds = _kinds(network.sizes.get("Zs", 1))
+    at_sizes = sympy.expand(amount.xreplace(sizes))  # which is faster than `subs`
+    found = Counter[str]()
     try:
-        powers = Poly(sympy.expand(long), T, S).as_dict()
-        terms = Counter({power: int(sympy.ceiling(number)) for power, number in powers.items()})
+        left = _terms(at_sizes, steps)
     except PolynomialError:
-        terms = Counter({(-1, 0): 1})
-    if unknown := terms.keys() - _GROWTH.keys():
-        raise ConfigError(f"{network.name} grows otherwise than with tokens and pairs, which a plan needs: {unknown}")
-    return terms
+        left = Counter({(): 1})
+    for each, terms in [*kinds.items(), *((name, _terms(keys, steps)) for name, keys in met.items())][::-1]:
+        lead = max(terms, key=lambda powers: sum(map(bool, powers)))  # of several terms, the one that no other kind has
+        found[each] = int(left[lead] / terms[lead])
+        left.subtract({powers: found[each] * factor for powers, factor in terms.items()})
+    if any(left.values()):
+        raise ConfigError(f"{network.name} grows otherwise with its tokens than a plan knows: {quoted(str(at_sizes))}")
+    return found
+
+
+@cache
+def _kinds(scan: int) -> tuple[dict[Expr, Expr], dict[str, Counter[tuple[int, ...]]]]:
+    """Write each kind of `_GROWTH` as a polynomial: what is rounded, or the smaller of two, is a letter of its own.
+
+    A chunk of one token makes some kinds equal: the first of them stands for all.
+    """
+    amounts = {
+        each: sympy.expand(how_many.subs(axis("scan"), scan))
+        for each, how_many in _GROWTH.items()
+        if each.removesuffix("_pair") not in _MASKS
+    }
+    steps = {step: sympy.Dummy() for how_many in amounts.values() for step in how_many.atoms(ceiling, floor, Min)}
+    if scan > 1:  # whether there is a chunk with fewer tokens
+        up, down = ceiling(T / scan), floor(T / scan)
+        steps[sympy.sign(T - scan * down)] = steps[up] - steps[down]
+    kinds: dict[str, Counter[tuple[int, ...]]] = {}
+    for each, how_many in amounts.items():
+        if (terms := _terms(how_many, steps)) not in kinds.values():
+            kinds[each] = terms
+    return steps, kinds
+
+
+def _terms(amount: Expr, steps: Mapping[Expr, Expr]) -> Counter[tuple[int, ...]]:
+    """Return the factor of each product of powers of T, S and the letters of steps."""
+    letters = [letter for letter in steps.values() if letter.is_Symbol]
+    return Counter(Poly(amount.xreplace(steps), T, S, *letters).as_dict())
 
 
 def run_plan(presets: Mapping[str, Mapping[str, int]]) -> Plan:
@@ -175,25 +286,29 @@ def run_plan(presets: Mapping[str, Mapping[str, int]]) -> Plan:
     >>> plan.rows["Parameters"], list(plan.choices)
     (('', parameters), ['Model', 'Attention', 'Checkpoints', 'Loss', 'Optimizer', 'Precision', 'Sharding', 'Device'])
     """
-    pairs = sympy.Add(*(axis(f"{words}_pair") * _pairs(mask.pairs) for words, mask in _MASKS.items()))
-    forward = axis("sequence_forward") + T * axis("token_forward") + pairs
-    backward = axis("sequence_backward") + T * axis("token_backward") + 2 * pairs
-    inputs, results, whole, one = map(axis, ("inputs", "results", "kept_blocks", "largest"))
-    selective, full = axis("selective"), axis("full")
-    kept = (1 - selective - full) * whole + selective * (inputs + results) + full * (inputs + one) + axis("kept_ends")
-    model = Model(
-        axis("parameters"), axis("active"), axis("tensors"), B * forward, B * backward, B * T * kept, B * T * results
-    )
-    return training_plan(
-        "model", "A model", model, B * T, presets,
+    forward, backward = _flops("forward"), _flops("backward")
+    inputs, selective, full = map(axis, ("inputs", "selective", "full"))
+    whole, one, results = _kept("kept"), _kept("largest"), _kept("results")
+    kept = (1 - selective - full) * whole + selective * (T * inputs + results) + full * (T * inputs + one)
+    kept += T * axis("kept_ends")
+    model = Model(axis("parameters"), axis("active"), axis("tensors"), B * forward, B * backward, B * kept, B * results)
+    plan = training_plan(
+        "model", "What it takes to train the model", model, B * T, presets,
         again=full * B * (forward - T * axis("output")), loss=axis("bytes_loss") * B * T * axis("logits"),
         choices=_CHOICES,
     )  # fmt: skip
+    return replace(plan, reader=f"{__name__}:{read_option.__name__}" if presets else "")
 
 
-def _pairs(needed: Expr) -> Expr:
-    """Give all T x T pairs, or those that a mask leaves where `needed` is 1."""
-    return T**2 + axis("needed") * (needed - T**2)
+def _flops(way: str) -> Expr:
+    """Add up the FLOPs of a sequence: dense, or needed where `needed` is 1."""
+    dense = sympy.Add(*(axis(f"{way}_{each}") * _GROWTH[each] for each in _DENSE))
+    needed = sympy.Add(*(axis(f"needed_{way}_{each}") * how_many for each, how_many in _GROWTH.items()))
+    return (1 - axis("needed")) * dense + axis("needed") * needed
+
+
+def _kept(what: str) -> Expr:
+    return sympy.Add(*(axis(f"{what}_{each}") * _GROWTH[each] for each in _KEPT))
 
 
 def use_plan() -> Plan:
@@ -204,14 +319,13 @@ def use_plan() -> Plan:
     >>> use_plan().rows["Bytes of weights"]
     ('B', bytes_parameters*parameters)
     """
-    pairs = sympy.Add(*(axis(f"{words}_pair") * _pairs(mask.pairs) for words, mask in _MASKS.items()))
-    last = sympy.Add(*(axis(f"{words}_key") * mask.last for words, mask in _MASKS.items()))
+    last = sympy.Add(*(axis(f"{words}_next") * mask.last for words, mask in _MASKS.items()))
     cache = sympy.Add(*(axis(f"{words}_cache") * mask.last for words, mask in _MASKS.items()), axis("state"))
     weights, cached = axis("bytes_parameters") * axis("parameters"), axis("bytes_activations") * cache
     read = axis("bytes_parameters") * axis("active") + cached
-    token = axis("next_token") + last
+    token = axis("next") + last
     rows = {
-        "Read T tokens": ("FLOPs", axis("sequence_forward") + T * axis("token_forward") + pairs),
+        "Read T tokens": ("FLOPs", _flops("forward")),
         "Write the next token": ("FLOPs", token),
         "Bytes of weights": ("B", weights),
         "Bytes that T tokens leave": ("B", cached),

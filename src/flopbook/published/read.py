@@ -92,10 +92,21 @@ def _given(config: Mapping[str, Any] | str | PathLike) -> dict[str, Any]:
     path = Path(config)
     if path.is_dir():
         path = path / "config.json"
+    return parse(path.read_bytes(), str(path))
+
+
+def parse(text: str | bytes, where: str) -> dict[str, Any]:
+    """Parse the text of a ``config.json``; `where` is what an error calls it.
+
+    Raises
+    ------
+    ConfigError
+        If it is not JSON, or not a configuration.
+    """
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON: {error}") from None
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where} is not JSON: {error}") from None
     if not isinstance(given, dict):
-        raise ConfigError(f"{path} holds {quoted(given)}: give a configuration in curly brackets")
+        raise ConfigError(f"{where} holds {quoted(given)}: give a configuration in curly brackets")
     return given
