@@ -229,6 +229,20 @@ def test_a_mode_of_the_reader_outside_the_block_stays(model):
     assert (ours.total, theirs.get_total_flops()) == (120, 240)
 
 
+def test_a_known_update_below_another_mode_leaves_that_mode_in_place():
+    w = ones(4, 5, requires_grad=True)
+    w.grad = ones(4, 5)
+    optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+    optimizer.step()
+    with FlopCount() as once:
+        optimizer.step()
+    with FlopCount() as ours, FlopCounterMode(display=False) as theirs:
+        optimizer.step()
+        _ = ones(3, 4) @ ones(4, 5)
+    assert (ours.total, theirs.get_total_flops()) == (120, 120)
+    assert ours.pointwise["optimizer"] == once.pointwise["optimizer"] > 0
+
+
 def test_threads_and_tensors_have_their_own_methods_again():
     with FlopCount():
         assert threading.Thread.start.__module__ != "threading"

@@ -1,5 +1,7 @@
 """Test who made a node of the autograd graph."""
 
+import threading
+
 import pytest
 import torch
 
@@ -45,3 +47,18 @@ def test_the_first_operator_of_a_backward_pass_has_the_last_node_and_later_ones_
     later = [x.exp(), x.exp()]
     makers.of_this_operator("later", first=False)
     assert [makers.of(y.grad_fn) for y in (before, first, *later)] == ["nobody", "first", "later", "later"]
+
+
+def test_the_first_node_of_a_thread_has_no_maker_of_later_ones(x):
+    found = []
+
+    def work():
+        first = x.exp()
+        makers = Makers("nobody")
+        makers.from_here("module")
+        found.append((first.grad_fn._sequence_nr(), makers.of(first.grad_fn)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(0, "nobody")]

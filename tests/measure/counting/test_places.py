@@ -444,7 +444,8 @@ def test_what_a_module_computes_after_a_module_that_it_holds_is_its_own_backward
     assert counted.by_module["Outer"].backward == 3 * PRODUCT
 
 
-def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(count):
+@pytest.mark.parametrize("by_name", [False, True])
+def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(count, by_name):
     layer, x = nn.Linear(3, 3), torch.ones(5, 3)
     optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=1)
 
@@ -456,7 +457,7 @@ def test_an_optimizers_closure_is_forward_and_backward_whatever_its_gradients(co
         loss.backward()
         return loss
 
-    counted = count(lambda: optimizer.step(closure))
+    counted = count(lambda: optimizer.step(closure=closure) if by_name else optimizer.step(closure))
     assert (counted.forward, counted.backward) == (2 * 90, 90)
     assert counted.by_module["Linear"].forward == 180
 
@@ -578,3 +579,20 @@ def test_what_runs_when_a_gradient_is_ready_belongs_to_no_module():
         layer(torch.ones(2, 4)).sum().backward()
     own = 2 * 2 * 2 * 4 * 4
     assert (counted.by_module["Linear"].flops, counted.total) == (own, own + 2 * 4 * 4 * 4)
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_a_module_that_a_checkpoint_runs_again_is_the_module_that_ran(count, x, use_reentrant):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = nn.Sequential(nn.Linear(D, H), nn.Linear(H, D))
+
+        def forward(self, x):
+            return checkpoint(self.block, x, use_reentrant=use_reentrant)
+
+    model = Model()
+    counted = count(lambda: model(x.requires_grad_()).sum().backward())
+    paths = ["", "Model", "Model.block", "Model.block.0", "Model.block.1"]
+    assert [*counted.by_module] == paths
+    assert counted.by_module["Model.block.0"].recomputed == PRODUCT
