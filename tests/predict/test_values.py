@@ -140,6 +140,16 @@ def test_a_power_of_fractions_that_is_too_long_is_refused():
     assert evaluate((1 / B + 1 / D) ** -2, {"B": 2, "D": 2}) == 1
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [2**9998 * B + 2**9998 * D, 2**9990 / (B + 10**9) + 2**9990 / (D + 10**9)],
+    ids=["its digits that carry", "its fractions on one line"],
+)
+def test_a_sum_is_as_long_as_its_terms_and(expression):
+    with pytest.raises(ValueError, match="is too large at"):
+        value_at(expression, {"B": 1, "D": 1})
+
+
 def test_a_power_of_fractions_that_is_just_short_enough_is_worked_out():
     each, other = sympy.Integer(10**9), sympy.Integer(10**9 + 7)
     value = value_at((1 / B + 1 / D) ** 150, {"B": int(each), "D": int(other)})

@@ -12,6 +12,7 @@ from torch._higher_order_ops.scan import scan
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopCount
+from flopbook.measure.counting.count import _refuse_to_train
 from flopbook.measure.operators import flop_rule
 
 B, D, H = 7, 5, 11
@@ -596,3 +597,23 @@ def test_a_module_that_a_checkpoint_runs_again_is_the_module_that_ran(count, x, 
     paths = ["", "Model", "Model.block", "Model.block.0", "Model.block.1"]
     assert [*counted.by_module] == paths
     assert counted.by_module["Model.block.0"].recomputed == PRODUCT
+
+
+def test_undoing_the_scale_of_a_loss_belongs_to_the_optimizer(count):
+    w = torch.ones(D, H, requires_grad=True)
+    w.grad = torch.ones(D, H)
+    optimizer, scaler = torch.optim.SGD([w], lr=0.1), torch.amp.GradScaler("cpu")
+    scaler.scale(torch.ones(()))
+    counted = count(lambda: scaler.unscale_(optimizer))
+    assert counted.pointwise["optimizer"] >= w.numel()
+    assert counted.pointwise["forward"] == 1  # the reciprocal of the scale, once for all gradients
+
+
+@pytest.mark.parametrize("name", ["cond", "map_impl", "scan", "associative_scan", "while_loop"])
+def test_each_operator_of_control_flow_is_refused_in_training_and_no_other_time(name):
+    operator = getattr(torch.ops.higher_order, name)
+    with pytest.raises(RuntimeError, match=f"{name} cannot be counted in training"):
+        _refuse_to_train(operator, (torch.ones(3, requires_grad=True),))
+    _refuse_to_train(operator, (torch.ones(3),))
+    with torch.no_grad():
+        _refuse_to_train(operator, (torch.ones(3, requires_grad=True),))

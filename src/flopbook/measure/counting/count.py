@@ -222,7 +222,7 @@ def run_parts(func: OpOverload, args: tuple, kwargs: dict[str, Any]) -> Any:
 class _ThreadMode(_Mode):
     """Sees what a thread runs that was started inside the block, and may outlive it."""
 
-    over = False
+    over: bool  # whether the block has ended
 
     @never_compiled
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
