@@ -246,7 +246,7 @@ def test_tokens_that_are_not_those_of_one_sequence_are_refused(name):
 
 
 def test_gpt_oss_20b_is_torchtitans_table_term_by_term():
-    """torchtitan's request #4300 gives no length: the difference of its two numbers does."""
+    """The difference of the two numbers of torchtitan's request #4300 gives the length, and the length the rest."""
     before, after = 26_481_681_792, 24_141_260_160
     layers, heads, width, window = 24, 64, 64, 128
     for_a_key = 12 * heads * width  # of one layer
