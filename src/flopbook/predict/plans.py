@@ -134,8 +134,10 @@ class Plan:
 
 def _latex(expression: Expr) -> str:
     """Write an expression in TeX, with words upright, so that none reads as a product."""
-    words = (symbol for symbol in expression.free_symbols if symbol.name.islower())
-    upright = {word: "_".join(rf"\text{{{part}}}" for part in word.name.split("_")) for word in words}
+    upright = {}
+    for word in (symbol for symbol in expression.free_symbols if symbol.name.islower()):
+        first, *others = word.name.split("_")
+        upright[word] = rf"\text{{{first}}}" + (rf"_{{\text{{{' '.join(others)}}}}}" if others else "")
     return sympy.latex(expression, symbol_names=upright, mul_symbol=r"\,")
 
 

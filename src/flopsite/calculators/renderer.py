@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 from flopbook.teaching.calculators.html import CALCULATOR, SCRIPTS
 from flopbook.teaching.output import NUMBER_READER
 from flopsite.book import Book
+from flopsite.live.mark import READER
 from flopsite.warnings import Kind, warn
 
 *_FIRST, _PANEL = (f"teaching/{name}" for name in (*NUMBER_READER, *SCRIPTS))
@@ -51,6 +52,9 @@ def _add_scripts(app: Sphinx, docname: str, template: str, context: dict[str, An
     for name in (*_FIRST, file, _PANEL):
         app.add_js_file(name, loading_method="defer")
     app.add_css_file("teaching/calculators.css")
+    if READER in context.get("body", ""):
+        app.add_js_file("calculators/own-model.js", priority=600, loading_method="defer")  # after Python's script
+        app.add_css_file("calculators/own-model.css")
 
 
 def setup(app: Sphinx) -> None:

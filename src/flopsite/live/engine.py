@@ -22,6 +22,7 @@ from flopsite.math.katex import NODE
 _HERE = Path(__file__).parent
 _PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
 _LEFT_OUT = {"tests", "benchmarks"}
+_BESIDE = ["drawing/picture.*[!y]", "published/configs/*.json"]  # what modules of flopbook read
 _SESSION = ["flopsite/live/names.py", "flopsite/live/session.py"]
 _EMPTY = ["flopsite/__init__.py", "flopsite/live/__init__.py"]  # the browser does not set Sphinx up
 
@@ -53,7 +54,8 @@ def own_sources(src: Path) -> dict[str, bytes]:
     paths = (path.relative_to(src) for path in sorted((src / "flopbook").rglob("*.py")))
     modules = {path.as_posix(): ".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
     importable = [path for path, module in modules.items() if not missing(f"import {module}", src)]
-    beside = [path.relative_to(src).as_posix() for path in sorted((src / "flopbook" / "drawing").glob("picture.*[!y]"))]
+    found = (path for pattern in _BESIDE for path in sorted((src / "flopbook").glob(pattern)))
+    beside = [path.relative_to(src).as_posix() for path in found]
     sources = {path: (src / path).read_bytes() for path in [*importable, *beside]}
     return sources | dict.fromkeys(_EMPTY, b"") | {name: (_HERE.parents[1] / name).read_bytes() for name in _SESSION}
 

@@ -15,6 +15,8 @@ from flopsite.live import engine
 from flopsite.live.cells import Cell, read_cells
 
 _DATA = "live-cells"  # the id of the data that a page gives its script
+#: What marks an element that hands a reader's text to Python, in the attribute's value ``module:name``.
+READER = "data-reader="
 
 
 class MarkCells(SphinxPostTransform):
@@ -67,11 +69,14 @@ def _bring(app: Sphinx) -> None:
 
 def _equip(app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     context["cells"] = doctree and doctree.get("cells")
-    if f'id="{_DATA}"' in context.get("body", ""):
+    body = context.get("body", "")
+    has_cells = f'id="{_DATA}"' in body
+    if has_cells or READER in body:
         size: dict[str, Any] = {"data-bytes": str(engine.size(_engine(app)))}
-        for script in ("colours", "outputs", "cells"):
+        app.add_js_file("live/engine.js", loading_method="defer", **size)
+    if has_cells:
+        for script in ("colours", "outputs", "cells", "session"):
             app.add_js_file(f"live/{script}.js", loading_method="defer")
-        app.add_js_file("live/session.js", loading_method="defer", **size)
         app.add_css_file("live/live.css")
 
 

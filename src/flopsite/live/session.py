@@ -1,9 +1,10 @@
-"""Run a page's cells in the reader's browser, as if from the page's top.
+"""Run a page's cells in the reader's browser, as if from the page's top, and read what a reader pastes.
 
 This module imports the standard library alone, as the browser's Python imports it.
 """
 
 import ast
+import importlib
 import io
 import linecache
 import sys
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from flopsite.live.names import Names, names
 
-#: Called with each event and its content: depends, running, stream, more, show or error.
+#: Called with each event and its content: depends, running, stream, more, show or error; read or refused.
 Tell = Callable[..., None]
 
 _MOST_LINES, _MOST_CHARACTERS = 2_000, 200_000  # that a cell prints; more would make the page slow
@@ -55,6 +56,35 @@ class Session:
         self.tell = tell
         self.runs: dict[str, Run] = {}
         self.scope: dict[str, Any] = {}
+
+    def take(self, job: Mapping[str, Any]) -> None:
+        """Do what the page asks for: run a cell, or read a text."""
+        if "wanted" in job:
+            self.run(job["page"], job["wanted"])
+        else:
+            self.read(job["reader"], job["text"])
+
+    def read(self, reader: str, text: str) -> None:
+        """Call a function, given as ``module:name``, on a text of the reader, which is never run.
+
+        >>> session = Session(print)
+        >>> session.read("html:escape", "<p>")
+        running html:escape
+        read &lt;p&gt;
+        >>> session.read("json:loads", "<p>")
+        running json:loads
+        refused Expecting value: line 1 column 1 (char 0)
+        """
+        self.tell("running", reader)
+        module, _, name = reader.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), name)(text)
+        except ValueError as error:  # what is wrong with the text, in words for the reader
+            self.tell("refused", str(error))
+        except Exception as error:
+            self.tell("refused", in_words(error))
+        else:
+            self.tell("read", found)
 
     def run(self, page: Mapping[str, str], wanted: str) -> None:
         """Run the cell `wanted` of a page, given as sources by cell, in order."""

@@ -251,6 +251,7 @@ def test_the_browser_gets_the_side_that_predicts_and_nothing_that_needs_torch():
     assert {module.replace(".", "/") for module in modules_of("predict", "teaching")} <= {
         module.removesuffix("/__init__") for module in found
     }
+    assert {"published/plan", "published/read", "published/configs/llama-3-8b.json"} <= found
     assert not found & {"measure/timing", "figures/__init__", "figures/style", "tracing/__init__"}
 
 
@@ -259,3 +260,14 @@ def test_an_archive_has_the_same_bytes_every_time():
     assert archive(contents) == archive(contents)
     with ZipFile(io.BytesIO(archive(contents))) as kept:
         assert {name: kept.read(name) for name in kept.namelist()} == contents
+
+
+def test_a_text_of_the_reader_is_read_by_a_function_and_never_run(told):
+    told.session.take({"reader": "json:loads", "text": '{"a": 1}'})
+    assert told == [("running", "json:loads"), ("read", {"a": 1})]
+    told.clear()
+    told.session.take({"reader": "json:loads", "text": "__import__('os')"})
+    assert told == [("running", "json:loads"), ("refused", "Expecting value: line 1 column 1 (char 0)")]
+    told.clear()
+    told.session.take({"reader": "operator:neg", "text": "1"})  # any error is told, since the page waits for an answer
+    assert told.said("refused") == ["TypeError: bad operand type for unary -: 'str'"]

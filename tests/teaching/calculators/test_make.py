@@ -10,9 +10,9 @@ from flopbook.predict.axes import B, D, K, axis
 from flopbook.predict.memory import FLOAT32, MIXED
 from flopbook.predict.models import mlp
 from flopbook.predict.optimizers import OPTIMIZERS, update_flops
-from flopbook.predict.plans import training_plan
+from flopbook.predict.plans import Plan, training_plan
 from flopbook.predict.values import evaluate
-from flopbook.teaching.calculators.html import Size
+from flopbook.teaching.calculators.html import Size, panel
 from flopbook.teaching.calculators.javascript import UnprintableError
 from flopbook.teaching.calculators.make import CalculatorError, calculator
 from flopbook.teaching.formulas import boxed
@@ -110,7 +110,7 @@ def test_words_stand_upright_in_the_formulas_of_a_plan():
     plan = training_plan("mlp", "An MLP", mlp(), samples=B)._repr_mimebundle_()
     typeset = {title: latex for title, _, _, latex in plan["application/vnd.flopbook.plan+json"]["rows"]}
     assert typeset["Steps"] == r"\left\lceil{\frac{\text{budget}}{B}}\right\rceil"
-    assert r"D\,H\,\text{bytes}_\text{parameters}" in typeset["Bytes of parameters"]
+    assert r"D\,H\,\text{bytes}_{\text{parameters}}" in typeset["Bytes of parameters"]
 
 
 def test_a_size_without_a_start_is_named():
@@ -172,3 +172,23 @@ def test_choices_stand_for_what_they_name(optimizer, precision, formats):
 def test_devices_without_a_sample_save_no_time():
     time = training_plan("mlp", "An MLP", mlp(), samples=B).rows["Time of a step"][1]
     assert time.subs({axis("devices"): 64, B: 64}) == time.subs({axis("devices"): 10**5, B: 64})
+
+
+EACH = [f"{name}: at 3" for name in ("L", "D", "H", "K", "B", "budget", "devices", "utilization")]
+
+
+def test_several_plans_have_a_table_each_and_watch_each_row_once():
+    train = training_plan("mlp", "Train", mlp(), samples=B)
+    found = calculator(train, Plan("use", "Use", {"Answers": ("", B), "Bytes": ("B", 2 * B)}, {}), sizes=EACH)
+    assert [row.part for row in found.rows] == ["Train"] * len(train.rows) + ["Use"] * 2
+    assert found.watched == list(train.watched)
+    (html,) = (part for part in panel(found, on_site=True) if isinstance(part, str) and "results" in part)
+    assert html.count("<table") == 2 and "<caption>Train</caption>" in html and "<caption>Use</caption>" in html
+
+
+def test_a_field_for_a_file_stands_below_the_models_on_the_site_alone():
+    plan = replace(training_plan("mlp", "Train", mlp(), B, {"small": SIZES}), reader="json:loads")
+    on_site, alone = ("".join(map(str, panel(calculator(plan, sizes=EACH), on_site=site))) for site in (True, False))
+    assert on_site.index('data-choice="model"') < on_site.index('data-reader="json:loads"') < on_site.index("optimizer")
+    assert "data-reader" not in alone
+    assert "data-reader" not in "".join(map(str, panel(calculator(replace(plan, reader=""), sizes=EACH), on_site=True)))

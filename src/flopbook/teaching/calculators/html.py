@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from html import escape
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import sympy
@@ -60,12 +61,16 @@ class Size:
 
 @dataclass(frozen=True)
 class Row:
-    """Describes one result; a boxed formula is also shown with its numbers."""
+    """Describes one result; a boxed formula is also shown with its numbers.
+
+    Rows of one `part` that follow each other have a table of their own, with the part's name above, if it has one.
+    """
 
     title: str
     unit: str
     expression: Expr
     boxed: bool = False
+    part: str = ""
 
     def value(self, sizes: Mapping[str, int]) -> Fraction:
         """Compute the exact value, also at a size of 0, which `evaluate` refuses."""
@@ -87,6 +92,9 @@ class Calculator:
         Whether rows of one unit are compared by bars.
     watched : sequence of str
         Titles of the rows that stay in sight while a reader turns the sizes.
+    reader : str
+        The function that reads a ``config.json`` as one more option of `Model`, as `reader` of
+        :class:`flopbook.predict.plans.Plan`: on the site, where the page has a Python.
     """
 
     name: str
@@ -97,6 +105,7 @@ class Calculator:
     curve: str = ""
     bars: bool = False
     watched: Sequence[str] = ()
+    reader: str = ""
 
     @property
     def start(self) -> dict[str, int]:
@@ -130,10 +139,10 @@ class Calculator:
         )
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        alone = "".join(part.html if isinstance(part, Math) else part for part in panel(self, address=False))
+        alone = "".join(part.html if isinstance(part, Math) else part for part in panel(self, on_site=False))
         *first, last = map(static, (*NUMBER_READER, *SCRIPTS))
         return {
-            CALCULATOR: {"name": self.name, "panel": list(panel(self, address=True)), "script": self.script},
+            CALCULATOR: {"name": self.name, "panel": list(panel(self, on_site=True)), "script": self.script},
             "text/html": output(alone, STYLES, [*first, self.script, last]),
             "text/plain": repr(self),
         }
@@ -146,11 +155,11 @@ class Math(NamedTuple):
     html: str
 
 
-def panel(calculator: Calculator, address: bool) -> Iterator[str | Math]:
-    """Yield the parts of a calculator; with `address`, the page's address keeps what is set."""
+def panel(calculator: Calculator, on_site: bool) -> Iterator[str | Math]:
+    """Yield the parts of a calculator; on the site, the address keeps what is set, and the page reads a file."""
     name, title = escape(calculator.name), escape(calculator.title)
-    kept = " data-address" if address else ""
-    copy = '<button type="button" class="copy-link">Copy link</button> ' if address else ""
+    kept = " data-address" if on_site else ""
+    copy = '<button type="button" class="copy-link">Copy link</button> ' if on_site else ""
     yield (
         f'<div class="panel calculator" id="calculator-{name}" data-name="{name}" role="group" '
         f'aria-label="Calculator: {title}"{kept}>'
@@ -159,6 +168,8 @@ def panel(calculator: Calculator, address: bool) -> Iterator[str | Math]:
     )
     for label, options in calculator.choices.items():
         yield _choice(label, options)
+        if label == "Model" and calculator.reader and on_site:
+            yield _own_model(calculator)
     yield '<div class="sizes">'
     for size in calculator.sizes:
         yield from _size(calculator.name, size)
@@ -195,6 +206,21 @@ def _choice(label: str, options: Mapping[str, Mapping[str, int]]) -> str:
     return (
         f'<p class="choice"><label>{escape(label)} <select data-choice="{escape(label.lower())}">{listed}'
         '<option value="" hidden>other</option></select></label></p>'
+    )
+
+
+def _own_model(calculator: Calculator) -> str:
+    """Write a field for a model's ``config.json``, which `own-model.js` has read."""
+    identity = f"calculator-{calculator.name}-own"
+    return (
+        f'<details class="own" data-reader="{escape(calculator.reader)}"><summary>Your own config.json</summary>'
+        f'<label for="{identity}">Paste a config.json, or drop the file here</label>'
+        f'<textarea id="{identity}" rows="6" spellcheck="false" autocapitalize="off" autocomplete="off" '
+        f'aria-describedby="{identity}-how"></textarea>'
+        f'<p id="{identity}-how">The page reads it with a Python of its own, which it loads once. Nothing of it is '
+        "sent anywhere, and the page’s address does not keep it.</p>"
+        '<p><button type="button">Use it</button> <span class="read" role="status"></span> '
+        '<span class="progress"></span></p></details>'
     )
 
 
@@ -235,16 +261,18 @@ def _put_in(calculator: Calculator) -> Iterator[str | Math]:
 
 def _results(calculator: Calculator) -> str:
     bar = '<td class="bar"><svg aria-hidden="true"><rect height="100%"></rect></svg></td>' if calculator.bars else ""
-    rows = "".join(
-        f'<tr data-unit="{row.unit}"><th scope="row">{escape(row.title)}</th>'
-        f'<td class="short">{short(value, row.unit)}</td><td class="long">{_breakable(long(value))}</td>{bar}</tr>'
-        for row, value in ((row, row.value(calculator.start)) for row in calculator.rows)
-    )
     corner = "<td></td>" if calculator.bars else ""
-    return (
-        '<table class="results"><thead><tr><td></td><th scope="col">about</th><th scope="col">exactly</th>'
-        f"{corner}</tr></thead><tbody>{rows}</tbody></table>"
-    )
+    head = f'<thead><tr><td></td><th scope="col">about</th><th scope="col">exactly</th>{corner}</tr></thead>'
+    written = []
+    for part, rows in groupby(calculator.rows, lambda row: row.part):
+        caption = f"<caption>{escape(part)}</caption>" if part else ""
+        body = "".join(
+            f'<tr data-unit="{row.unit}"><th scope="row">{escape(row.title)}</th>'
+            f'<td class="short">{short(value, row.unit)}</td><td class="long">{_breakable(long(value))}</td>{bar}</tr>'
+            for row, value in ((row, row.value(calculator.start)) for row in rows)
+        )
+        written.append(f'<table class="results">{caption}{head}<tbody>{body}</tbody></table>')
+    return "".join(written)
 
 
 def _breakable(number: str) -> str:

@@ -37,7 +37,8 @@ def calculator(
     Parameters
     ----------
     *boxes : Formula or Plan
-        What :func:`flopbook.teaching.formulas.boxed` or :func:`flopbook.predict.plans.training_plan` returned.
+        What :func:`flopbook.teaching.formulas.boxed` or :func:`flopbook.predict.plans.training_plan` returned; each
+        of several plans has a table of its own.
     sizes : sequence of str
         A line for a size, such as ``"B, the batch: 1 to 65536, at 64"``: its meaning, the range of its slider and
         its start. Each may be left out. ``1 to 3 only`` takes no other number, ``1 to 128, a divisor of H`` no
@@ -69,8 +70,9 @@ def calculator(
     """
     if not boxes:
         raise CalculatorError("a calculator needs a formula: give what boxed(...) or training_plan(...) returned")
-    rows = [row for box in boxes for row in _rows(box, unit)]
-    choices: Choices = {label: dict(known) for box in boxes for label, known in getattr(box, "choices", {}).items()}
+    plans = [box for box in boxes if isinstance(box, Plan)]
+    rows = [row for box in boxes for row in _rows(box, unit, box.title if len(plans) > 1 else "")]
+    choices: Choices = {label: dict(known) for plan in plans for label, known in plan.choices.items()}
     letters = _letters(rows)
     added = []
     if time:
@@ -84,9 +86,9 @@ def calculator(
     fields = list(_sizes([*sizes, *sorted(letters - chosen - written), *added], start, _letters(rows)))
     if curve and curve not in (turned := [size.name for size in fields]):
         raise CalculatorError(f"curve={curve!r} is not a size of this calculator: those are {', '.join(turned)}")
-    titles = {row.title for row in rows}
-    watched = [title for box in boxes for title in getattr(box, "watched", ()) if title in titles]
-    calculator = Calculator(boxes[0].name, boxes[0].title, rows, fields, choices, curve, bars, watched)
+    watched = [title for plan in plans for title in plan.watched if title in plan.rows]
+    reader = next((plan.reader for plan in plans if plan.reader), "")
+    calculator = Calculator(boxes[0].name, boxes[0].title, rows, fields, choices, curve, bars, watched, reader)
     _check_divisors(calculator)
     _ = calculator.script  # so that an expression without an exact value fails here
     return calculator
@@ -96,12 +98,13 @@ def _letters(rows: Sequence[Row]) -> set[str]:
     return {symbol.name for row in rows for symbol in row.expression.free_symbols}
 
 
-def _rows(box: Formula | Plan, unit: str) -> Iterator[Row]:
-    """Yield the formula of a box, or the formulas of a plan with their units."""
+def _rows(box: Formula | Plan, unit: str, part: str) -> Iterator[Row]:
+    """Yield the formula of a box, or the formulas of a plan with their units, as a part of the results."""
     if isinstance(box, Formula):
         yield Row(box.title, unit, box.expression, boxed=True)
     else:
-        yield from (Row(title, its_unit, expression) for title, (its_unit, expression) in box.rows.items())
+        for title, (its_unit, expression) in box.rows.items():
+            yield Row(title, its_unit, expression, part=part)
 
 
 def _devices(first: str) -> dict[str, dict[str, int]]:

@@ -62,11 +62,25 @@ const { Field, Choice } = (() => {
       this.select = select;
       this.name = select.dataset.choice;
       this.picked = null; // the option that was chosen, since several options may set the same sizes
-      this.options = [...select.options].filter((option) => option.dataset.sizes).map((option) => ({
-        name: option.textContent,
-        sizes: Object.entries(JSON.parse(option.dataset.sizes)).map(([name, size]) => [name, BigInt(size)]),
-      }));
+      this.options = [...select.options].filter((option) => option.dataset.sizes).map((option) => this.read(option));
       select.addEventListener("change", () => panel.set(this.pick(this.options[select.selectedIndex])));
+    }
+
+    read(option) {
+      const sizes = Object.entries(JSON.parse(option.dataset.sizes)).map(([name, size]) => [name, BigInt(size)]);
+      return { name: option.textContent, sizes, isOwn: "own" in option.dataset };
+    }
+
+    // Add an option of the reader's own, which the address does not keep, in the place of one with this name.
+    add(name, sizes) {
+      const made = new Option(name);
+      made.dataset.own = "";
+      made.dataset.sizes = JSON.stringify(sizes);
+      const same = this.options.findIndex((option) => option.isOwn && option.name === name);
+      const place = same < 0 ? this.options.length : same;
+      if (same >= 0) this.select.remove(place);
+      this.select.add(made, place);
+      return (this.options[place] = this.read(made));
     }
 
     pick(option) {

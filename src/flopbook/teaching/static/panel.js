@@ -18,6 +18,7 @@
       this.told = box.querySelector(".told");
       box.querySelector(".reset").addEventListener("click", () => this.reset());
       box.querySelector(".copy-link")?.addEventListener("click", () => this.copyLink());
+      box.addEventListener("option", ({ detail }) => this.add(detail));
       for (const mathml of box.querySelectorAll(".put-in .katex-mathml")) mathml.remove();
       box.classList.add("ready");
       if (this.hasAddress) this.restore();
@@ -31,6 +32,12 @@
 
     assign(sizes, target = this.values) {
       for (const [name, size] of sizes) target.set(name, size);
+    }
+
+    // Add an option to a choice, and choose it.
+    add({ choice, name, sizes }) {
+      const chosen = this.choices.find((one) => one.name === choice);
+      this.set(chosen.pick(chosen.add(name, sizes)));
     }
 
     set(sizes) {
@@ -124,7 +131,7 @@
       for (const choice of this.choices) {
         const option = choice.chosen(this.values);
         if (!option || option === choice.options[0]) continue;
-        address.searchParams.set(`${this.name}.${choice.name}`, option.name);
+        if (!option.isOwn) address.searchParams.set(`${this.name}.${choice.name}`, option.name);
         this.assign(option.sizes, base);
       }
       for (const name of this.fields.keys()) {

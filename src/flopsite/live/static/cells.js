@@ -33,8 +33,7 @@
       this.editButton = button("Edit", () => this.edit(this.source.length));
       this.resetButton = button("Reset", () => this.reset());
       this.resetButton.hidden = true;
-      for (const event of ["pointerenter", "focus"]) this.runButton.addEventListener(event, () => this.runner.foresee());
-      for (const event of ["pointerleave", "blur"]) this.runButton.addEventListener(event, () => this.runner.forget());
+      this.runner.foreseeOn(this.runButton);
       this.status = element("span", "");
       this.status.setAttribute("role", "status");
       this.progress = element("span", "");
@@ -121,12 +120,12 @@
       this.runButton.textContent = this.runner.has(this) ? "Stop" : "Run";
     }
 
-    // A bar that moves until the share is known; the words change often, so they are not read aloud.
-    sayProgress(words, share) {
-      const bar = element("progress", "");
-      bar.setAttribute("aria-label", "Loading");
-      if (share !== undefined) bar.value = share;
-      this.progress.replaceChildren(words, bar);
+    showProgress(...words) {
+      this.progress.replaceChildren(...words);
+    }
+
+    hear(kind, content) {
+      this.runner.hear(kind, this, content);
     }
 
     // Mark an output that the code above would no longer give.

@@ -34,16 +34,16 @@ async function start() {
     from flopsite.live.session import Session
 
     session = Session(lambda kind, content: tell(json.dumps({"kind": kind, "content": content})))
-    lambda page, wanted: session.run(json.loads(page), wanted)
+    lambda message: session.take(json.loads(message))
   `);
 }
 
 const started = start();
-started.then(() => postMessage({ kind: "ready" }), () => {}); // the first run reports the error
-addEventListener("message", async ({ data: { page, wanted } }) => {
+started.then(() => postMessage({ kind: "ready" }), () => {}); // the first job reports the error
+addEventListener("message", async ({ data }) => {
   try {
-    (await started)(JSON.stringify(page), wanted);
-    postMessage({ kind: "done", content: wanted });
+    (await started)(JSON.stringify(data));
+    postMessage({ kind: "done" });
   } catch (error) {
     postMessage({ kind: "failed", content: error.message });
   }
