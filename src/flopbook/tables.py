@@ -190,7 +190,7 @@ class Table:
 
 def _holds_numbers(cells: Sequence[Cell]) -> bool:
     return any(cells) and all(
-        cell is None or isinstance(cell, int) or cell == "" or _NUMBER.fullmatch(_text(cell)) for cell in cells
+        isinstance(cell, int) or _text(cell) in ("", _text(None)) or _NUMBER.fullmatch(_text(cell)) for cell in cells
     )
 
 

@@ -14,7 +14,7 @@ from flopsite.math import boxes, katex
 from flopsite.pictures import renderer as pictures
 from flopsite.search import index as search
 from flopsite.takeaway import downloads, notebooks, wheel
-from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, missing_page, old_addresses
+from flopsite.web import accessibility, autodoc, inline_svg, llms, metadata, missing_page, old_addresses, sorting
 
 #: In the order of registration, in which Sphinx calls the functions that listen to one event.
 PARTS = (
@@ -41,6 +41,7 @@ PARTS = (
     old_addresses,
     metadata,
     missing_page,
+    sorting,
     llms,
     search,
     status,

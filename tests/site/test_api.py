@@ -28,6 +28,8 @@ INSIDE = [
     "flopbook.measure.report.*",
     "flopbook.measure.restore",
     "flopbook.predict.models.*",
+    "flopbook.published.in_library*",
+    "flopbook.published.on_paper*",
     "flopbook.specimens.*",
     "flopbook.teaching.calculators",
     "flopbook.teaching.calculators.html",
