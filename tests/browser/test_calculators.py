@@ -43,6 +43,9 @@ SHOWN = """(box) => {
   const said = rows.map((row) => [row.querySelector("th").innerText, row.querySelector(".long").innerText]);
   return [Object.assign({}, ...chosen, Object.fromEntries(typed)), said];
 }"""
+# The sizes that the options of all lists set; a list shows none of them once a reader has changed one by hand.
+OPTIONS = """(box, chosen) => Object.assign({}, ...[...box.querySelectorAll("select")].map(
+  (list, at) => JSON.parse(list.options[chosen[at]].dataset.sizes)))"""
 
 
 def calculator(page: Page, name: str) -> Locator:
@@ -109,6 +112,7 @@ def check(page: Page, name: str, draw: random.Random) -> set[int]:
             ]
             box.evaluate(SET, [chosen, list(map(str, typed)), draw.randint(1, 64)])
             shown, rows = box.evaluate(SHOWN)
+            shown = box.evaluate(OPTIONS, chosen) | shown
             sizes = {letter: int(str(size).replace(",", "")) for letter, size in shown.items()}
             for title, said in rows:
                 if title in own:
