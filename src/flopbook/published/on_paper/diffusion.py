@@ -128,10 +128,10 @@ def _stages(config: Config) -> tuple[list[_Stage], dict[str, int]]:
     stages = []
     for number, (is_cross, C, H, count, depth) in enumerate(zip(kinds, Cs, Hs, blocks, depths, strict=True), 1):
         sizes |= {f"C{number}": C, f"H{number}": H, f"E{number}": C // H}
-        letters = (axis(f"{letter}{number}") for letter in "CHE")
-        stages.append(_Stage(*letters, count, depth, is_cross, image))
-        height, width = (places(side, 3, 2, 1) if padding else places(side + 1, 3, 2) for side in image)
-        image = height, width
+        channels, heads, width = (axis(f"{letter}{number}") for letter in "CHE")
+        stages.append(_Stage(channels, heads, width, count, depth, is_cross, image))
+        down, along = (places(side, 3, 2, 1) if padding else places(side + 1, 3, 2) for side in image)
+        image = down, along
     return stages, sizes
 
 
