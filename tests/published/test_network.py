@@ -2,7 +2,7 @@
 
 import pytest
 
-from flopbook.published import from_config
+from flopbook.published import from_config, named
 from flopbook.published.letters import LETTERS
 from flopbook.published.on_paper import READERS
 from tests.support.published import WITHOUT_DEFAULT
@@ -15,3 +15,14 @@ def test_each_letter_of_an_architecture_is_explained(model_type):
     assert {*network.sizes, *network.free} <= LETTERS.keys()
     expressions = (network.dense.forward, network.needed.backward, network.dense.parameters, network.cache)
     assert {letter.name for each in expressions for letter in each.free_symbols} <= {*network.sizes, *network.free}
+
+
+@pytest.mark.parametrize("name", ["Mistral 7B v0.1", "Llama 4 Scout", "Whisper tiny", "ResNet-50"])
+def test_numbers_are_those_of_the_formulas(name):
+    network = named(name).network
+    sizes = {letter: size for letter, size in dict(B=2, T=9, Ih=64, Iw=96).items() if letter in network.free}
+    assert network.parameters == network.at(network.dense.parameters)
+    assert network.active == network.at(network.dense.active)
+    for needed, whole in (False, network.dense), (True, network.needed):
+        assert network.forward(needed=needed, **sizes) == network.at(whole.forward, **sizes)
+        assert network.backward(needed=needed, **sizes) == network.at(whole.backward, **sizes)
