@@ -14,7 +14,7 @@ from flopbook.measure.operators.lookup import made_of_others
 from flopbook.measure.operators.registry import name_of
 from flopbook.measure.operators.traffic import moved
 
-#: Phase, module and operator.
+# phase, module and operator
 Place = tuple[str, str, str]
 
 
