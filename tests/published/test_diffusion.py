@@ -87,6 +87,13 @@ def test_any_dit_agrees(config, B):
     assert_agrees(config, B=B)
 
 
+def test_keys_of_published_files_are_understood():
+    besides = dict(
+        cross_attention_dim=None, num_vector_embeds=None, only_cross_attention=False, use_linear_projection=False
+    )
+    assert from_config(DIT | besides).parts == from_config(DIT).parts
+
+
 def test_a_wrong_size_is_noticed():
     assert on_paper(UNET | dict(cross_attention_dim=25), B=2, T=5) != witness(UNET, B=2, T=5)
     assert on_paper(DIT | dict(num_layers=3), B=2) != witness(DIT, B=2)
@@ -101,6 +108,7 @@ def test_a_wrong_size_is_noticed():
         (UNET | dict(layers_per_block=[1, 2, 3]), "give 2 numbers of at least 1, or one"),
         (UNET | dict(cross_attention_dim=[1, 2]), "one width of words for all"),
         (DIT | dict(sample_size=7), "sample_size = 7 and patch_size = 2: give a multiple"),
+        (DIT | dict(cross_attention_dim=64), "cross_attention_dim = 64, which is not understood: known are null"),
         (DIT | dict(norm_type="ada_norm"), 'known are "ada_norm_zero"'),
     ],
 )

@@ -18,6 +18,11 @@ def test_the_librarys_defaults_are_read_to_the_last_key():
     assert_no_effect(config, B=2)
 
 
+def test_a_key_of_published_files_that_the_library_does_not_know_is_understood():
+    config = dict(model_type="swin", **SMALL)
+    assert from_config(config | dict(path_norm=True)).parameters == from_config(config).parameters
+
+
 def test_keys_that_are_left_out_have_the_librarys_defaults():
     assert_agrees(dict(model_type="swin"), B=1)
 

@@ -21,6 +21,7 @@ from flopbook.published.config import Config, ConfigError
 from flopbook.published.network import ONE, ZERO, Part, Read
 from flopbook.published.on_paper.convolutional import convolution, norm
 from flopbook.published.on_paper.encoders import FEED_FORWARD_BIASES, WITH_SHIFT
+from flopbook.published.on_paper.keys import absent
 from flopbook.published.on_paper.pieces import NORM, attention, biases, feed_forward, norms
 
 _Image = tuple[Expr, Expr]  # height and width
@@ -128,10 +129,10 @@ def _stages(config: Config) -> tuple[list[_Stage], dict[str, int]]:
     stages = []
     for number, (is_cross, C, H, count, depth) in enumerate(zip(kinds, Cs, Hs, blocks, depths, strict=True), 1):
         sizes |= {f"C{number}": C, f"H{number}": H, f"E{number}": C // H}
-        channels, heads, width = (axis(f"{letter}{number}") for letter in "CHE")
-        stages.append(_Stage(channels, heads, width, count, depth, is_cross, image))
-        down, along = (places(side, 3, 2, 1) if padding else places(side + 1, 3, 2) for side in image)
-        image = down, along
+        letters = (axis(f"{letter}{number}") for letter in "CHE")
+        stages.append(_Stage(*letters, count, depth, is_cross, image))
+        height, width = (places(side, 3, 2, 1) if padding else places(side + 1, 3, 2) for side in image)
+        image = height, width
     return stages, sizes
 
 
@@ -249,6 +250,9 @@ def dit(config: Config) -> Read:
     gated = config.one_of("activation_fn", "gelu-approximate", known) in ("geglu", "swiglu")
     config.without_effect(*_WRITTEN, "dropout", "norm_eps", "norm_num_groups", "upcast_attention")
     config.one_of("norm_type", "ada_norm_zero", ("ada_norm_zero",))
+    absent(config, "only_cross_attention", "double_self_attention", "use_linear_projection")
+    for key in ("cross_attention_dim", "num_vector_embeds"):
+        config.one_of(key, None, (None,))
     H, E = config.size("num_attention_heads", 16), config.size("attention_head_dim", 72)
     side, patch, channels = config.size("sample_size", 32), config.size("patch_size", 2), config.size("in_channels", 4)
     if side % patch:

@@ -35,7 +35,7 @@ def swin(config: Config) -> Read:
     config.activation("hidden_act")
     config.without_effect(
         "hidden_dropout_prob", "attention_probs_dropout_prob", "drop_path_rate", "layer_norm_eps", "encoder_stride",
-        "hidden_size", "out_features", "out_indices", "stage_names", "_out_features", "_out_indices",
+        "hidden_size", "out_features", "out_indices", "stage_names", "_out_features", "_out_indices", "path_norm",
     )  # fmt: skip
     Ls, Hs = _stages(config)
     (height, across), (high, wide) = sides(config, "image_size", 224), sides(config, "patch_size", 4)
