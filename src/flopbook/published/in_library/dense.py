@@ -5,14 +5,22 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from flopbook.published.in_library.built import Built
 
 
 def causal_language_model(config: Mapping[str, Any]) -> nn.Module:
     """Build a model that predicts the next token."""
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+    return AutoModelForCausalLM.from_config(with_cache(config))
+
+
+def with_cache(config: Mapping[str, Any]) -> PreTrainedConfig:
+    """Keep keys and values, which changes no product.
+
+    Where nothing is kept, the library asks whether positions begin anew, and the meta device has no positions.
+    """
+    return AutoConfig.for_model(**{**config, "use_cache": True})
 
 
 def all_tokens(model: nn.Module, *, B: int, T: int) -> torch.Tensor:

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from flopbook.published.in_library.built import Built
-from flopbook.published.in_library.dense import DECODER, all_tokens
+from flopbook.published.in_library.dense import DECODER, all_tokens, with_cache
 
 
 def with_batched_experts(config: Mapping[str, Any]) -> nn.Module:
     """Build a model that predicts the next token, and whose experts run in one batched product."""
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), experts_implementation="batched_mm")
+    return AutoModelForCausalLM.from_config(with_cache(config), experts_implementation="batched_mm")
 
 
 EXPERTS = Built(with_batched_experts, all_tokens)
