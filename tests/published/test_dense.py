@@ -170,6 +170,11 @@ def test_named_models_hold_as_many_parameters_as_published(name):
         (dict(model_type="llama", hidden_act="xielu"), "hidden_act = 'xielu'"),
         (dict(model_type="llama", num_attention_heads=6, num_key_value_heads=4), "num_key_value_heads = 4"),
         (dict(model_type="llama", is_causal=False), "'is_causal'"),
+        (dict(model_type="llama", num_attention_heads=3, head_dim=8), "3 heads are 4096 wide"),
+        (dict(model_type="gemma2", num_attention_heads=7, num_key_value_heads=7), "7 heads are 2304 wide"),
+        (dict(model_type="gemma3_text", num_attention_heads=7, num_key_value_heads=7), "7 heads are 2304 wide"),
+        (dict(model_type="llama", hidden_act=["silu"]), r"hidden_act = \['silu'\]: name a function"),
+        (dict(model_type="cohere2", use_parallel_block=False), "use_parallel_block = False"),
         (dict(model_type="gemma", use_bidirectional_attention=True), "use_bidirectional_attention = True"),
         (dict(model_type="gemma2", sliding_window=None), "no sliding_window"),
         (dict(model_type="gemma2", num_hidden_layers=2, layer_types=["full_attention"]), "each of the 2 layers"),
@@ -182,6 +187,31 @@ def test_named_models_hold_as_many_parameters_as_published(name):
 def test_what_is_not_derived_is_refused_by_name(config, said):
     with pytest.raises(ConfigError, match=said):
         from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "besides"),
+    [
+        ("gpt2", dict(_num_labels=1, n_ctx=1024, summary_type="cls_index")),
+        ("starcoder2", dict(layer_norm_epsilon=1e-5, mlp_type="default", norm_type="layer_norm")),
+        (
+            "cohere2",
+            dict(
+                layer_switch=4, order_of_interleaved_layers="local_attn_first", position_embedding_type="rope_gptj",
+                rotary_pct=1.0, use_embedding_sharing=True, use_gated_activation=True, use_parallel_block=True,
+                use_parallel_embedding=False,
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_keys_of_published_files_are_understood(model_type, besides):
+    plain, published = from_config(dict(model_type=model_type)), from_config(dict(model_type=model_type, **besides))
+    assert (published.sizes, published.parts) == (plain.sizes, plain.parts)
+
+
+def test_what_is_kept_for_later_tokens_changes_no_product():
+    config = SMALL | dict(model_type="olmo2", use_cache=False)
+    assert_agrees(config, B=2, T=5)
 
 
 def test_null_heads_of_keys_are_as_many_as_of_queries():

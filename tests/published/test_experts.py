@@ -58,7 +58,9 @@ def test_a_deepseek_v2_says_how_many_experts_a_token_meets():
     "model_type, besides",
     {
         "mixtral": dict(num_experts=8, architectures=["MixtralForCausalLM"], torch_dtype="bfloat16"),
-        "qwen3_moe": dict(max_window_layers=48, rope_scaling=None, rope_theta=1e6),
+        "qwen3_moe": dict(
+            max_window_layers=48, rope_scaling=None, qkv_bias=False, use_qk_norm=True, shared_expert_intermediate_size=0
+        ),
         "olmoe": dict(num_local_experts=64, clip_qkv=8),
         "gpt_oss": dict(
             experts_per_token=4, initial_context_length=4096, quantization_config={"quant_method": "mxfp4"}

@@ -59,7 +59,8 @@ def gpt2(config: Config) -> Read:
     pointwise(
         config, "n_ctx", "attn_pdrop", "embd_pdrop", "resid_pdrop", "layer_norm_epsilon", "scale_attn_weights",
         "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "summary_type", "summary_use_proj",
-        "summary_activation", "summary_proj_to_labels", "summary_first_dropout", activation="activation_function",
+        "summary_activation", "summary_proj_to_labels", "summary_first_dropout", "_num_labels",
+        activation="activation_function",
     )  # fmt: skip
     absent(config, "add_cross_attention")
     D, H = config.size("n_embd", 768), config.size("n_head", 12)
@@ -90,7 +91,9 @@ def llama(config: Config) -> Read:
     """Read a Llama: a norm before each part, heads that share keys and values, a gate."""
     pointwise(config, "rope_interleaved", "is_llama_config", "max_sequence_length")
     config.one_of("pretraining_tp", 1, (1,))
-    return _llama(config)
+    parts, sizes = _llama(config)
+    evenly(config, sizes["D"], sizes["H"])  # even where head_dim is given, as in the library
+    return parts, sizes
 
 
 def granite(config: Config) -> Read:
@@ -165,8 +168,8 @@ def smollm3(config: Config) -> Read:
 def starcoder2(config: Config) -> Read:
     """Read a StarCoder 2: no gate, norms with a shift, biases everywhere, one table, and perhaps a window."""
     pointwise(
-        config, "norm_epsilon", "residual_dropout", "embedding_dropout", "attention_softmax_in_fp32",
-        "scale_attention_softmax_in_fp32", "scale_attn_weights", "activation_function",
+        config, "norm_epsilon", "layer_norm_epsilon", "residual_dropout", "embedding_dropout",
+        "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "scale_attn_weights", "activation_function",
     )  # fmt: skip
     config.one_of("mlp_type", "default", ("default",))
     config.one_of("norm_type", "layer_norm", ("layer_norm",))
@@ -235,7 +238,9 @@ def _sandwich(config: Config, *, V: int) -> dict[str, int]:
         config, "hidden_act", "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
         activation="hidden_activation",
     )  # fmt: skip
-    return widths(config, L=26, D=2304, F=9216, V=V, H=8, G=4, E=256)
+    sizes = widths(config, L=26, D=2304, F=9216, V=V, H=8, G=4, E=256)
+    evenly(config, sizes["D"], sizes["H"])  # even where head_dim is given, as in the library
+    return sizes
 
 
 def _sandwiched(config: Config, met: list[Part]) -> list[Part]:
@@ -279,8 +284,16 @@ def cohere(config: Config) -> Read:
 
 
 def cohere2(config: Config) -> Read:
-    """Read a Command R 7B or A: a Command R with a window in three layers of four."""
-    pointwise(config, "layer_norm_eps", "logit_scale")
+    """Read a Command R 7B or A: a Command R with a window in three layers of four.
+
+    Its makers' files also say what the library does in any case: which layers have a window, that both parts of a
+    layer run side by side, and that there is one table.
+    """
+    pointwise(config, "layer_norm_eps", "logit_scale", "layer_switch", "position_embedding_type", "rotary_pct")
+    config.one_of("order_of_interleaved_layers", "local_attn_first", ("local_attn_first",))
+    for key in ("use_embedding_sharing", "use_gated_activation", "use_parallel_block"):
+        config.one_of(key, True, (True,))
+    absent(config, "use_parallel_embedding", "use_qk_norm")
     sizes = widths(config, L=40, D=8192, F=22528, V=256000, H=64)
     width, pattern = config.size_or_null("sliding_window", 4096), config.size("sliding_window_pattern", 4)
     met = reach_by_layer(config, sizes, width, lambda place: (place + 1) % pattern != 0)

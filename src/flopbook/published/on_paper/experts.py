@@ -17,7 +17,7 @@ from flopbook.predict.products import matmul
 from flopbook.published.config import Config, ConfigError
 from flopbook.published.network import CAUSAL, ZERO, Part, Read, in_chunks
 from flopbook.published.on_paper.dense import ALL_HEADS, ATTENTION, GATED, head_norms, optional
-from flopbook.published.on_paper.keys import pointwise, reach, reach_by_layer, widths
+from flopbook.published.on_paper.keys import absent, evenly, pointwise, reach, reach_by_layer, widths
 from flopbook.published.on_paper.pieces import attention, attention_by_reach, biases, both_ends, feed_forward, norms
 
 Ck, Cq, Er, Ev, Fs, Fx, Lp = (axis(name) for name in ("Ck", "Cq", "Er", "Ev", "Fs", "Fx", "Lp"))
@@ -125,6 +125,9 @@ def qwen3_moe(config: Config) -> Read:
     all layers: the library passes `max_window_layers` over.
     """
     pointwise(config, *SCORES, "max_window_layers")
+    absent(config, "qkv_bias")
+    config.one_of("shared_expert_intermediate_size", 0, (0,))
+    config.one_of("use_qk_norm", True, (True,))
     config.also_named(num_local_experts="num_experts")
     sizes = widths(config, L=24, D=2048, F=6144, V=151936, H=32, G=4)
     width = config.size_or_null("sliding_window", 4096)
@@ -182,6 +185,7 @@ def deepseek_v2(config: Config) -> Read:
     """
     config.also_named(num_experts="n_routed_experts")
     sizes = _own_heads(config, L=32, D=4096, V=102400, H=32)
+    evenly(config, sizes["D"], sizes["H"])  # although heads have widths of their own, as in the library
     of_experts = _small_experts(config, X=64, K=None, Fx=1407, shared=2)
     biased = config.flag("mlp_bias", False)
     after = _after_dense_layers(config, sizes, of_experts, first=0, F=11008, biased=biased)
