@@ -22,6 +22,21 @@ def test_places_are_whole_numbers():
         Config(dict(places=[1.5])).numbers("places", [])
 
 
+@pytest.mark.parametrize(
+    ("besides", "said"),
+    [
+        (dict(model_type=["llama"]), r"model_type = \['llama'\] is not understood"),
+        (dict(dtype=16), "dtype = 16: name a format, such as 'bfloat16'"),
+        (dict(torch_dtype=["bfloat16"]), r"torch_dtype = \['bfloat16'\]: name a format"),
+        (dict(hidden_size=10**400), "hidden_size = a whole number of 1329 bits: give a whole number of at most"),
+        ({3: 4}, "has the key 3, which is not understood"),
+    ],
+)
+def test_what_is_not_of_its_kind_is_refused(besides, said):
+    with pytest.raises(ConfigError, match=said):
+        from_config(LLAMA | besides)
+
+
 def test_weights_that_are_stored_in_fewer_bits_change_no_formula():
     stored = from_config(LLAMA | dict(quantization_config=dict(quant_method="fp8", weight_block_size=[128, 128])))
     plain = from_config(LLAMA | dict(quantization_config=None))

@@ -26,3 +26,8 @@ def test_numbers_are_those_of_the_formulas(name):
     for needed, whole in (False, network.dense), (True, network.needed):
         assert network.forward(needed=needed, **sizes) == network.at(whole.forward, **sizes)
         assert network.backward(needed=needed, **sizes) == network.at(whole.backward, **sizes)
+
+
+def test_a_missing_size_is_named():
+    with pytest.raises(ValueError, match="gpt2 needs a size for T: write T=8, for example"):
+        from_config(dict(model_type="gpt2")).forward(B=1)

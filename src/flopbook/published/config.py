@@ -36,6 +36,9 @@ WITHOUT_EFFECT = frozenset({
     "_attn_implementation", "transformers.js_config",
 })  # fmt: skip
 
+#: The longest side that a tensor can have.
+LONGEST = 2**63 - 1
+
 #: Activation functions with trained numbers of their own.
 TRAINED = ("prelu", "xielu")
 
@@ -97,11 +100,14 @@ class Config:
         if value is None:
             raise ConfigError(f"{self.where} has no {key!r}: give it a whole number")
         try:
-            return checks.size(key, value, least)
+            size = checks.size(key, value, least)
         except ValueError:
             raise ConfigError(
                 f"{self.where} says {key} = {quoted(value)}: give a whole number of at least {least}"
             ) from None
+        if size > LONGEST:
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: give a whole number of at most {LONGEST}")
+        return size
 
     def size_or_null(self, key: str, default: int | None, least: int = 1) -> int | None:
         """Return a whole number, or None where the key is null: there it is not the same as a missing one."""
@@ -191,9 +197,12 @@ class Config:
         Raises
         ------
         ConfigError
-            If the function has trained numbers of its own: these are not counted.
+            If it is not a name, or the function has trained numbers of its own: these are not counted.
         """
-        if (value := self.value(key)) in TRAINED:
+        value = self.value(key)
+        if not isinstance(value, str | None):
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: name a function, such as 'silu'")
+        if value in TRAINED:
             raise ConfigError(
                 f"{self.where} says {key} = {quoted(value)}, which has trained numbers of its own: these are not "
                 "understood; known are functions without, such as 'silu'"
@@ -227,8 +236,8 @@ class Config:
         self.one_of("gradient_checkpointing", False, (False,))  # else blocks run twice, which a plan chooses
         passed_over = self.given.keys() - self.read
         harmless = {key for key in passed_over if key in self.ignored or key in WITHOUT_EFFECT}
-        for key in sorted(passed_over - harmless):
-            close = get_close_matches(key, self.read, n=1)
+        for key in sorted(passed_over - harmless, key=str):
+            close = get_close_matches(str(key), self.read, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(self.read))}"
             raise ConfigError(f"{self.where} has the key {key!r}, which is not understood: {hint}")
         return tuple(sorted(harmless))

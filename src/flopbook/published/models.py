@@ -77,7 +77,7 @@ def named(name: str) -> Named:
     >>> named("Llama 3 8B").network.parameters
     8030261248
     """
-    if name not in _all():
+    if not isinstance(name, str) or name not in _all():
         close = get_close_matches(str(name), names(), n=3, cutoff=0.4) or names()
         raise ValueError(f"{quoted(name)} is not a model that is known by name: known are {', '.join(close)}, ...")
     return _all()[name]

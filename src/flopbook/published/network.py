@@ -278,6 +278,9 @@ class Network:
         ValueError
             If a letter has no size yet; names it.
         """
+        letters = {letter.name for letter in expression.free_symbols}
+        if missing := sorted(letters - self.sizes.keys() - free.keys()):
+            raise ValueError(f"{self.name} needs a size for {', '.join(missing)}: write {missing[0]}=8, for example")
         return evaluate(expression, {**self.sizes, **checks.sizes(free)})
 
 

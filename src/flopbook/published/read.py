@@ -49,15 +49,15 @@ def from_config(config: Mapping[str, Any] | str | PathLike, name: str = "") -> N
     architecture = given.pop("model_type", None) or given.pop("_class_name", None)
     if architecture is None:
         raise ConfigError(f"the configuration has no 'model_type': add one, such as {', '.join(sorted(READERS))}")
-    if architecture not in READERS:
+    if not isinstance(architecture, str) or architecture not in READERS:
         raise ConfigError(f"model_type = {quoted(architecture)} is not understood: {_hint(str(architecture), given)}")
     read = Config(given)
-    number_format = read.value("dtype") or read.value("torch_dtype") or "float32"
+    number_format = _number_format(read)
     stored = _stored(read)
     parts, sizes = READERS[architecture](read)
     main, further = (tuple(part for part in parts if part.further is each) for each in (False, True))
     return Network(
-        name or architecture, architecture, main, sizes, str(number_format), stored, read.finish(), further
+        name or architecture, architecture, main, sizes, number_format, stored, read.finish(), further
     )  # fmt: skip
 
 
@@ -68,6 +68,15 @@ def _hint(architecture: str, given: Mapping[str, Any]) -> str:
             return f"it is several models in one; give its text_config alone, with model_type {part!r}"
     close = get_close_matches(architecture, READERS, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(READERS))}"
+
+
+def _number_format(read: Config) -> str:
+    """Read the format of the parameters, which files name by an older key, too."""
+    for key in ("dtype", "torch_dtype"):
+        value = read.value(key)
+        if not isinstance(value, str | None):
+            raise ConfigError(f"{read.where} says {key} = {quoted(value)}: name a format, such as 'bfloat16'")
+    return read.value("dtype") or read.value("torch_dtype") or "float32"
 
 
 def _stored(read: Config) -> str:
