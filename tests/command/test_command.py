@@ -93,6 +93,7 @@ def test_trace_prints_the_formula(capsys):
         ("trace train:build train:inputs B=8", "no size is given for D, F: add D=8"),
         ("trace train:build train:inputs B=8 D=16 F=64 K=2", "neither function takes K: they take D, F, B"),
         ("trace train:build train:inputs B=8 D=x", "'D=x' is not a letter's size: write it like B=8"),
+        (f"trace train:build train:inputs B={'9' * 5000}", "'B=99999"),
         ("trace train:model train:inputs B=8", "train:model: build is not a function but a Linear"),
     ],
 )
@@ -173,12 +174,18 @@ def test_models_lists_names_and_shows_one(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing.json"], "nothing.json cannot be read: No such file or directory"),
+        (["nothing.json"], "'nothing.json' cannot be read: No such file or directory"),
+        ([""], "'' is not a model that is known by name"),
+        (["ViT-B/16"], "ViT-B/16 does not read tokens"),
+        (["list.json"], "model_type = ['llama'] is not understood"),
         (["broken.json"], "broken.json is not JSON"),
         (["other.json"], "model_type = 'lama' is not understood: did you mean 'llama'?"),
         (["Llama 3 8"], "'Llama 3 8' is not a model that is known by name: known are Llama 3 8B"),
         (["Llama 3 8B", "--tokens", "15X"], "--tokens '15X' is not an amount: write one such as 512, 300B or 15T"),
+        (["Llama 3 8B", "--tokens", "9" * 5000], "is not an amount"),
         (["Llama 3 8B", "--devices", "0"], "--devices '0' is not an amount"),
+        (["Llama 3 8B", "--batch", ""], "--batch '' is not an amount"),
+        (["Llama 3 8B", "--mfu", "0.4"], "--mfu '0.4' is not a share of the peak: write a percentage such as 40%"),
         (["Llama 3 8B", "--device", "H100SXM"], "--device: device='H100SXM' is not a device"),
         (["Llama 3 8B", "--device", "H100 SXM, fp5"], "fp5"),
         (["Llama 3 8B", "--mfu", "140%"], "--mfu '140%' is not a share of the peak: write a percentage such as 40%"),
@@ -188,6 +195,7 @@ def test_models_lists_names_and_shows_one(capsys):
 def test_plan_tells_a_mistake_in_one_sentence(arguments, words, capsys, folder):
     (folder / "broken.json").write_text("{", encoding="utf-8")
     (folder / "other.json").write_text(json.dumps(LLAMA | {"model_type": "lama"}), encoding="utf-8")
+    (folder / "list.json").write_text(json.dumps(LLAMA | {"model_type": ["llama"]}), encoding="utf-8")
     assert main(["plan", *arguments]) == 2
     said = capsys.readouterr()
     assert words in said.err

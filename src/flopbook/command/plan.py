@@ -34,9 +34,9 @@ _CHOICES = {
     "Precision": "16 bits, with a float32 copy",
     "Sharding": "none",
 }
-_AMOUNT = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[kMBT]?)")
+_AMOUNT = re.compile(r"(?P<number>\d{1,18}(\.\d{1,18})?)(?P<unit>[kMBT]?)")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%?")
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,18})?)%?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> str:
     sizes: dict[str, int | Fraction] = {
         "budget": _amount("--tokens", options.tokens),
         "T": _amount("--length", options.length),
-        "B": _amount("--batch", options.batch) if options.batch else devices,
+        "B": _amount("--batch", options.batch) if options.batch is not None else devices,
         "devices": devices,
         "utilization": _percent(options.mfu),
     }
@@ -92,15 +92,15 @@ def read(model: str) -> "Network":
     MistakeError
         If there is no such file or name, or the file is not understood.
     """
-    from flopbook.published import from_config, named  # noqa: PLC0415  (help needs no SymPy)
+    from flopbook.published import from_config, named, names  # noqa: PLC0415  (help needs no SymPy)
 
     path = Path(model)
     try:
-        if path.exists() or path.suffix == ".json" or len(path.parts) > 1:
+        if (model and path.exists()) or (model not in names() and (path.suffix == ".json" or len(path.parts) > 1)):
             return from_config(path, name=path.stem if path.stem != "config" else "")
         return named(model).network
     except OSError as error:
-        raise MistakeError(f"{model} cannot be read: {error.strerror}") from None
+        raise MistakeError(f"{quoted(model)} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise MistakeError(str(error)) from None
 
@@ -117,7 +117,8 @@ def _amount(option: str, text: str) -> int:
 def _percent(text: str) -> Fraction:
     found = _PERCENT.fullmatch(text.strip())
     percent = Fraction(found[1]) if found else Fraction(0)
-    if not 0 < percent <= 100:
+    least = 0 if text.strip().endswith("%") else 1  # as 0.4 may stand for 40%
+    if percent <= 0 or not least <= percent <= 100:
         raise MistakeError(f"--mfu {quoted(text)} is not a share of the peak: write a percentage such as 40%")
     return percent
 

@@ -22,6 +22,8 @@ is
 
 The sizes are examples; the formula does not depend on them.
 """
+#: More than any tensor's side has.
+_DIGITS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +51,6 @@ def run(options: argparse.Namespace) -> str:
 
 def _size(text: str) -> tuple[str, int]:
     letter, equals, size = text.partition("=")
-    if not (equals and letter.isidentifier() and size.isdecimal()):
+    if not (equals and letter.isidentifier() and size.isdecimal() and len(size) <= _DIGITS):
         raise MistakeError(f"{quoted(text)} is not a letter's size: write it like B=8")
     return letter, int(size)
