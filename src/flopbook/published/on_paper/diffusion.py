@@ -129,8 +129,8 @@ def _stages(config: Config) -> tuple[list[_Stage], dict[str, int]]:
     stages = []
     for number, (is_cross, C, H, count, depth) in enumerate(zip(kinds, Cs, Hs, blocks, depths, strict=True), 1):
         sizes |= {f"C{number}": C, f"H{number}": H, f"E{number}": C // H}
-        letters = (axis(f"{letter}{number}") for letter in "CHE")
-        stages.append(_Stage(*letters, count, depth, is_cross, image))
+        channels, heads, width_of_head = (axis(f"{letter}{number}") for letter in "CHE")
+        stages.append(_Stage(channels, heads, width_of_head, count, depth, is_cross, image))
         height, width = (places(side, 3, 2, 1) if padding else places(side + 1, 3, 2) for side in image)
         image = height, width
     return stages, sizes
