@@ -67,6 +67,7 @@ def test_shifted_windows_leave_the_pairs_that_the_librarys_mask_leaves():
 @pytest.mark.parametrize(
     ("config", "words"),
     [
+        (dict(mlp_ratio="4"), "mlp_ratio = '4': give a number"),
         (dict(depths=[1]), "one of each for each stage"),
         (dict(window_size=9), "windows of 9 and, in stage 2, an image of 8 x 8 places"),
         (dict(num_heads=[2, 5]), "shares 24 channels among 5 heads"),

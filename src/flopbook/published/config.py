@@ -113,6 +113,21 @@ class Config:
         """Return a whole number, or None where the key is null: there it is not the same as a missing one."""
         return None if self.value(key, default) is None else self.size(key, default, least)
 
+    def number(self, key: str, default: float) -> float:
+        """Return a number, whole or not; a missing or null one is the default.
+
+        Raises
+        ------
+        ConfigError
+            If it is something else.
+        """
+        value = self.value(key)
+        if value is None:
+            value = default
+        if not checks.is_number(value):
+            raise ConfigError(f"{self.where} says {key} = {quoted(value)}: give a number")
+        return value
+
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false; a missing or null one is the default."""
         return self.one_of(key, default, (True, False))

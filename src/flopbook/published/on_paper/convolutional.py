@@ -133,7 +133,7 @@ def convnext(config: Config) -> Read:
         )
     (height, width), (high, wide) = sides(config, "image_size", 224), sides(config, "patch_size", 4)
     sizes |= dict(Ci=config.size("num_channels", 3), Ih=height, Iw=width, Ph=high, Pw=wide)
-    is_scaled = float(config.value("layer_scale_init_value", 1e-6)) > 0
+    is_scaled = config.number("layer_scale_init_value", 1e-6) > 0
     patch, entering = (axis("Ph"), axis("Pw")), letters[0][0]
     image = moved(_WHOLE, patch, patch)
     parts = [convolution(image, axis("Ci"), entering, patch, data=("x",)), _bias(entering), norm(image, entering)]

@@ -39,7 +39,7 @@ def swin(config: Config) -> Read:
     )  # fmt: skip
     Ls, Hs = _stages(config)
     (height, across), (high, wide) = sides(config, "image_size", 224), sides(config, "patch_size", 4)
-    width, side, ratio = config.size("embed_dim", 96), config.size("window_size", 7), config.value("mlp_ratio", 4.0)
+    width, side, ratio = config.size("embed_dim", 96), config.size("window_size", 7), config.number("mlp_ratio", 4.0)
     Kc = classes(config)
     sizes = dict(Ci=config.size("num_channels", 3), Ih=height, Iw=across, Ph=high, Pw=wide, C1=width, Sw=side)
     image: _Image = ceiling(axis("Ih") / axis("Ph")), ceiling(axis("Iw") / axis("Pw"))
