@@ -88,7 +88,7 @@ def configs(draw, model_type):
     return config
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.sampled_from(sorted(READERS)).flatmap(configs), st.integers(1, 3), st.integers(1, 11))
 def test_any_sizes_and_switches_agree(config, B, T):
     assert_agrees(config, B=B, T=T)

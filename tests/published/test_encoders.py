@@ -49,7 +49,7 @@ def encoders(draw):
     return config | {pattern: chosen, "local_attention": draw(st.integers(1, 30))}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(encoders(), st.integers(1, 3), st.integers(1, 11))
 def test_any_encoder_agrees(config, B, T):
     assert_agrees(config, B=B, T=T)

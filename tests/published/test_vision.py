@@ -51,7 +51,7 @@ def images(draw, lists=True):
     return dict(image_size=image, patch_size=patch, num_channels=draw(st.integers(1, 4)))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(transformers(), images(), st.booleans(), st.integers(0, 4), st.integers(1, 3))
 def test_any_vision_transformer_agrees(layers, sizes, qkv_bias, num_labels, B):
     assert_agrees(dict(model_type="vit", qkv_bias=qkv_bias, num_labels=num_labels) | layers | sizes, B=B)
