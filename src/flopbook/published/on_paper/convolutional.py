@@ -136,11 +136,11 @@ def convnext(config: Config) -> Read:
     is_scaled = config.number("layer_scale_init_value", 1e-6) > 0
     patch, entering = (axis("Ph"), axis("Pw")), letters[0][0]
     image = moved(_WHOLE, patch, patch)
-    parts = [convolution(image, axis("Ci"), entering, patch, data=("x",)), _bias(entering), norm(image, entering)]
+    parts = [convolution(image, axis("Ci"), entering, patch, data=("x",)), bias(entering), norm(image, entering)]
     for stage, (C, blocks) in enumerate(letters):
         if stage:
             smaller = moved(image, 2, 2)
-            parts += [norm(image, entering), convolution(smaller, entering, C, 2), _bias(C)]
+            parts += [norm(image, entering), convolution(smaller, entering, C, 2), bias(C)]
             image = smaller
         parts += [_own_channels(image, C, blocks), _wide_layers(image, C, blocks), norm(image, C, blocks)]
         if is_scaled:
@@ -151,7 +151,7 @@ def convnext(config: Config) -> Read:
     return [*parts, *classifier(entering, Kc)], sizes | (dict(Kc=Kc) if Kc else {})
 
 
-def _bias(channels: Expr) -> Part:
+def bias(channels: Expr) -> Part:
     """Give each channel a bias."""
     return Part(BIASES, piece(weights="b[O]").at(O=channels))
 

@@ -11,7 +11,7 @@ from sympy import Expr, Integer
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import L, T, axis
-from flopbook.predict.models.claims import BIASES, LAST_NORM, LOOKUP, MATRICES, OUTPUT
+from flopbook.predict.models.claims import LAST_NORM, LOOKUP, MATRICES, OUTPUT
 from flopbook.predict.models.convolutions import places
 from flopbook.predict.models.masks import EVERY, every
 from flopbook.predict.models.model import Model, piece
@@ -19,8 +19,8 @@ from flopbook.predict.products import conv, matmul
 from flopbook.predict.values import evaluate
 from flopbook.published.config import Config, ConfigError
 from flopbook.published.network import ONE, ZERO, Part, Read
-from flopbook.published.on_paper.convolutional import convolution, norm
-from flopbook.published.on_paper.encoders import FEED_FORWARD_BIASES, WITH_SHIFT
+from flopbook.published.on_paper.convolutional import bias, convolution, norm
+from flopbook.published.on_paper.encoders import FEED_FORWARD_BIASES, WITH_SHIFT, asking
 from flopbook.published.on_paper.keys import absent
 from flopbook.published.on_paper.pieces import NORM, attention, biases, feed_forward, norms
 
@@ -59,7 +59,7 @@ def unet(config: Config) -> Read:
     first, last = stages[0], stages[-1]
     parts = [
         convolution(first.image, axis("Ci"), first.C, config.size("conv_in_kernel", 3), data=("x",)),
-        _bias(first.C),
+        bias(first.C),
         *_of_time(first.C, axis("Te")),
     ]
     if config.one_of("addition_embed_type", None, (None, "text_time")):
@@ -71,14 +71,14 @@ def unet(config: Config) -> Read:
             parts += _block(stage, stage.image, entering, sizes)
             entering = stage.C
         if smaller:
-            parts += [convolution(smaller.image, stage.C, stage.C, 3), _bias(stage.C)]
+            parts += [convolution(smaller.image, stage.C, stage.C, 3), bias(stage.C)]
     if config.value("mid_block_type", "") is not None:
         config.one_of("mid_block_type", "UNetMidBlock2DCrossAttn", ("UNetMidBlock2DCrossAttn",))
         parts += _block(last._replace(meets_words=True), last.image, last.C, sizes)
         parts += _block(last._replace(meets_words=False), last.image, last.C, sizes)
     parts += _upwards(config, stages, sizes)
     leaving = convolution(first.image, first.C, axis("Co"), config.size("conv_out_kernel", 3))
-    parts += [replace(norm(first.image, first.C), kind=LAST_NORM), replace(leaving, kind=OUTPUT), _bias(axis("Co"))]
+    parts += [replace(norm(first.image, first.C), kind=LAST_NORM), replace(leaving, kind=OUTPUT), bias(axis("Co"))]
     return parts, sizes
 
 
@@ -169,7 +169,7 @@ def _upwards(config: Config, stages: Sequence[_Stage], sizes: dict[str, int]) ->
             parts += _block(here, stage.image, entering + twin, sizes)
             entering = stage.C
         if stage is not stages[0]:
-            parts += [convolution(above.image, stage.C, stage.C, 3), _bias(stage.C)]
+            parts += [convolution(above.image, stage.C, stage.C, 3), bias(stage.C)]
     return parts
 
 
@@ -178,11 +178,11 @@ def _block(stage: _Stage, image: _Image, entering: Expr, sizes: dict[str, int]) 
     C = stage.C
     moment = piece(matmul("t[B,I] @ w[I,O] -> y[B,O]"), weights="w[I,O] b[O]", kept="t[B,I]").at(I=axis("Te"), O=C)
     parts = [
-        norm(image, entering), convolution(image, entering, C, 3), _bias(C), Part(MATRICES, moment),
-        norm(image, C), convolution(image, C, C, 3), _bias(C),
+        norm(image, entering), convolution(image, entering, C, 3), bias(C), Part(MATRICES, moment),
+        norm(image, C), convolution(image, C, C, 3), bias(C),
     ]  # fmt: skip
     if evaluate(entering, sizes) != evaluate(C, sizes):
-        parts += [convolution(image, entering, C, 1), _bias(C)]  # adapts what came in
+        parts += [convolution(image, entering, C, 1), bias(C)]  # adapts what came in
     return [*parts, *_words(stage, image)] if stage.meets_words else parts
 
 
@@ -191,14 +191,6 @@ def _words(stage: _Stage, image: _Image) -> list[Part]:
     depth, height, width = Integer(stage.depth), *image
     inner = stage.H * stage.E
     letters = dict(D=inner, H=stage.H, G=stage.H, E=stage.E, F=4 * inner)
-    asked = piece(
-        matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
-        matmul("q[B,T,H,E] @ ks[B,S,H,E] -> s[B,H,T,S]"),
-        matmul("p[B,H,T,S] @ vs[B,S,H,E] -> o[B,T,H,E]"),
-        matmul("o[B,T,H,E] @ wo[H,E,D] -> y[B,T,D]"),
-        weights="wq[D,H,E] wo[H,E,D]",
-        kept="q[B,T,H,E] o[B,T,H,E] logsumexp[B,H,T]",
-    )
     told = piece(
         matmul("e[B,S,Dc] @ wk[Dc,H,E] -> k[B,S,H,E]"),
         matmul("e[B,S,Dc] @ wv[Dc,H,E] -> v[B,S,H,E]"),
@@ -217,7 +209,7 @@ def _words(stage: _Stage, image: _Image) -> list[Part]:
     layers = [
         Part(MATRICES, around.at(C=stage.C)),
         among,
-        Part(MATRICES, asked, depth, met),
+        Part(MATRICES, asking(), depth, met),
         Part(MATRICES, told, depth, met),
         feed_forward(depth, gated=True),
         norms(3 * depth, WITH_SHIFT),
@@ -232,11 +224,6 @@ def _of_time(entering: Expr, leaving: Expr) -> list[Part]:
     first = piece(matmul("t[B,I] @ w[I,O] -> h[B,O]"), weights="w[I,O] b[O]", kept="t[B,I] h[B,O]", data=["t"])
     second = piece(matmul("h[B,O] @ v[O,J] -> y[B,J]"), weights="v[O,J] b[J]", kept="g[B,O]").at(J=leaving)
     return [Part(MATRICES, (first + second).at(I=entering, O=leaving))]
-
-
-def _bias(channels: Expr) -> Part:
-    """Give each channel a bias."""
-    return Part(BIASES, piece(weights="b[O]").at(O=channels))
 
 
 def dit(config: Config) -> Read:
@@ -266,7 +253,7 @@ def dit(config: Config) -> Read:
     run_again = replace(moment.model, parameters=ZERO, active=ZERO, tensors=ZERO)
     parts = [
         _cut(),
-        _bias(axis("D")),
+        bias(axis("D")),
         replace(moment, times=L),
         Part(MATRICES, run_again),
         Part(LOOKUP, piece(weights="table[Kc,D] none[D]", active="one[D]"), L),

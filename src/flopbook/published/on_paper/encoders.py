@@ -7,7 +7,7 @@ from sympy import Expr, Integer
 from flopbook.checks import quoted
 from flopbook.predict.axes import D, L, T, axis
 from flopbook.predict.models.claims import LAST_NORM, LOOKUP, MATRICES, POSITIONS
-from flopbook.predict.models.model import piece
+from flopbook.predict.models.model import Model, piece
 from flopbook.predict.products import matmul
 from flopbook.published.config import Config, ConfigError
 from flopbook.published.network import CAUSAL, EVERY, Mask, Part, Read, causal_among, every
@@ -34,6 +34,18 @@ def encoder_attention(times: Expr, mask: Mask = EVERY) -> Part:
     return replace(attention(times, mask), kept=ZERO)
 
 
+def asking() -> Model:
+    """Make queries of T tokens, let each meet S keys that are there already, and mix the heads."""
+    return piece(
+        matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
+        matmul("q[B,T,H,E] @ ks[B,S,H,E] -> s[B,H,T,S]"),
+        matmul("p[B,H,T,S] @ vs[B,S,H,E] -> o[B,T,H,E]"),
+        matmul("o[B,T,H,E] @ wo[H,E,D] -> y[B,T,D]"),
+        weights="wq[D,H,E] wo[H,E,D]",
+        kept="q[B,T,H,E] o[B,T,H,E] logsumexp[B,H,T]",
+    )
+
+
 def cross_attention(times: Expr, queries: Expr, keys: Expr) -> list[Part]:
     """Let each query meet what an encoder made; keys and values are made once, and kept.
 
@@ -45,18 +57,10 @@ def cross_attention(times: Expr, queries: Expr, keys: Expr) -> list[Part]:
         weights="wk[D,G,E] wv[D,G,E]",
         kept="k[B,S,G,E] v[B,S,G,E]",
     )
-    asked = piece(
-        matmul("x[B,T,D] @ wq[D,H,E] -> q[B,T,H,E]"),
-        matmul("q[B,T,H,E] @ ks[B,S,H,E] -> s[B,H,T,S]"),
-        matmul("p[B,H,T,S] @ vs[B,S,H,E] -> o[B,T,H,E]"),
-        matmul("o[B,T,H,E] @ wo[H,E,D] -> y[B,T,D]"),
-        weights="wq[D,H,E] wo[H,E,D]",
-        kept="q[B,T,H,E] o[B,T,H,E] logsumexp[B,H,T]",
-    )
     met = every(queries, keys)
     return [
         Part(MATRICES, made, times, met, kept=attention(times).kept, once=True),
-        Part(MATRICES, asked.at(T=queries), times, met),
+        Part(MATRICES, asking().at(T=queries), times, met),
     ]
 
 
