@@ -31,3 +31,9 @@ def test_numbers_are_those_of_the_formulas(name):
 def test_a_missing_size_is_named():
     with pytest.raises(ValueError, match="gpt2 needs a size for T: write T=8, for example"):
         from_config(dict(model_type="gpt2")).forward(B=1)
+
+
+@pytest.mark.parametrize("letter", ["D", "Z"])
+def test_a_letter_that_is_not_left_open_is_refused(letter):
+    with pytest.raises(ValueError, match=f"gpt2 does not leave {letter} to you: give sizes for B, T"):
+        from_config(dict(model_type="gpt2")).step(B=1, T=1, **{letter: 3})

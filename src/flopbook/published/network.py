@@ -259,6 +259,8 @@ class Network:
 
     def _total(self, kind: str, needed: bool = False, **free: int) -> int:
         """Add up what all parts take, each at its sizes: much sooner done than to add up the formulas."""
+        for letter in sorted(free.keys() - {*self.free}):
+            raise ValueError(f"{self.name} does not leave {letter} to you: give sizes for {', '.join(self.free)}")
         total = Fraction(0)
         for part in self.parts:
             model = part.needed or part.model if needed else part.model
@@ -267,7 +269,13 @@ class Network:
         return int(total)
 
     def step(self, *, needed: bool = False, **free: int) -> int:
-        """Evaluate the FLOPs of the products of a training step at the sizes B and T."""
+        """Evaluate the FLOPs of the products of a training step at the sizes B and T.
+
+        Raises
+        ------
+        ValueError
+            If a letter is not one that is left to the reader, or one of those has no size; names it.
+        """
         return self.forward(needed=needed, **free) + self.backward(needed=needed, **free)
 
     def at(self, expression: Expr, **free: int):
