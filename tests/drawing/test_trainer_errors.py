@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from flopbook.drawing import trainer_errors
+from flopbook.drawing import errors_of_trainers
 from flopbook.predict import L, axis
 from flopbook.predict.models import CAUSAL, TRAINERS, in_window, inventory
 
@@ -18,7 +18,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def picture():
-    return trainer_errors(MODELS)
+    return errors_of_trainers(MODELS)
 
 
 def test_each_row_is_its_formula_beside_the_products(picture, states):
@@ -65,4 +65,4 @@ def test_a_bar_is_on_the_side_of_its_error_and_ends_in_an_arrow_where_it_leaves_
 
 def test_sizes_in_place_of_an_inventory_are_refused():
     with pytest.raises(TypeError, match="is not an inventory"):
-        trainer_errors({"a decoder": SIZES, "another": SIZES})
+        errors_of_trainers({"a decoder": SIZES, "another": SIZES})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.sum_of_products import dot_product
     from flopbook.drawing.tiles import blocked_product
     from flopbook.drawing.timeline import Event, device_timeline
-    from flopbook.drawing.trainer_errors import trainer_errors
+    from flopbook.drawing.trainer_errors import errors_of_trainers
     from flopbook.drawing.treemap import module_areas
 
 __getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -10,7 +10,7 @@ from flopbook.drawing.svg import WIDTH, element, line, rect, words
 from flopbook.predict.models import TRAINERS, Inventory
 from flopbook.tables import Table
 
-__all__ = ["trainer_errors"]
+__all__ = ["errors_of_trainers"]
 
 _LENGTHS = 1024, 8192, 32768, 131072
 _ROW, _TOP, _MIDDLE, _HALF, _REACH = 22, 14.0, 256.0, 112.0, 40  # a bar's axis, and percent to each side of it
@@ -18,7 +18,7 @@ _RIGHT = 0.1  # percent that a formula may be off and still get the mark
 _AGAINST = {"dense": "every query with every key", "needed": "what the mask leaves"}
 
 
-def trainer_errors(
+def errors_of_trainers(
     models: Mapping[str, Inventory],
     trainers: Sequence[str] = (
         "nanoGPT",
@@ -58,7 +58,7 @@ def trainer_errors(
     >>> from flopbook.predict.models import inventory
     >>> sizes = dict(L=32, D=4096, H=32, G=8, E=128, F=14336)
     >>> models = {name: inventory(gated=True).at(**sizes, V=V) for name, V in [("Llama 3 8B", 128256), ("V of 9", 9)]}
-    >>> print(trainer_errors(models).frame(T=8192, attention="needed").sentence)
+    >>> print(errors_of_trainers(models).frame(T=8192, attention="needed").sentence)
     A token of Llama 3 8B at 8,192 tokens takes 51.5 GFLOPs, by what the mask leaves. Within 0.1%: Megatron-LM and \
 MaxText. Furthest off is litgpt, 35.3% too high.
     """

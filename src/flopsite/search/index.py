@@ -22,6 +22,7 @@ from flopsite.exercises.forms import Form
 
 _KEYWORDS = re.compile(r"<!--\s*search:\s*(.*?)\s*-->", re.DOTALL)
 _PICTURE = re.compile(r'<figure class="picture" id="([\w-]+)"[^>]* aria-label="Picture: ([^"]*)"')
+_MODULE = "module-"  # how the anchor of a module's section begins
 _PAGE = re.compile("⟨(.*?)⟩")  # a link that will show the heading of a page
 _SILENT = (nodes.raw, nodes.literal_block, nodes.comment, nodes.math_block, nodes.title, addnodes.toctree, Form)
 #: What is an entry of its own, and so no part of the text around it.
@@ -44,10 +45,11 @@ def entries(page: nodes.document) -> Iterator[Entry]:
     """Yield the places of a page: of each section its own text, and what stands in it."""
     for section in page.findall(nodes.section):
         is_page = section.parent is page
+        anchor = "" if is_page else section["ids"][0]
         keywords = (_KEYWORDS.fullmatch(raw.astext().strip()) for raw in _own(section, nodes.raw))
         yield Entry(
-            "page" if is_page else "section",
-            "" if is_page else section["ids"][0],
+            "page" if is_page else "name" if anchor.startswith(_MODULE) else "section",
+            anchor,
             section[0].astext(),
             ", ".join(found[1] for found in keywords if found),
             _spaced(" ".join(_text(child) for child in section.children)),
