@@ -37,6 +37,10 @@ NUMBERS = [
 ]
 
 
+#: PyTorch 2.11 makes nan of what is too large for e4m3, later ones 448.
+SATURATES = torch.tensor(1e5).to(torch.float8_e4m3fn).item() == 448
+
+
 def same(value, other):
     return math.isnan(value) and math.isnan(other) if math.isnan(value) or math.isnan(other) else value == other
 
@@ -58,9 +62,11 @@ def test_every_pattern_has_the_value_of_pytorch(name):
 def test_a_number_becomes_what_pytorch_makes_of_it(name):
     format_, (dtype, _) = FORMATS[name], DTYPES[name]
     for number in torch.tensor(NUMBERS).tolist():  # as float32: a double would be rounded twice
-        assert same(
-            float(format_.value(format_.nearest(Fraction(number)))), torch.tensor(number).to(dtype).double().item()
-        )
+        stored = torch.tensor(number).to(dtype).double().item()
+        if name == "e4m3" and not SATURATES and abs(number) > 464:
+            assert math.isnan(stored)
+        else:
+            assert same(float(format_.rounded(number)), stored)
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -71,7 +77,8 @@ def test_the_limits_are_those_of_finfo(name):
 
 
 def test_tf32_is_the_one_format_that_is_never_stored():
-    assert FORMATS.keys() - DTYPES.keys() == {"tf32"}
+    with_scales = {"e3m2", "e2m3", "e2m1"}  # PyTorch stores them packed, two or more to a byte
+    assert FORMATS.keys() - DTYPES.keys() - with_scales == {"tf32"}
     reach, fineness = FORMATS["fp32"], FORMATS["fp16"]
     assert FORMATS["tf32"].smallest_normal == reach.smallest_normal
     assert FORMATS["tf32"].fraction_bits == fineness.fraction_bits

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, nan
 
-__all__ = ["FORMATS", "Format"]
+from flopbook.checks import is_number, one_of, quoted, size, text
+
+__all__ = ["FORMATS", "Format", "exact", "find_format"]
+
+_MOST_BITS = {
+    "exponent_bits": 15,
+    "fraction_bits": 236,
+}  # those of the longest formats of IEEE 754, of 128 and 256 bits
 
 
 @dataclass(frozen=True)
@@ -20,8 +27,15 @@ class Format:
     exponent_bits, fraction_bits : int
         How many bits each has.
     has_infinity : bool
-        Whether the highest exponent is kept for infinity and for what is not a number. Without, one pattern of each
-        sign is not a number, and what is too large becomes the largest number, as PyTorch converts.
+        Whether the highest exponent is kept for infinity and for what is not a number. Without, what is too large
+        becomes the largest number, as PyTorch 2.13 converts; PyTorch 2.11 makes nan of it.
+    has_nan : bool
+        Whether, without infinity, one pattern of each sign is not a number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the name is not text, or there are no such bits.
 
     Examples
     --------
@@ -36,6 +50,16 @@ class Format:
     exponent_bits: int
     fraction_bits: int
     has_infinity: bool = True
+    has_nan: bool = True
+
+    def __post_init__(self):
+        text("name", self.name)
+        for name, least in (("exponent_bits", 1), ("fraction_bits", 0)):
+            given, most = size(name, getattr(self, name), least), _MOST_BITS[name]
+            if given > most:
+                raise ValueError(f"{name}={quoted(given)} is more than any format has: write at most {most}")
+        if self.has_infinity and not self.has_nan:
+            raise ValueError(f"{self.name} has infinity and nothing that is not a number: write has_infinity=False")
 
     @property
     def bits(self) -> int:
@@ -50,9 +74,9 @@ class Format:
     @property
     def top(self) -> int:
         """Return the pattern of the largest number."""
-        return ((2**self.exponent_bits - 1) << self.fraction_bits) + (
-            -1 if self.has_infinity else 2**self.fraction_bits - 2
-        )
+        if self.has_infinity:
+            return ((2**self.exponent_bits - 1) << self.fraction_bits) - 1
+        return 2 ** (self.bits - 1) - 1 - self.has_nan
 
     @property
     def largest(self) -> Fraction:
@@ -89,9 +113,19 @@ class Format:
         chosen = below + (abs(number) > middle or (abs(number) == middle and below % 2))
         return sign + (chosen if self.has_infinity else min(chosen, self.top))
 
+    def rounded(self, number: Fraction | float) -> Fraction | float:
+        """Return the nearest number of the format; infinity where that is nearest.
+
+        Examples
+        --------
+        >>> FORMATS["e2m1"].rounded(2.4), FORMATS["e2m1"].rounded(100), FORMATS["fp16"].rounded(1e6)
+        (Fraction(2, 1), Fraction(6, 1), inf)
+        """
+        return self.value(self.nearest(exact("number", number)))
+
     def _magnitude(self, pattern: int) -> Fraction:
         """Return the number of a pattern without its sign, as if none stood for infinity."""
-        _, exponent, fraction = self.parts(pattern)
+        exponent, fraction = divmod(pattern, 2**self.fraction_bits)
         one = 1 if exponent else 0  # the lowest exponent is that of the second lowest, without the 1
         return (one + Fraction(fraction, 2**self.fraction_bits)) * Fraction(2) ** (max(exponent, 1) - self.bias)
 
@@ -103,7 +137,45 @@ def _formats() -> Iterator[Format]:
     yield Format("fp16", 5, 10)
     yield Format("e5m2", 5, 2)
     yield Format("e4m3", 4, 3, has_infinity=False)
+    # so short that they need a scale beside them
+    yield Format("e3m2", 3, 2, has_infinity=False, has_nan=False)
+    yield Format("e2m3", 2, 3, has_infinity=False, has_nan=False)
+    yield Format("e2m1", 2, 1, has_infinity=False, has_nan=False)
 
 
 #: The formats in which networks are trained, by name.
 FORMATS = {each.name: each for each in _formats()}
+
+
+def find_format(given: Format | str) -> Format:
+    """Return a format, or the one of a name in `FORMATS`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither; suggests a name that is spelt alike.
+
+    Examples
+    --------
+    >>> find_format("bf16").fraction_bits
+    7
+    """
+    return given if isinstance(given, Format) else FORMATS[one_of("format", given, FORMATS)]
+
+
+def exact(name: str, number: Fraction | float) -> Fraction:
+    """Return a number as a fraction.
+
+    Raises
+    ------
+    TypeError
+        If it is not a finite number; quotes it.
+
+    Examples
+    --------
+    >>> exact("update", 0.5)
+    Fraction(1, 2)
+    """
+    if not is_number(number):
+        raise TypeError(f"{name}={quoted(number)} is not a number: write one such as 0.5, or Fraction(1, 3)")
+    return Fraction(number)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flopbook.predict.models.model import Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.published import PUBLISHED, WITH_EXPERTS, WITH_WINDOWS
+    from flopbook.predict.models.recipes import RECIPES, Recipe, kept_bytes
     from flopbook.predict.models.recurrent import (
         chunk_sizes,
         chunked_scan,

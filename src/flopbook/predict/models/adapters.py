@@ -9,13 +9,12 @@ from sympy import Expr
 from flopbook.checks import quoted
 from flopbook.predict.memory import TrainingMemory, training_memory
 from flopbook.predict.notation import Tensor
+from flopbook.predict.packing import PACKINGS
 from flopbook.predict.pointwise import elements
 from flopbook.predict.products import Product, matmul
 from flopbook.predict.steps import TrainingStep, training_step
 
 __all__ = ["FineTuning", "dora", "fine_tunings", "lora", "nf4_bytes", "vectors"]
-
-_BLOCK, _BLOCK_OF_SCALES = 64, 256  # numbers that share a scale, and scales that share one
 
 
 def lora(
@@ -188,8 +187,7 @@ def nf4_bytes(numbers: Expr | int) -> Expr:
     >>> float(8 * nf4_bytes(1))
     4.126953125
     """
-    scales = sympy.Rational(1, _BLOCK)
-    return numbers * (sympy.Rational(4, 8) + scales + 4 * scales / _BLOCK_OF_SCALES)
+    return numbers * sympy.Rational(PACKINGS["NF4"].bits_a_number) / 8
 
 
 class FineTuning(NamedTuple):
