@@ -14,7 +14,7 @@ from flopbook.predict.pointwise import elements
 from flopbook.predict.products import Product
 from flopbook.predict.steps import flops
 
-__all__ = ["arithmetic_intensity", "attainable_flop_per_s", "mfu"]
+__all__ = ["arithmetic_intensity", "attainable_flop_per_s", "least_seconds", "mfu"]
 
 Quantity = TypeVar("Quantity", float, Expr)
 
@@ -122,3 +122,30 @@ def attainable_flop_per_s(intensity: Quantity, peak_flop_per_s: Quantity, bytes_
     _check_positive(intensity=intensity, peak_flop_per_s=peak_flop_per_s, bytes_per_s=bytes_per_s)
     limits = (peak_flop_per_s, intensity * bytes_per_s)
     return sympy.Min(*limits) if any(isinstance(limit, Expr) for limit in limits) else min(limits)
+
+
+def least_seconds(flops: Quantity, moved: Quantity, peak_flop_per_s: Quantity, bytes_per_s: Quantity) -> Quantity:
+    """Predict the seconds that work takes at least: those of its FLOPs or of its bytes, whichever are more.
+
+    Parameters
+    ----------
+    flops, moved : number or Expr
+        FLOPs, and bytes that are read or written.
+    peak_flop_per_s, bytes_per_s : number or Expr
+        Of the device.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a positive number.
+
+    Examples
+    --------
+    A token of a model of 8 billion parameters on an H100, where each is read in 2 bytes and takes 2 FLOPs:
+
+    >>> least_seconds(16e9, 16e9, peak_flop_per_s=989.4e12, bytes_per_s=3.35e12)
+    0.00477...
+    """
+    _check_positive(flops=flops, moved=moved, peak_flop_per_s=peak_flop_per_s, bytes_per_s=bytes_per_s)
+    limits = (flops / peak_flop_per_s, moved / bytes_per_s)
+    return sympy.Max(*limits) if any(isinstance(limit, Expr) for limit in limits) else max(limits)

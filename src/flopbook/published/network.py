@@ -10,7 +10,8 @@ from sympy import Expr, Integer
 
 from flopbook import checks
 from flopbook.predict.axes import B, D, H, S, T
-from flopbook.predict.models.claims import IDLE, KINDS, MULTIPLIED, Inventory
+from flopbook.predict.inference import Inference, part_inference
+from flopbook.predict.models.claims import IDLE, KINDS, LOOKUP, MULTIPLIED, OUTPUT, POSITIONS, TIED, Inventory
 from flopbook.predict.models.masks import (
     CAUSAL,
     EVERY,
@@ -195,6 +196,34 @@ class Network:
     def cache(self) -> Expr:
         """Numbers that a sequence leaves for later tokens."""
         return sympy.Add(*(part.times * (part.kept * part.mask.last + part.state) for part in self.parts))
+
+    @cached_property
+    def inference(self) -> Inference:
+        """What it takes to read prompts and to write on, in its letters; :mod:`flopbook.predict.inference` says how.
+
+        Raises
+        ------
+        ValueError
+            If it does not read a text from left to right, as an encoder does not.
+
+        Examples
+        --------
+        >>> from flopbook.published import named
+        >>> model = named("DeepSeek-V3").network
+        >>> model.at(model.inference.cache, B=1, S=1) * 2  # bytes of a token, in 16 bits
+        70272
+        """
+        if self.free != ("B", "T") or self.cache == 0 or any(part.once for part in self.parts):
+            raise ValueError(f"{self.name} does not read a text from left to right: a decoder does, such as Llama 3 8B")
+        first, *others = (
+            part.times
+            * part_inference(
+                part.needed or part.model, part.mask, kept=part.kept, state=part.state, alone=part.token,
+                outputs=1 if part.kind in (OUTPUT, TIED) else T, looked_up=part.kind in (LOOKUP, POSITIONS),
+            )
+            for part in self.parts
+        )  # fmt: skip
+        return sum(others, first)
 
     @cached_property
     def inventory(self) -> Inventory:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         in_window,
         in_window_around,
     )
-    from flopbook.predict.models.model import Model
+    from flopbook.predict.models.model import Amounts, Model
     from flopbook.predict.models.perceptron import linear_stack, mlp
     from flopbook.predict.models.published import PUBLISHED, WITH_EXPERTS, WITH_WINDOWS
     from flopbook.predict.models.recipes import RECIPES, Recipe, kept_bytes

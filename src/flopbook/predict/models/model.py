@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Self
 
 import sympy
 from sympy import Expr
@@ -14,11 +15,40 @@ from flopbook.predict.pointwise import elements
 from flopbook.predict.products import Product
 from flopbook.predict.steps import TrainingStep, flops, training_step
 
-__all__ = ["Model", "piece"]
+__all__ = ["Amounts", "Model", "piece"]
 
 
 @dataclass(frozen=True)
-class Model:
+class Amounts:
+    """Adds up expressions of the same names, one by one: ``L * block + head``."""
+
+    def _each(self, change: Callable[..., Expr], *others: Self) -> Self:
+        changed = (change(*(getattr(each, kind.name) for each in (self, *others))) for kind in fields(self))
+        return type(self)(*changed)
+
+    def __add__(self, other: Self) -> Self:
+        return self._each(sympy.Add, other)
+
+    def __rmul__(self, times: Expr | int) -> Self:
+        return self._each(lambda value: times * value)
+
+    def at(self, **sizes: Expr | int | Fraction) -> Self:
+        """Replace some letters, and expand the expressions.
+
+        Raises
+        ------
+        TypeError
+            If a size is not a number or an expression; quotes it.
+        """
+        for name, size in sizes.items():
+            if not isinstance(size, (Expr, int, Fraction)) or isinstance(size, bool):
+                raise TypeError(f"{name}={quoted(size)} is not a size: write a number, or an expression such as 2 * T")
+        replaced = {axis(name): size for name, size in sizes.items()}
+        return self._each(lambda value: sympy.expand(value.subs(replaced)))
+
+
+@dataclass(frozen=True)
+class Model(Amounts):
     """Says what a model takes, as expressions in its sizes.
 
     Models add up, and a part can be repeated: ``L * block + head``.
@@ -47,29 +77,6 @@ class Model:
     backward: Expr
     activations: Expr
     results: Expr
-
-    def _each(self, change: Callable[..., Expr], *others: "Model") -> "Model":
-        return Model(*(change(*(getattr(model, kind.name) for model in (self, *others))) for kind in fields(self)))
-
-    def __add__(self, other: "Model") -> "Model":
-        return self._each(sympy.Add, other)
-
-    def __rmul__(self, times: Expr | int) -> "Model":
-        return self._each(lambda value: times * value)
-
-    def at(self, **sizes: Expr | int | Fraction) -> "Model":
-        """Replace some letters, and expand the expressions.
-
-        Raises
-        ------
-        TypeError
-            If a size is not a number or an expression; quotes it.
-        """
-        for name, size in sizes.items():
-            if not isinstance(size, (Expr, int, Fraction)) or isinstance(size, bool):
-                raise TypeError(f"{name}={quoted(size)} is not a size: write a number, or an expression such as 2 * T")
-        replaced = {axis(name): size for name, size in sizes.items()}
-        return self._each(lambda value: sympy.expand(value.subs(replaced)))
 
 
 def model_of(step: TrainingStep, parameters: list[Tensor], activations: list[Tensor]) -> Model:
