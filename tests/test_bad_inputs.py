@@ -30,10 +30,19 @@ from flopbook.measure import (
 from flopbook.measure.machine import measure_bandwidth, measure_products
 from flopbook.measure.operators import flop_rule
 from flopbook.predict import B, D, Tensor, axis, conv, evaluate, flops, matmul, training_step
+from flopbook.predict.matrix_optimizers import (
+    adafactor,
+    inverse_root,
+    lbfgs,
+    muon,
+    newton_schulz,
+    shampoo,
+    sides,
+)
 from flopbook.predict.memory import Formats, Part, activation_memory, bytes_held, kept, training_memory
 from flopbook.predict.models import decoder, decoder_block, linear_stack, mlp
 from flopbook.predict.notation import NotationError
-from flopbook.predict.optimizers import OPTIMIZERS, update_flops
+from flopbook.predict.optimizers import OPTIMIZERS, optimizer, update_flops
 from flopbook.predict.plans import training_plan
 from flopbook.predict.pointwise import operations
 from flopbook.predict.roofline import arithmetic_intensity, attainable_flop_per_s, mfu
@@ -211,6 +220,28 @@ BAD_INPUTS = [
      "optimizer=None is not a name: write one of 'SGD', 'SGD with momentum', 'Adam', 'AdamW'"),
     (lambda: update_flops(["AdamW"], 10, 1), TypeError,
      "optimizer=['AdamW'] is not a name: write one of 'SGD', 'SGD with momentum', 'Adam', 'AdamW'"),
+    (lambda: update_flops("Muon", 10, 1), ValueError,
+     "optimizer='Muon' does not treat each parameter for itself: write muon(D, K) of"),
+    (lambda: optimizer("RMSProp"), ValueError, "optimizer='RMSProp' is not known; did you mean 'RMSprop'? Write one"),
+    (lambda: optimizer("Adam", momentum=0.9), ValueError,
+     "option of Adam='momentum' is not known: write one of 'weight_decay', 'amsgrad', 'maximize',"),
+    (lambda: optimizer("SGD", momentum=-1), ValueError,
+     "momentum=-1 is out of range: write a number of at least 0"),
+    (lambda: optimizer("SGD", momentum="0.9"), ValueError,
+     "momentum='0.9' is out of range: write a number of at least 0"),
+    (lambda: optimizer("SGD", nesterov=True), ValueError, "nesterov=True needs momentum and no dampening: write"),
+    (lambda: muon(5), ValueError, "Muon updates matrices, and (5,) is not the shape of one: write two sides"),
+    (lambda: muon(2, 3, 5), ValueError, "Muon updates matrices, and (2, 3, 5) is not the shape of one: write two"),
+    (lambda: muon(0, 5), ValueError, "rows=0 is not a size: write a whole number of at least 1"),
+    (lambda: muon(3, 5, steps=-1), ValueError, "steps=-1 is not a size: write a whole number of at least 0"),
+    (lambda: newton_schulz(3, 2.5), TypeError, "columns=2.5 is not an amount: write a whole number, or an expression"),
+    (lambda: shampoo("3", 5), TypeError, "rows='3' is not an amount: write a whole number, or an expression such as"),
+    (lambda: inverse_root(3, 5, power=3), ValueError, "power=3 is not a power of two: write 2, 4 or 8"),
+    (adafactor, TypeError, "adafactor() has no shape: write adafactor(D, K), the sides of the tensor"),
+    (lambda: lbfgs(-3), ValueError, "parameters=-3 is not a size: write a whole number of at least 1"),
+    (lambda: sides("x @ w"), TypeError, "'x @ w' is not a product: write sides(matmul("),
+    (lambda: sides(matmul("q[B,T,E] @ k[B,S,E] -> s[B,T,S]")), ValueError,
+     "k[B,S,E] in 'q[B,T,E] @ k[B,S,E] -> s[B,T,S]' is not a weight, since B is in all three tensors: give"),
     (lambda: update_flops("SGD", "10", 1), TypeError,
      "parameters='10' is not an amount: write a whole number, or an expression such as 2 * B"),
     (lambda: update_flops("SGD", None, 1), TypeError,

@@ -69,8 +69,8 @@ def test_presets_come_first():
     assert "Model" not in PLAN.choices
 
 
-def test_a_plan_offers_every_optimizer_and_device():
-    assert set(PLAN.choices["Optimizer"]) == set(OPTIMIZERS)
+def test_a_plan_offers_the_usual_optimizers_and_every_device():
+    assert set(PLAN.choices["Optimizer"]) < set(OPTIMIZERS)
     assert {name.partition(",")[0] for name in PLAN.choices["Device"]} == set(DEVICES)
 
 

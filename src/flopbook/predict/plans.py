@@ -41,8 +41,8 @@ _DEVICES = {
 #: What is chosen with a name, and the sizes that each name stands for; the first is what a calculator starts with.
 _CHOICES = {
     "Optimizer": {
-        name: {"update_flops": optimizer.operations, **optimizer.state._asdict()}
-        for name, optimizer in reversed(OPTIMIZERS.items())
+        name: {"update_flops": OPTIMIZERS[name].operations, **OPTIMIZERS[name].state._asdict()}
+        for name in ("AdamW", "Adam", "SGD with momentum", "SGD")
     },
     "Precision": {
         name: {f"bytes_{kind}": size for kind, size in asdict(formats).items()}

@@ -4,7 +4,7 @@ By the convention of the book an addition, a root and an exponential are one ope
 """
 
 import sympy
-from sympy import Add, Expr, Indexed, Max, Min, Mul, Pow
+from sympy import Add, Expr, Indexed, Max, Min, Mul, Piecewise, Pow
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import axis
@@ -77,6 +77,8 @@ def _varies(expression: Expr) -> bool:
 def _operations(expression: Expr) -> int:
     if not _varies(expression) or isinstance(expression, Indexed):
         return 0
+    if isinstance(expression, Piecewise):  # to compare and to choose is not arithmetic
+        return sum(_operations(value) for value, _ in expression.args)
     inner = sum(map(_operations, expression.args))
     if isinstance(expression, Mul):
         return inner + _multiplications(expression)

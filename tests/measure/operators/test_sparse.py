@@ -56,6 +56,12 @@ def test_a_sparse_matrix_on_the_right(count, layout):
     assert count(lambda: torch.ones(M, N) @ sparse).forward == 2 * stored(layout) * M
 
 
+def test_a_sparse_matrix_is_added_where_it_has_something(count):
+    into, sparse = torch.ones(N, K), in_layout(A, "coo")
+    assert count(lambda: into.add_(sparse)).pointwise["forward"] == len(PLACES)
+    assert count(lambda: torch.add(into, sparse, alpha=3)).pointwise["forward"] == 2 * len(PLACES)
+
+
 @pytest.mark.parametrize("layout", ["coo", "csr", "bsr"])
 def test_a_sparse_weight(count, layout):
     weight = in_layout(A, layout)

@@ -9,7 +9,10 @@ its result is a number, as in a maximum; where it is a truth value or an index,
 it does not.
 """
 
+from torch import Tensor
+
 from flopbook.measure.operators.arithmetic import (
+    SPARSE,
     complex_elements,
     each_element,
     each_result,
@@ -79,9 +82,11 @@ for _steps, _names in EACH_RESULT.items():
 
 
 @pointwise("add", "sub", "rsub")
-def add(out, first, *_, alpha=1, **__):
-    """1 addition for each element of the result, after 1 multiplication where the second operand is scaled."""
-    return (1 + (alpha != 1)) * elements(first if out is None else out)
+def add(out, first, second=None, *_, alpha=1, **__):
+    """1 addition for each element of the result, or that a sparse second operand stores; 1 to scale it before."""
+    is_sparse = isinstance(second, Tensor) and second.layout in SPARSE
+    result = second if is_sparse else first if out is None else out
+    return (1 + (alpha != 1)) * elements(result)
 
 
 @pointwise("mul")
