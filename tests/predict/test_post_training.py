@@ -5,6 +5,7 @@ from sympy import Rational, expand, limit
 
 from flopbook.devices import DEVICES
 from flopbook.predict import B, D, N, S, T, axis, evaluate
+from flopbook.predict.inference import decoder_inference
 from flopbook.predict.models import PUBLISHED, decoder
 from flopbook.predict.post_training import (
     Rollouts,
@@ -73,6 +74,12 @@ def test_decoding_a_published_model_is_the_sum_of_its_tokens(name):
     _, decode = Rollouts(prompts=2, **sizes).write("policy", network.needed.at(**network.sizes))
     tokens = range(4091, 4090 + 9)
     assert decode.flops == 2 * sum(network.at(network.token, T=tokens_so_far) for tokens_so_far in tokens)
+
+
+def test_to_write_a_response_is_to_generate_it():
+    """The lecture on inference adds up the tokens in another way."""
+    step = sum(phase.flops for phase in Rollouts().write("policy", asked_decoder()))
+    assert expand(step - decoder_inference(pairs=T**2).generate(R).subs(T, P)) == 0
 
 
 def test_decoding_moves_the_weights_once_a_token_and_all_keys_and_values():
