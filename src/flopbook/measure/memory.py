@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.optim.optimizer import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves
+from torch.utils.checkpoint import _StopRecomputationError
 
 from flopbook import checks
 from flopbook.measure.counting.compiled import eager_when_compiled
@@ -144,7 +145,11 @@ class _Scale:
     def _beside(self, pack: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
         @wraps(pack)
         def packed(tensor: Tensor) -> Any:
-            result = pack(tensor)
+            try:
+                result = pack(tensor)
+            except _StopRecomputationError:  # this was the last one that the checkpoint needed, and it is kept, too
+                self._weigh(tensor, tensor.untyped_storage())
+                raise
             for leaf in tree_leaves(result):
                 if isinstance(leaf, Tensor):
                     self._weigh(leaf, leaf)
