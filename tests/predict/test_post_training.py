@@ -1,5 +1,7 @@
 """Test post-training on paper: what each method takes by the rule of six, the limits, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 from sympy import Rational, expand, limit
 
@@ -86,6 +88,8 @@ def test_decoding_moves_the_weights_once_a_token_and_all_keys_and_values():
     one = Rollouts(prompts=2, samples=3, prompt=5, response=4, cache=7)
     _, decode = one.write("policy", rule_of_six(1000))
     assert decode.numbers == 3 * 1000 + 2 * 3 * 7 * (6 + 7 + 8)
+    _, decode = replace(one, at_once=4).write("policy", rule_of_six(1000))
+    assert decode.numbers == 2 * 3 * 1000 + 2 * 3 * 7 * (6 + 7 + 8)
 
 
 def test_a_phase_takes_what_is_longer_its_flops_or_its_bytes():
@@ -125,6 +129,8 @@ def test_phases_are_in_order_and_add_up():
         (lambda: Rollouts(prompts=0), "prompts=0 is not a size: write a whole number of at least 1"),
         (lambda: Rollouts(response=-3), "response=-3 is not a size"),
         (lambda: Rollouts(samples=1.5), "samples=1.5 is not an amount"),
+        (lambda: Rollouts(at_once=0), "at_once=0 is not a size"),
+        (lambda: Rollouts(cache="2LGE"), "cache='2LGE' is not an amount"),
         (lambda: Rollouts(shared=1), "shared=1 is neither True nor False"),
         (lambda: supervised(POLICY, epochs=0), "epochs=0 is not a size"),
         (lambda: grpo(POLICY, rescored="no"), "rescored='no' is neither True nor False"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.kernel_places import moving_kernel
     from flopbook.drawing.mask_grid import painted_mask
     from flopbook.drawing.number_formats import flip_bits, keep_number
+    from flopbook.drawing.phase_shares import phases_of_a_step
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.routing import token_routing
     from flopbook.drawing.run_costs import training_run

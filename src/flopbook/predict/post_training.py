@@ -141,6 +141,9 @@ class Rollouts:
         Tokens of each. Shorter ones that are padded count like the longest.
     cache : sympy.Expr or int
         Numbers that a token leaves in the model that writes: keys and values of all layers. For :meth:`Phase.seconds`.
+    at_once : sympy.Expr or int, optional
+        Responses that are written side by side, so that the weights are read once for all of their next tokens: all,
+        unless told otherwise.
     shared : bool
         Whether a prompt is read once, and not once for each of its responses, before they are written.
     needed : bool
@@ -163,6 +166,7 @@ class Rollouts:
     prompt: Expr | int = P
     response: Expr | int = R
     cache: Expr | int = 0
+    at_once: Expr | int | None = None
     shared: bool = False
     needed: bool = False
 
@@ -170,6 +174,8 @@ class Rollouts:
         for name in ("prompts", "samples", "prompt", "response"):
             object.__setattr__(self, name, number(name, getattr(self, name), least=1))
         object.__setattr__(self, "cache", number("cache", self.cache))
+        if self.at_once is not None:
+            object.__setattr__(self, "at_once", number("at_once", self.at_once, least=1))
         _choices(shared=self.shared, needed=self.needed)
 
     @property
@@ -201,10 +207,11 @@ class Rollouts:
         reading = _at(model.forward, readers, self.prompt, self._keys(self.prompt), Integer(1))
         writing = _causal(model, self.sequences, last, self.response - 1)
         writing -= _causal(model, self.sequences, self.prompt, Integer(0))
+        groups = Integer(1) if self.at_once is None else sympy.ceiling(self.sequences / self.at_once)
         met = self.sequences * self.cache * (causal(last) - causal(self.prompt))
         return (
             Phase(name, "prefill", reading, model.parameters),
-            Phase(name, "decode", sympy.factor(writing), (self.response - 1) * model.parameters + met),
+            Phase(name, "decode", sympy.factor(writing), groups * (self.response - 1) * model.parameters + met),
         )
 
     def _whole(self, passes: Expr, asked: Expr | None = None) -> Expr:
