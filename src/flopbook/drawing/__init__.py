@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from flopbook.drawing.blocks_again import saw_tooth
     from flopbook.drawing.box import product_box
     from flopbook.drawing.cache_grid import growing_cache
     from flopbook.drawing.chunk_blocks import scan_in_chunks
