@@ -208,7 +208,7 @@ def sum_error(format_: Format | str, length: Expr | int, *, worst: bool = False)
         How many terms there are.
     worst : bool
         Whether all roundings go the same way: ``length`` times the unit roundoff. Where they go either way by chance,
-        they grow like the steps of a drunkard, with the root of the length.
+        most cancel, and the error grows with the root of the length.
 
     Raises
     ------
