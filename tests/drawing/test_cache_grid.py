@@ -3,44 +3,42 @@
 import pytest
 
 from flopbook.drawing import growing_cache
-from flopbook.predict import evaluate, matmul
+from flopbook.predict import T, evaluate
+from flopbook.predict.inference import decoder_inference
 
-SCORES = matmul("q[B,H,T,E] @ k[B,H,S,E] -> s[B,H,T,S]")
-SIZES = dict(B=2, H=3, E=5)
+SIZES = dict(L=2, D=8, H=6, E=4, F=12, V=20, matrices=3, tables=2)
+MODEL = decoder_inference()
 
 
-def test_every_state_has_the_flops_of_the_product(states):
-    picture = growing_cache(SCORES, SIZES, prompt=3, tokens=7)
-    so_far = {True: 0, False: 0}
+@pytest.fixture(scope="module")
+def picture():
+    return growing_cache(SIZES, prompt=3, tokens=6, batches=[1, 4], groups=[6, 2])
+
+
+def test_every_state_has_the_flops_and_bytes_of_the_decoder(picture, states):
     for state, frame in states(picture):
-        token, cache = state["token"], state["cache"]
-        asking = token if token == 3 or not cache else 1
-        now = evaluate(SCORES.flops, {**SIZES, "T": asking, "S": token})
-        so_far[cache] += now
-        _, *row = frame.table.rows[0 if cache else 1]
-        assert row == [now, so_far[cache], 2 * 3 * 5 * token if cache else 0]
-        assert f"{now:,} FLOPs" in frame.sentence
-        computed = sum("forward full" in shape or '"recomputed"' in shape for shape in frame.shapes)
-        assert 2 * 2 * 3 * 5 * computed == now
+        token, whole = state["token"], state["token"] == 3 or not state["cache"]
+        at = SIZES | dict(B=state["B"], G=state["G"], S=token, T=token)
+        weights, pairs, together, _ = frame.table.rows
+        assert together[1] == weights[1] + pairs[1] == evaluate(MODEL.prefill if whole else MODEL.decode, at)
+        assert pairs[1] == 4 * state["B"] * 2 * 6 * 4 * (evaluate(T * (T + 1) / 2, at) if whole else token)
+        cache = (1 if state["small"] else 2) * evaluate(MODEL.cache, at) if state["cache"] else 0
+        assert pairs[2] == cache
+        assert together[2] == weights[2] + cache == 2 * evaluate(MODEL.read, at) + cache
 
 
-def test_the_cache_has_a_column_for_each_token():
-    picture = growing_cache(SCORES, SIZES, prompt=3, tokens=7)
-    for token in range(3, 8):
-        assert sum('"bytes' in shape for shape in picture.frame(token=token).shapes) == token
-        assert not any('"bytes' in shape for shape in picture.frame(token=token, cache=False).shapes)
+def test_squares_are_the_pairs_that_run(picture, states):
+    for state, frame in states(picture):
+        token, whole = state["token"], state["token"] == 3 or not state["cache"]
+        grid = frame.shapes[:-18]
+        run = sum("forward full" in shape or '"recomputed"' in shape for shape in grid)
+        assert run == (token * (token + 1) // 2 if whole else token)
+        assert sum('"bytes' in shape for shape in grid) == (token if state["cache"] else 0)
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "says"),
-    [
-        (("s", SIZES, 3, 7), TypeError, "'s' is not a product"),
-        ((matmul("x[B,D] @ w[D,K] -> y[B,K]"), dict(D=2), 3, 3), ValueError, "tokens"),
-        ((SCORES, dict(B=1), 3, 7), ValueError, "needs a size for"),
-        ((matmul("q[T,E] @ k[E] -> s[T]"), dict(E=1), 3, 7), ValueError, "is not queries times keys"),
-        ((matmul("q[S,T,E] @ k[S,E] -> s[T,S]"), dict(E=1), 3, 7), ValueError, "is not queries times keys"),
-    ],
+    ("sizes", "prompt", "says"), [(SIZES, 6, "tokens=6 is not a size"), (dict(L=1), 3, "needs a size for")]
 )
-def test_what_cannot_be_drawn_is_refused(given, error, says):
-    with pytest.raises(error, match=says):
-        growing_cache(*given)
+def test_what_cannot_be_drawn_is_refused(sizes, prompt, says):
+    with pytest.raises(ValueError, match=says):
+        growing_cache(sizes, prompt, 6, batches=[1, 4], groups=[6, 2])
