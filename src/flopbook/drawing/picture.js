@@ -23,7 +23,8 @@ flopbook.mountPictures = (root) => {
     for (const { name } of [...old.attributes]) if (name !== "role" && !fresh.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     if (!old.children.length) return old.textContent === fresh.textContent || (old.textContent = fresh.textContent);
-    [...old.children].forEach((child, number) => morph(child, fresh.children[number]));
+    const inner = [...fresh.children]; // before one of them moves into the page
+    [...old.children].forEach((child, number) => morph(child, inner[number]));
   };
 
   class Picture {
