@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.run_costs import training_run
     from flopbook.drawing.saved_shares import fine_tuning
     from flopbook.drawing.scaled_block import transformer_block
+    from flopbook.drawing.shared_scales import Sharing, outlier_in_block
     from flopbook.drawing.sizes_alone import run_on_letters
     from flopbook.drawing.step_lines import whole_step
     from flopbook.drawing.stepped_product import multiply_adds
