@@ -51,7 +51,7 @@ lost, however often it comes. The float32 copy adds them all up.
         chosen = known[format]
         exact, rounded, by_chance = (path[made] for path in paths[format, update])
         rows = [
-            (f"added in float32 (at the mark), then rounded to {format}", chosen.rounded(exact)),
+            (f"added in float32 (at the mark), then rounded to {format}", Fraction(chosen.rounded(exact))),
             ("added and rounded, each time", rounded),
             ("added and rounded by chance, each time", by_chance),
         ]
@@ -109,7 +109,7 @@ def _paths(format_: Format, update: Fraction, most: int) -> tuple[list[Fraction]
 
 
 def _x(weight: Fraction, reach: Fraction) -> float:
-    return round(_LEFT + (_RIGHT - _LEFT) * float(min((weight - 1) / reach, 1)), 1)
+    return round(_LEFT + (_RIGHT - _LEFT) * float(min((weight - 1) / reach, Fraction(1))), 1)
 
 
 def _line(y: float, row: tuple[str, Fraction], ticks: Sequence[float], reach: Fraction) -> Iterator[str]:

@@ -103,7 +103,7 @@ def outlier_in_block(
 
 def _bar(x: float, width: float, number: Fraction, kept: Fraction) -> Iterator[str]:
     """Draw a number as an outline and what is kept of it as a bar, both cut off above 1."""
-    tall, full = (_TALL * float(min(each, 1)) for each in (number, kept))
+    tall, full = (_TALL * float(min(each, Fraction(1))) for each in (number, kept))
     yield rect(x + 1, _BASE - full, width - 2, full, "bytes full")
     yield rect(x + 1, _BASE - tall, width - 2, tall, "" if kept else "left-out")
 
