@@ -39,6 +39,8 @@ CASES = {
     "product": Case("product", EVEN),
     "product of squares": Case("product", dict(B=64, D=64, K=64)),
     "product with remainders": Case("product", dict(B=23, D=45, K=83)),
+    "Strassen's product": Case("strassen", dict(B=48, D=96, K=192)),
+    "sparse product": Case("sparse_product", dict(D=96, K=64, B=32, stored=12)),
     "layer": Case("layer", EVEN),
     "convolution": Case("convolution", dict(C=64, K=4, X=14, R=3)),
     "attention": Case("attention", dict(B=2, H=3, T=24, E=48)),

@@ -27,6 +27,38 @@ def product(B, D, K):
     return run
 
 
+def strassen(B, D, K):
+    """Run one level of Strassen's product: sums of quarters, seven products, and sums of these."""
+    x, w = torch.randn(B, D), torch.randn(D, K)
+    (a, b), (c, d) = (row.chunk(2, 1) for row in x.chunk(2))
+    (e, f), (g, h) = (row.chunk(2, 1) for row in w.chunk(2))
+
+    def run(phase):
+        with phase("sums before"):
+            left = [a + d, c + d, a + b, c - a, b - d]
+            right = [e + h, f - h, g - e, e + f, g + h]
+        pairs = zip([left[0], left[1], a, d, *left[2:]], [right[0], e, *right[1:3], h, *right[3:]], strict=True)
+        with phase("products"):
+            one, two, three, four, five, six, seven = [first @ second for first, second in pairs]
+        with phase("sums after"):
+            one + four - five + seven, three + five, two + four, one - two + three + six
+
+    return run
+
+
+def sparse_product(D, K, B, stored):
+    """Run w @ x with a weight in compressed sparse rows that stores as many numbers in each row."""
+    columns = torch.stack([torch.randperm(D)[:stored].sort()[0] for _ in range(K)])
+    w = torch.sparse_csr_tensor(stored * torch.arange(K + 1), columns.flatten(), torch.randn(K * stored), (K, D))
+    x = torch.randn(D, B)
+
+    def run(phase):
+        with phase("forward"):
+            w @ x
+
+    return run
+
+
 def layer(B, D, K):
     """Run a linear layer with a bias on a data tensor."""
     linear, x, gradient = nn.Linear(D, K), torch.randn(B, D), torch.randn(B, K)

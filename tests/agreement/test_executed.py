@@ -11,7 +11,9 @@ from flopbook.measure.processor import recorded
 from flopbook.measure.processor.instructions import FUSED, flops
 from flopbook.predict import conv, evaluate, matmul, training_step
 from flopbook.predict import flops as flops_of
+from flopbook.predict.fast_products import fast_product
 from flopbook.predict.models import causal, real_taps
+from flopbook.predict.sparse_products import stored_flops
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "reference" / "data" / "executed.json"
@@ -48,6 +50,18 @@ def test_fused_multiply_adds_are_the_products(name, phase):
 
 def test_the_square_product_is_exactly_524_288():
     assert RAN["product of squares"]["forward"].fused == 524_288
+
+
+def test_strassens_products_are_the_formulas_and_each_sum_is_a_multiply_add():
+    ran, work = RAN["Strassen's product"], fast_product(*sizes("Strassen's product").values())
+    assert ran["products"].fused == 2 * work.multiplications < predicted("Strassen's product", [PRODUCT])
+    assert ran["sums before"].flops + ran["sums after"].flops == 2 * work.around
+
+
+def test_a_sparse_product_multiplies_what_is_stored_and_nothing_else():
+    ran, given = RAN["sparse product"]["forward"], sizes("sparse product")
+    stored = given["K"] * given["stored"]
+    assert ran.by_operation()[FUSED] == evaluate(stored_flops(PRODUCT, "w", stored), dict(B=given["B"]))
 
 
 def test_a_product_is_scaled_once_an_entry():
