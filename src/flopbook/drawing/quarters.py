@@ -58,8 +58,8 @@ def seven_products(sizes: Sequence[int], levels: Sequence[int] = (1, 2, 3)) -> P
     --------
     >>> picture = seven_products([8, 16, 64])
     >>> print(picture.frame(step=7, n=16, levels=1).sentence)
-    What was too much has cancelled: 18 sums save a product. For 16 × 16 numbers, all seven with their sums take 7,872 \
-operations, 0.992 times those of entry by entry.
+    What was too much has cancelled: 18 sums save a product. For 16 × 16 numbers and 1 level, all seven with their \
+sums take 7,872 operations, 0.992 times those of entry by entry.
     """
     for size in sizes:
         fast_product(size, size, size, levels=max(checks.size("levels", level) for level in levels))
@@ -72,8 +72,9 @@ operations, 0.992 times those of entry by entry.
         pairs, fast, ordinary = _pairs(scheme), work(scheme, n, levels), ordinary_product(n, n, n)
         return Frame(
             [*_factors(pairs, step), *_grids(pairs, step), *_bars(fast, ordinary)],
-            f"{_what(scheme, pairs, step)} For {n} × {n} numbers, all seven with their sums take {int(fast.exact):,} "
-            f"operations, {float(fast.exact / ordinary.exact):.3f} times those of entry by entry.",
+            f"{_what(scheme, pairs, step)} For {n} × {n} numbers and {levels} level{'s' * (levels > 1)}, "
+            f"all seven with their sums take {int(fast.exact):,} operations, "
+            f"{float(fast.exact / ordinary.exact):.3f} times those of entry by entry.",
             Table(
                 ["", "multiplications", "additions", "operations"],
                 [
