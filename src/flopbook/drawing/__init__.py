@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.chunk_blocks import scan_in_chunks
     from flopbook.drawing.consequences import what_follows
     from flopbook.drawing.counted_weights import what_n_counts
+    from flopbook.drawing.equal_stretches import orthogonalize
     from flopbook.drawing.feedback import error_paths
     from flopbook.drawing.freezing import training_graph
     from flopbook.drawing.held_bytes import Setting, memory_over_step
