@@ -46,6 +46,7 @@ CASES = {
     "attention": Case("attention", dict(B=2, H=3, T=24, E=48)),
     "causal attention": Case("causal_attention", dict(B=1, H=1, T=1024, E=16)),
     "pointwise": Case("pointwise", dict(N=1000)),
+    "updates": Case("updates", dict(N=1000)),
     "training step": Case("training_step", dict(B=24, D=48, H=96, K=144)),
 }
 

@@ -6,6 +6,7 @@ import gc
 import sys
 from contextlib import contextmanager, nullcontext
 from ctypes import CDLL
+from functools import partial
 
 import torch
 from torch import nn
@@ -140,6 +141,24 @@ def training_step(B, D, H, K):
             loss.backward()
         with phase("optimizer"):
             optimizer.step()
+
+    return run
+
+
+def updates(N):
+    """Run the third update of N numbers by several optimizers, and AdamW's also in one kernel."""
+    names = ["SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Adamax", "Adadelta", "NAdam"]
+    made = {name: getattr(torch.optim, name) for name in names} | {"AdamW, fused": partial(torch.optim.AdamW, fused=True)}
+    parameters = {name: torch.rand(N, requires_grad=True) for name in made}
+    optimizers = {name: make([parameters[name]], lr=0.01, foreach=False) for name, make in made.items()}
+    for name, optimizer in optimizers.items():
+        parameters[name].grad = torch.rand(N)
+        optimizer.step()
+
+    def run(phase):
+        for name, optimizer in optimizers.items():
+            with phase(name):
+                optimizer.step()
 
     return run
 
