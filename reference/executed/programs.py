@@ -148,7 +148,8 @@ def training_step(B, D, H, K):
 def updates(N):
     """Run the third update of N numbers by several optimizers, and AdamW's also in one kernel."""
     names = ["SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Adamax", "Adadelta", "NAdam"]
-    made = {name: getattr(torch.optim, name) for name in names} | {"AdamW, fused": partial(torch.optim.AdamW, fused=True)}
+    made = {name: getattr(torch.optim, name) for name in names}
+    made["AdamW, fused"] = partial(torch.optim.AdamW, fused=True)
     parameters = {name: torch.rand(N, requires_grad=True) for name in made}
     optimizers = {name: make([parameters[name]], lr=0.01, foreach=False) for name, make in made.items()}
     for name, optimizer in optimizers.items():
