@@ -177,7 +177,7 @@ def direct_convolution(B: int, C: int, K: int, places: Sequence[int], taps: Sequ
     >>> direct_convolution(1, 2, 3, places=[4, 6], taps=[3, 3]).flops
     2592
     """
-    _check(B, C, K, places, taps)
+    _check(B, C, K, places=places, taps=taps)
     number_of, each = B * K * prod(places), C * prod(taps)
     return Work(*map(sympy.Integer, (number_of * each, number_of * (each - 1), 0)))
 
@@ -212,7 +212,7 @@ def tile_convolution(B: int, C: int, K: int, places: Sequence[int], transforms: 
     """
     if not isinstance(transforms, TileTransforms):
         raise TypeError(f"transforms={quoted(transforms)} are not transforms: write tile_transforms(2, 3)")
-    _check(B, C, K, places, [transforms.taps] * len(places))
+    _check(B, C, K, places=places)
     rank = len(places)
     tiles = B * prod(ceil(size / transforms.outputs) for size in places)
     numbers = tiles * transforms.side**rank
@@ -279,21 +279,22 @@ def fft_convolution(B: int, C: int, K: int, image: Sequence[int]) -> Work:
     >>> fft_convolution(1, 2, 3, [8, 8]).flops
     12480
     """
-    _check(B, C, K, image, image)
+    _check(B, C, K, image=image)
     frequencies = prod(image[:-1]) * (image[-1] // 2 + 1)
     products = B * K * C * frequencies
     transforms = (B * C + K * C + B * K) * fft_flops(*image, real=True)
     return Work(*map(sympy.Integer, (4 * products, 4 * products - 2 * B * K * frequencies, transforms)))
 
 
-def _check(B: int, C: int, K: int, places: Sequence[int], taps: Sequence[int]) -> None:
+def _check(B: int, C: int, K: int, **along: Sequence[int]) -> None:
+    """Refuse what is not a size, and sequences that are empty or of different lengths."""
     for name, size in zip("BCK", (B, C, K), strict=True):
         checks.size(name, size)
-    for name, sizes in (("places", places), ("taps", taps)):
+    for name, sizes in along.items():
+        if not isinstance(sizes, Sequence) or isinstance(sizes, str):
+            raise ValueError(f"{name}={quoted(sizes)} are not sizes along axes: write {name}=[8, 8]")
         for place, size in enumerate(sizes):
             checks.size(f"{name}[{place}]", size)
-    if len(places) != len(taps) or not places:
-        raise ValueError(
-            f"places={quoted(places)} and taps={quoted(taps)} need a size for each axis: "
-            "write places=[8, 8], taps=[3, 3]"
-        )
+    if 0 in (lengths := {len(sizes) for sizes in along.values()}) or len(lengths) > 1:
+        given = " and ".join(f"{name}={quoted(sizes)}" for name, sizes in along.items())
+        raise ValueError(f"{given} need a size for each axis: write {', '.join(f'{name}=[8, 8]' for name in along)}")
