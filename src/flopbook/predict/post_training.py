@@ -83,13 +83,14 @@ class Phase:
         Examples
         --------
         >>> (training,) = supervised(rule_of_six(10**9), Rollouts(prompts=4, prompt=500, response=500)).phases
-        >>> round(float(training.seconds(peak_flop_per_s=1e15, bytes_per_s=1e12)), 3)
-        0.024
+        >>> training.seconds(peak_flop_per_s=1e15, bytes_per_s=1e12)
+        3/125
         """
-        positive("peak_flop_per_s", peak_flop_per_s)
-        positive("bytes_per_s", bytes_per_s)
-        positive("bytes_per_number", bytes_per_number)
-        return sympy.Max(self.flops / peak_flop_per_s, self.numbers * bytes_per_number / bytes_per_s)
+        given = dict(peak_flop_per_s=peak_flop_per_s, bytes_per_s=bytes_per_s, bytes_per_number=bytes_per_number)
+        for name, rate in given.items():
+            positive(name, rate)
+        peak, bandwidth, width = map(sympy.Rational, given.values())  # so that the seconds are exact
+        return sympy.Max(self.flops / peak, self.numbers * width / bandwidth)
 
 
 @dataclass(frozen=True)
