@@ -6,7 +6,6 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from flopbook.measure import FlopCount
 from flopbook.predict import evaluate
@@ -20,60 +19,37 @@ from flopbook.predict.post_training import (
     ppo,
     rejection_sampling,
 )
+from flopbook.specimens.in_torch.cached import CachedDecoder
 
 some = settings(max_examples=6)
 
 
-class Layer(nn.Module):
-    """Runs a matrix, which is frozen beside an adapter where there is a rank."""
+class Adapted(nn.Module):
+    """Runs a frozen layer, and an adapter beside it."""
 
-    def __init__(self, rows, columns, rank):
+    def __init__(self, layer, rank):
         super().__init__()
-        self.w = nn.Parameter(torch.zeros(rows, columns), requires_grad=not rank)
-        if rank:
-            self.a, self.b = nn.Parameter(torch.zeros(rows, rank)), nn.Parameter(torch.zeros(rank, columns))
+        self.layer = layer
+        self.a = nn.Parameter(torch.zeros(layer.in_features, rank))
+        self.b = nn.Parameter(torch.zeros(rank, layer.out_features))
 
     def forward(self, x):
-        return x @ self.w + (x @ self.a) @ self.b if hasattr(self, "a") else x @ self.w
+        return self.layer(x) + (x @ self.a) @ self.b
 
 
-class Block(nn.Module):
-    def __init__(self, D, H, G, E, F, gated, rank):  # noqa: PLR0913, PLR0917  (sizes)
-        super().__init__()
-        self.E, self.before = E, ()
-        self.q, self.k, self.v = (Layer(D, heads * E, rank) for heads in (H, G, G))
-        self.out, self.up, self.down = Layer(H * E, D, rank), Layer(D, F, rank), Layer(F, D, rank)
-        self.gate = Layer(D, F, rank) if gated else None
-
-    def forward(self, x, keep):
-        q, k, v = (layer(x).unflatten(-1, (-1, self.E)).transpose(1, 2) for layer in (self.q, self.k, self.v))
-        if keep:
-            if self.before:
-                k, v = (torch.cat(both, 2) for both in zip(self.before, (k, v), strict=True))
-            self.before = k, v
-        grouped = q.shape[1] != k.shape[1]
-        o = scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1, enable_gqa=grouped)
-        x = x + self.out(o.transpose(1, 2).flatten(2))
-        n = nn.functional.silu(self.gate(x)) * self.up(x) if self.gate else self.up(x).relu()
-        return x + self.down(n)
-
-
-class Decoder(nn.Module):
-    """Runs a decoder, as whole sequences or token by token with a cache; asked at the tokens of a slice."""
-
-    def __init__(self, L, D, H, G, E, F, V, matrices, tables, outputs=None, rank=0):  # noqa: PLR0913, PLR0917  (sizes)
-        super().__init__()
-        self.tokens = nn.Embedding(V, D).requires_grad_(not rank)
-        self.blocks = nn.ModuleList(Block(D, H, G, E, F, matrices == 3, rank) for _ in range(L))
-        self.output = nn.Linear(D, outputs or V, bias=False).requires_grad_(not rank)
-        if tables == 1 and outputs is None:
-            self.output.weight = self.tokens.weight
-
-    def forward(self, tokens, asked, keep=False):
-        x = self.tokens(tokens)
-        for block in self.blocks:
-            x = block(x, keep)
-        return self.output(x[:, asked])
+def build(tables, outputs=None, rank=0, **sizes):
+    """Build a decoder, with one output in place of the vocabulary's, or frozen with adapters of a rank."""
+    model = CachedDecoder(**sizes)
+    if tables == 1:
+        model.output.weight = model.table.weight
+    if outputs:
+        model.output = nn.Linear(sizes["D"], outputs, bias=False)
+    if rank:
+        model.requires_grad_(False)
+        for part in (*model.met, *model.fed):
+            for name, layer in list(part.named_children()):
+                setattr(part, name, Adapted(layer, rank))
+    return model
 
 
 def counted(run):
@@ -84,40 +60,35 @@ def counted(run):
 
 def write(model, rollouts):
     """Write responses of a fixed length, and return the counts of prefill and decode."""
-    samples = rollouts.samples if rollouts.shared else 1
-    readers = rollouts.prompts if rollouts.shared else rollouts.sequences
-    prompts = torch.zeros(int(readers), int(rollouts.prompt), dtype=torch.long)
-    for block in model.blocks:
-        block.before = ()
+    samples = int(rollouts.samples) if rollouts.shared else 1
+    prompts = torch.zeros(int(rollouts.sequences) // samples, int(rollouts.prompt), dtype=torch.long)
     with torch.no_grad():
         with FlopCount() as prefill:
-            logits = model(prompts, slice(-1, None), keep=True)
-        for block in model.blocks:
-            block.before = tuple(each.repeat_interleave(int(samples), 0) for each in block.before)
-        token = logits.argmax(-1).repeat_interleave(int(samples), 0)
+            logits, cache = model(prompts)
+        cache = [tuple(each.repeat_interleave(samples, 0) for each in both) for both in cache]
+        token = logits.argmax(-1).repeat_interleave(samples, 0)
         with FlopCount() as decode:
             for _ in range(int(rollouts.response) - 1):
-                token = model(token, slice(-1, None), keep=True).argmax(-1)
+                logits, cache = model(token, cache)
+                token = logits.argmax(-1)
     return prefill, decode
 
 
-def whole(rollouts):
-    return torch.zeros(int(rollouts.sequences), int(rollouts.tokens), dtype=torch.long)
-
-
-def response(rollouts):
-    return slice(int(rollouts.prompt) - 1, -1)
+def answer(model, rollouts, asked=None):
+    """Read whole sequences, and answer at the tokens before each of the response, unless told otherwise."""
+    x, _ = model.read(torch.zeros(int(rollouts.sequences), int(rollouts.tokens), dtype=torch.long))
+    return model.answer(x[:, asked or slice(int(rollouts.prompt) - 1, -1)])
 
 
 def score(model, rollouts, asked=None):
     with torch.no_grad():
-        return counted(lambda: model(whole(rollouts), asked or response(rollouts)))
+        return counted(lambda: answer(model, rollouts, asked))
 
 
 def train(model, rollouts, epochs=1):
     def run():
         for _ in range(epochs):
-            model(whole(rollouts), response(rollouts)).sum().backward()
+            answer(model, rollouts).sum().backward()
 
     return counted(run)
 
@@ -155,7 +126,7 @@ def agree(step, counts, sizes):
 @example(SIZES, ONE, 1, True)
 @example(SIZES, GROUP, 2, False)
 def test_each_phase_of_grpo(sizes, rollouts, epochs, rescored):
-    policy = Decoder(**sizes)
+    policy = build(**sizes)
     step = grpo(POLICY, POLICY, rollouts=rollouts, epochs=epochs, rescored=rescored)
     scores = [score(policy, rollouts) for _ in range(1 + rescored)]
     agree(step, [*write(policy, rollouts), *scores, train(policy, rollouts, epochs)], sizes)
@@ -165,7 +136,7 @@ def test_each_phase_of_grpo(sizes, rollouts, epochs, rescored):
 @given(decoders(), decoders(), rollouts_drawn)
 @example(SIZES, SIZES | dict(D=5, L=1), GROUP)
 def test_each_phase_of_ppo_with_models_of_two_sizes(large, small, rollouts):
-    policy, value, reward = Decoder(**large), Decoder(**small, outputs=1), Decoder(**small, outputs=1)
+    policy, value, reward = build(**large), build(**small, outputs=1), build(**small, outputs=1)
     judge = JUDGE.at(**small)
     step = ppo(POLICY.at(**large), judge, judge, POLICY.at(**large), rollouts)
     agree(
@@ -188,14 +159,14 @@ def test_each_phase_of_ppo_with_models_of_two_sizes(large, small, rollouts):
 def test_each_phase_of_dpo_whose_reference_may_be_kept_from_before(sizes, rollouts, kept):
     step = dpo(POLICY, None if kept else POLICY, rollouts)
     pairs = replace(rollouts, samples=2)
-    policy = Decoder(**sizes)
+    policy = build(**sizes)
     agree(step, [*([] if kept else [score(policy, pairs)]), train(policy, pairs)], sizes)
 
 
 @some
 @given(decoders(), decoders(), rollouts_drawn, st.sampled_from(["data", "student", "teacher"]))
 def test_each_phase_of_distillation(small, large, rollouts, writer):
-    student, teacher = Decoder(**small), Decoder(**large)
+    student, teacher = build(**small), build(**large)
     step = distillation(POLICY.at(**small), POLICY.at(**large), rollouts, writer)
     writers = {"data": [], "student": [student], "teacher": [teacher]}[writer]
     scores = [] if writer == "teacher" else [score(teacher, rollouts)]
@@ -207,7 +178,7 @@ def test_each_phase_of_distillation(small, large, rollouts, writer):
 @given(decoders(), rollouts_drawn, st.integers(0, 2))
 def test_each_phase_of_rejection_sampling(sizes, rollouts, best):
     best = min(best, int(rollouts.samples))
-    policy, reward = Decoder(**sizes), Decoder(**sizes, outputs=1)
+    policy, reward = build(**sizes), build(**sizes, outputs=1)
     counts = [*write(policy, rollouts), score(reward, rollouts, slice(-1, None))]
     if best:
         counts.append(train(policy, replace(rollouts, samples=best)))
@@ -220,7 +191,7 @@ def test_each_phase_of_rejection_sampling(sizes, rollouts, best):
 def test_each_phase_of_an_adapted_policy_whose_reference_is_the_frozen_model(sizes, rollouts, rank):
     gated = sizes["matrices"] == 3
     step = grpo(adapted_decoder(gated), POLICY, rollouts=rollouts)
-    policy, reference = Decoder(**sizes, rank=rank), Decoder(**sizes)
+    policy, reference = build(**sizes, rank=rank), build(**sizes)
     agree(
         step,
         [
@@ -231,12 +202,8 @@ def test_each_phase_of_an_adapted_policy_whose_reference_is_the_frozen_model(siz
         ],
         sizes | {"rank": rank},
     )
-    numbers = norms(sizes) + sum(weight.numel() for weight in policy.parameters())
+    numbers = sum(weight.numel() for weight in policy.parameters())
     assert numbers == evaluate(adapted_decoder(gated).parameters, sizes | {"rank": rank})
-
-
-def norms(sizes):
-    return (2 * sizes["L"] + 1) * sizes["D"]
 
 
 @some
@@ -244,7 +211,7 @@ def norms(sizes):
 @example(SIZES, GROUP)
 def test_what_the_mask_leaves_is_counted_as_needed(sizes, rollouts):
     """Fused attention knows its mask; scores of forward passes alone, since backward makes some again."""
-    model = Decoder(**sizes)
+    model = build(**sizes)
     rollouts = replace(rollouts, needed=True)
     step = grpo(POLICY, rollouts=rollouts)
     counts = [*write(model, rollouts), score(model, rollouts)]
@@ -254,7 +221,7 @@ def test_what_the_mask_leaves_is_counted_as_needed(sizes, rollouts):
 @some
 @given(decoders(), rollouts_drawn, st.sampled_from(["prompts", "samples", "prompt", "response", "epochs", "shared"]))
 def test_a_step_with_another_size_disagrees(sizes, rollouts, which):
-    policy = Decoder(**sizes)
+    policy = build(**sizes)
     counts = [*write(policy, rollouts), score(policy, rollouts), train(policy, rollouts)]
     if which == "shared":
         rollouts = replace(rollouts, samples=rollouts.samples + 1)  # with one response nothing is shared

@@ -91,13 +91,22 @@ class CachedDecoder(nn.Module):
 
     def forward(self, tokens: Tensor, cache: Cache | None = None, every: bool = False) -> tuple[Tensor, Cache]:
         """Read tokens after those of a cache; return the logits of the last one, or of every one, and the cache."""
+        x, kept = self.read(tokens, cache)
+        return self.answer(x if every else x[:, -1:]), kept
+
+    def read(self, tokens: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
+        """Read tokens after those of a cache; return what the blocks make of each, and the cache."""
         x, kept = self.table(tokens), []
         for layer, (attention, feed_forward) in enumerate(zip(self.met, self.fed, strict=True)):
             mixed, both = attention(self.norms[2 * layer](x), cache[layer] if cache else None)
             x = x + mixed
             x = x + feed_forward(self.norms[2 * layer + 1](x))
             kept.append(both)
-        return self.output(self.norms[-1](x if every else x[:, -1:])), kept
+        return x, kept
+
+    def answer(self, x: Tensor) -> Tensor:
+        """Run the output layer, behind a norm, for tokens that were read."""
+        return self.output(self.norms[-1](x))
 
 
 def cache_bytes(cache: Cache) -> int:
