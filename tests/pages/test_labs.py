@@ -12,6 +12,8 @@ ODD = {
     "module-tree": dict(batch=1, wanted="abacus"),
     "know-your-machine": dict(hidden=(), batch=1, wanted="abacus"),
 }
+#: Those that choose neither a device nor a folder.
+ODD_RUNS = {"fit-a-scaling-law": dict(noise=0, teacher=1, smallest=1, budgets=0)}
 
 
 def with_choices(name, choices):
@@ -24,7 +26,7 @@ def with_choices(name, choices):
 
 
 def test_every_lab_is_tried():
-    assert set(ODD) == {path.stem for path in (ROOT / "notebooks").glob("*.md")}
+    assert set(ODD) | set(ODD_RUNS) == {path.stem for path in (ROOT / "notebooks").glob("*.md")}
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -38,3 +40,8 @@ def test_a_lab_survives_odd_choices_and_says_so(run_notebook, name, tmp_path):
     assert "is not kept: Not a directory. Choose another folder" in said
     if not torch.accelerator.is_available():
         assert "There is no 'abacus' here: the processor is measured." in said
+
+
+@pytest.mark.parametrize("name", ODD_RUNS)
+def test_a_lab_without_devices_survives_odd_choices(run_notebook, name, tmp_path):
+    assert run_notebook(with_choices(name, ODD_RUNS[name]), tmp_path, path=ROOT / "src")
