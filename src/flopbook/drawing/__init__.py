@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from flopbook.drawing.freezing import training_graph
     from flopbook.drawing.held_bytes import Setting, memory_over_step
     from flopbook.drawing.kernel_places import moving_kernel
-    from flopbook.drawing.lost_updates import add_updates
     from flopbook.drawing.loss_valleys import isoflop_valleys
+    from flopbook.drawing.lost_updates import add_updates
     from flopbook.drawing.mask_grid import painted_mask
     from flopbook.drawing.number_formats import flip_bits, keep_number
     from flopbook.drawing.passing_arrows import derivative_arrows
