@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from flopbook.comparison import compare
 from flopbook.measure import FlopCount, profile_flops
-from flopbook.predict import evaluate, flops, matmul, training_step
+from flopbook.predict import conv, evaluate, flops, matmul, training_step
 from flopbook.predict.derivatives import (
     ORDERS,
     gradient_penalty,
@@ -136,6 +136,47 @@ def test_a_jvp_runs_two_tangents_for_each_product(one):
 def test_a_hessian_vector_product_agrees(order, one):
     predicted = hessian_vector(one.step, order, linear=one.linear)
     agree(predicted, one, lambda: IN_TORCH[order](one, one.weights(), one.weights()))
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Holds a loss of some weights, whatever its layers."""
+
+    loss: object
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_attention_agrees_where_results_meet_results(order):
+    step = training_step(
+        matmul("x[B,T,D] @ wq[D,E] -> q[B,T,E]"),
+        matmul("z[B,S,D] @ wk[D,E] -> k[B,S,E]"),
+        matmul("z[B,S,D] @ wv[D,F] -> v[B,S,F]"),
+        matmul("q[B,T,E] @ k[B,S,E] -> s[B,T,S]"),
+        matmul("s[B,T,S] @ v[B,S,F] -> o[B,T,F]"),
+        data=["x", "z"],
+    )
+    x, z, weights = torch.ones(3, 5, 7), torch.ones(3, 4, 7), tuple(torch.ones(7, width) for width in (2, 2, 6))
+
+    def loss(at):
+        q, k, v = x @ at[0], z @ at[1], z @ at[2]
+        return ((q @ k.mT).softmax(-1) @ v).square().mean()
+
+    counted = counts(lambda: IN_TORCH[order](Loss(loss), weights, weights))
+    assert compare(hessian_vector(step, order), counted, sizes=dict(B=3, T=5, D=7, S=4, E=2, F=6)).agrees
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_convolution_of_the_data_runs_one_product_more_in_reverse_over_reverse(order):
+    step = training_step(conv("x[B,C,X] * w1[G,C,R] -> h[B,G,P]"), conv("h[B,G,P] * w2[K,G,Q] -> y[B,K,O]"), data="x")
+    x, weights = torch.ones(2, 3, 11), (torch.ones(5, 3, 3), torch.ones(4, 5, 2))
+
+    def loss(at):
+        return torch.conv1d(torch.conv1d(x, at[0]).tanh(), at[1]).square().mean()
+
+    counted = counts(lambda: IN_TORCH[order](Loss(loss), weights, weights))
+    sizes = dict(B=2, C=3, X=11, G=5, R=3, P=9, K=4, Q=2, O=8)
+    more = evaluate(flops(step.forward[0]), sizes) * (order == ORDERS[0])
+    assert counted.total == evaluate(hessian_vector(step, order).flops, sizes) + more
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -86,7 +86,7 @@ nothing waits for a way back.
         runs = (*derived.forward, *derived.backward)
         shapes = list(_lines(layers))
         lanes = drawn[way]
-        apart = min(62.0, _LANES / (1 + max(lane for lane, _ in lanes.values())))
+        apart = min(80.0, _LANES / (1 + max(lane for lane, _ in lanes.values())))
         for product, (lane, number) in lanes.items():
             thick = 2 * round(_THICKEST / 2 * at[product] / thickest, 1) if product in runs else 0
             kind = _KINDS[_kind(product)] if product in runs else "left-out"

@@ -214,7 +214,8 @@ def hessian_vector(
     Notes
     -----
     Derived in the lecture *Second derivatives and forward mode*; the orders are those of Pearlmutter (1994) and of
-    Griewank and Walther, *Evaluating Derivatives*.
+    Griewank and Walther, *Evaluating Derivatives*. Reverse over reverse, PyTorch runs one product more for a
+    convolution that reads the data, as large as the convolution itself.
 
     Examples
     --------
