@@ -90,7 +90,7 @@ RUN = {"Strassen": strassen, "Winograd": winograd}
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @few
-@given(sizes=st.tuples(small, small, small), levels=st.integers(0, 3))
+@given(sizes=st.tuples(small, small, small), levels=st.integers(0, 2))
 def test_a_product_of_quarters_runs_what_its_formula_says_and_gives_the_product(scheme, sizes, levels):
     B, D, K = (size * 2**levels for size in sizes)
     x, w = (torch.randn(*shape, dtype=torch.float64) for shape in ((B, D), (D, K)))
@@ -153,7 +153,7 @@ def test_padded_with_zeros_any_product_can_be_cut(sizes, levels):
 
 
 def test_fewer_products_of_blocks_grow_more_slowly():
-    assert exponent(49, 4).equals(exponent(7, 2))
+    assert float(exponent(49, 4)) == pytest.approx(float(exponent(7, 2)))
     assert round(float(exponent(48, 4)), 3) == 2.792 and round(float(exponent(47, 4)), 3) == 2.777
 
 
