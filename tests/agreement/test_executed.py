@@ -13,6 +13,7 @@ from flopbook.predict import conv, evaluate, matmul, training_step
 from flopbook.predict import flops as flops_of
 from flopbook.predict.fast_products import fast_product
 from flopbook.predict.models import causal, real_taps
+from flopbook.predict.optimizers import OPTIMIZERS
 from flopbook.predict.sparse_products import stored_flops
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +127,17 @@ def test_an_update_by_sgd_is_one_multiply_add_a_parameter():
     given = sizes("training step")
     D, H, K = (given[axis] for axis in "DHK")
     assert RAN["training step"]["optimizer"].by_operation() == {FUSED: 2 * (D * H + H + H * K + K)}
+
+
+def test_updates_run_what_their_rules_say_but_for_roots_by_products():
+    N = PROGRAMS["updates"]["sizes"]["N"]
+    ran = {name: phase.flops / N for name, phase in RAN["updates"].items()}
+    rules = {name: OPTIMIZERS[name.partition(",")[0]].operations for name in ran}
+    for name in ("SGD", "Adamax", "AdamW, fused"):
+        assert rules[name] <= ran[name] < rules[name] + 0.2
+    for name in ("RMSprop", "Adagrad", "Adam", "AdamW", "NAdam"):
+        assert rules[name] + 13 <= ran[name] < rules[name] + 14.1
+    assert ran["Adadelta"] == pytest.approx(rules["Adadelta"] + 2 * 13, abs=0.1)  # it has two roots
 
 
 def test_nothing_recorded_is_unknown_and_next_to_nothing_unread():
