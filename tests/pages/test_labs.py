@@ -11,6 +11,7 @@ ODD = {
     "benchmark-an-mlp": dict(hidden=(), batch=1, samples=[10, 1000], seconds=2.0, wanted="abacus"),
     "module-tree": dict(batch=1, wanted="abacus"),
     "know-your-machine": dict(hidden=(), batch=1, wanted="abacus"),
+    "serve-a-small-model": dict(prompt=1, batches=(1,), wanted="abacus"),
 }
 #: Those that choose neither a device nor a folder.
 ODD_RUNS = {"fit-a-scaling-law": dict(noise=0, teacher=1, smallest=1, budgets=0)}
