@@ -108,7 +108,7 @@ and values for one more token of some responses, and waits for the memory.
         state = known | set_to
         found = [(phase, amounts(phase, state)) for phase in steps[method].phases]
         where = f"{number} × {device}" if number > 1 else device
-        return Frame([*_bars(found, where)], _said(method, found, where), _table(found))
+        return Frame([*_bars(found, where)], _said(method, found), _table(found))
 
     return Picture(
         "phases-of-a-step",
@@ -151,13 +151,13 @@ def _bars(found: list[tuple[Phase, _Amounts]], where: str) -> Iterator[str]:
         yield words(WIDTH, y, f"{shares[1][number]:.1%}", "end")
 
 
-def _said(method: str, found: list[tuple[Phase, _Amounts]], where: str) -> str:
+def _said(method: str, found: list[tuple[Phase, _Amounts]]) -> str:
     writing = _of_work(found, "decode")
     if not writing:
-        who = "One model is trained, another scores" if _of_work(found, "score") else "One model is trained"
+        who = "one model is trained, another scores" if _of_work(found, "score") else "one model is trained"
         return (
-            f"{method}: the responses are given. {who}, and {where} is busy computing. With a method that has to write "
-            "them, which share of the FLOPs will that take, and which share of the time? Guess, then choose GRPO."
+            f"{method}: the responses are given, {who}, and computing is all that takes time. If responses have to be "
+            "written, which share of the FLOPs will that take, and which share of the time? Guess, then choose GRPO."
         )
     flops, seconds = (sum(getattr(each, kind) for _, each in found) for kind in ("flops", "seconds"))
     decode = writing[0]
