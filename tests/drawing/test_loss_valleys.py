@@ -46,7 +46,7 @@ def test_twenty_tokens_for_each_parameter_spend_the_same_budget(picture, states)
 
 def test_the_best_point_is_the_lowest_of_its_valley(picture, states):
     for _, frame in states(picture):
-        valley = next(shape for shape in frame.shapes if "optimizer line" in shape)
+        valley = next(shape for shape in frame.shapes if "forward line" in shape)
         heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", valley)]
         (point,) = (float(re.search(r'cy="([\d.]+)"', shape)[1]) for shape in frame.shapes if "<circle" in shape)
         assert point == max(heights)  # downwards

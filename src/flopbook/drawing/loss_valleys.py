@@ -7,7 +7,7 @@ from flopbook import checks
 from flopbook.checks import quoted
 from flopbook.drawing.controls import Choice, Slider
 from flopbook.drawing.picture import Frame, Picture
-from flopbook.drawing.svg import WIDTH, element, line, path, words
+from flopbook.drawing.svg import WIDTH, element, line, path, rect, words
 from flopbook.predict.scaling import Law, Run
 from flopbook.tables import Table
 from flopbook.units import plain
@@ -63,7 +63,7 @@ def isoflop_valleys(
                 *_axes(by),
                 *(_valley(by, each, 0, "faint", []) for each in budgets.values()),
                 _frontier(by, budgets),
-                _valley(by, flops, tokens, "optimizer", [best, rule], stroke_width=2.5),
+                _valley(by, flops, tokens, "forward", [best, rule], stroke_width=2.5),
                 *_points(by, rule, best),
             ],
             f"{law}, {budget} FLOPs: {_what(by, alone, best, rule, asks=(law, budget, tokens) == (*first, 0))}",
@@ -101,7 +101,7 @@ def _what(law: Law, alone: Run, best: Run, rule: Run, asks: bool) -> str:
     said = f"the loss is least with {_amount(best.parameters)} parameters and {_amount(best.tokens)} tokens, "
     said += f"{plain(best.tokens_per_parameter)} for each parameter. "
     if asks:
-        return f"{said}Which law says so? Choose another one. Then serve tokens: where does the best size go?"
+        return f"{said}So says this law: what do the others say? Then serve tokens: where does the best size go?"
     if best.served:
         share = best.serving / best.total
         return (
@@ -176,17 +176,19 @@ def _edge(excess: Callable[[float], float], outer: float, inner: float) -> float
 
 def _frontier(law: Law, budgets: Mapping[str, float]) -> str:
     """Draw the line through the lowest points of all budgets."""
-    best = [law.optimum(flops) for flops in budgets.values()]
-    places = [(_x(run.parameters), _y(law.loss(run.parameters, run.tokens) - law.E)) for run in best]
-    return path(*places, kind="", closed=False, stroke_dasharray="3 3")
+    return path(
+        *(_place(law, law.optimum(flops)) for flops in budgets.values()), kind="", closed=False, stroke_dasharray="3 3"
+    )
 
 
 def _points(law: Law, rule: Run, best: Run) -> Iterator[str]:
-    for run, kind in ((rule, "bytes"), (best, "optimizer full")):
-        x, y = _x(run.parameters), _y(law.loss(run.parameters, run.tokens) - law.E)
-        if kind == "bytes":
-            yield element("rect", x=x - 5, y=y - 5, width=10, height=10, kind=kind)
-            yield words(x, y - 14, f"{_RULE} for each")
-        else:
-            yield element("circle", cx=x, cy=y, r=6, kind=kind)
-            yield words(x, y + 16, f"best: {plain(run.tokens_per_parameter)} for each", "strong")
+    x, y = _place(law, rule)
+    yield rect(x - 5, y - 5, 10, 10, "forward")
+    yield words(x, y - 14, f"{_RULE} for each")
+    x, y = _place(law, best)
+    yield element("circle", cx=x, cy=y, r=6, kind="forward full")
+    yield words(x, y + 16, f"best: {plain(best.tokens_per_parameter)} for each", "strong")
+
+
+def _place(law: Law, run: Run) -> tuple[int, int]:
+    return _x(run.parameters), _y(law.loss(run.parameters, run.tokens) - law.E)
