@@ -27,6 +27,7 @@ ONE, TOKEN_BYTES = torch.tensor(1.0), 8
 small = st.integers(1, 7)
 
 
+@settings(max_examples=50)
 @given(st.sampled_from(list(DTYPES)), st.integers(0, 2**15))
 def test_an_update_of_half_a_gap_is_lost_and_a_little_more_is_not(name, pattern):
     known, dtype = FORMATS[name], DTYPES[name]
@@ -109,6 +110,7 @@ def test_a_product_of_fewer_bits_takes_as_many_flops(B, D, K):
     assert of_fp8.total == of_int8.total == evaluate(y.flops, dict(B=B, D=D, K=K)) != 2 * B * D * (K + 1)
 
 
+@settings(max_examples=20)
 @given(st.integers(1, 3), st.integers(1, 4), st.sampled_from([32, 64, 128]))
 def test_packed_weights_are_as_many_bytes_as_predicted(K, blocks, group):
     K, D = 16 * K, 128 * blocks
@@ -125,6 +127,7 @@ def test_packed_weights_are_as_many_bytes_as_predicted(K, blocks, group):
     assert halves.nbytes + with_float == PACKINGS["NVFP4"].bytes(D, K)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=32), st.sampled_from(["e4m3", "e5m2"]))
 def test_numbers_that_share_a_power_of_two_are_those_of_pytorch(numbers, name):
     block, given = share_scale(numbers, name), torch.tensor(numbers, dtype=torch.float64)

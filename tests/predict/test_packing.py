@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flopbook.predict import D, K, evaluate
@@ -21,6 +21,7 @@ def test_bits_of_a_number_are_those_that_are_published():
     assert nf4_bytes(D) == D * Fraction(2113, 4096)
 
 
+@settings(max_examples=40)
 @given(st.sampled_from([*PACKINGS.values(), grouped(3, group=7, scale_bits=24)]), st.integers(1, 70), st.integers(1, 5))
 def test_bytes_by_letters_are_those_by_numbers_and_at_least_those_of_full_blocks(packing, row, rows):
     predicted = packing.bytes(row, rows=rows)
@@ -30,6 +31,7 @@ def test_bytes_by_letters_are_those_by_numbers_and_at_least_those_of_full_blocks
     assert 8 * packing.bytes(row * 7 * 2**14, rows=rows) == full * packing.bits_a_number + packing.tensor_bits
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.sampled_from(["e2m1", "e4m3", "e3m2"]))
 def test_a_shared_power_of_two_keeps_the_largest_within_a_gap_and_loses_none_that_fits(numbers, element):
     block, known = share_scale(numbers, element), FORMATS[element]

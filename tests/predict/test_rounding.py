@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flopbook.predict import D
@@ -21,6 +21,7 @@ def numbers(draw):
     return known, draw(st.integers(0, known.top - 1))
 
 
+@settings(max_examples=40)
 @given(numbers())
 def test_a_gap_is_the_way_to_the_next_number(drawn):
     known, pattern = drawn
@@ -28,6 +29,7 @@ def test_a_gap_is_the_way_to_the_next_number(drawn):
     assert gap(known, here) == gap(known, -here) == gap(known, (here + above) / 2) == above - here
 
 
+@settings(max_examples=40)
 @given(numbers())
 def test_half_of_a_gap_is_lost_where_the_last_bit_is_0_and_what_is_below_it_in_any_case(drawn):
     known, pattern = drawn
@@ -37,6 +39,7 @@ def test_half_of_a_gap_is_lost_where_the_last_bit_is_0_and_what_is_below_it_in_a
     assert known.rounded(here + lost * Fraction(101, 100)) != here
 
 
+@settings(max_examples=40)
 @given(numbers())
 def test_toward_zero_half_of_the_gap_below_is_lost(drawn):
     known, pattern = drawn[0], drawn[1] + 1
@@ -46,6 +49,7 @@ def test_toward_zero_half_of_the_gap_below_is_lost(drawn):
         assert known.rounded(here - lost * Fraction(99, 100)) == here != known.rounded(here - lost * Fraction(101, 100))
 
 
+@settings(max_examples=40)
 @given(numbers(), st.integers(0, 64), st.sampled_from([1, -1]))
 def test_stochastic_rounding_is_right_on_average(drawn, part, sign):
     known, pattern = drawn
