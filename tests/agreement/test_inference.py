@@ -23,7 +23,7 @@ from flopbook.specimens.in_torch.cached import CachedDecoder, cache_bytes
 from flopbook.specimens.in_torch.layers import LatentAttention
 from flopbook.tracing import trace
 
-few = settings(max_examples=10)
+few = settings(max_examples=8)
 small = st.integers(1, 5)
 DENSE, NEEDED, EVERY = decoder_inference(pairs=T**2), decoder_inference(), decoder_inference(outputs=T)
 

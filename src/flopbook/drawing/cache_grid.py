@@ -12,7 +12,7 @@ from flopbook.drawing.svg import WIDTH, rect, words
 from flopbook.predict.axes import S
 from flopbook.predict.inference import decoder_inference
 from flopbook.predict.values import evaluate
-from flopbook.tables import Table
+from flopbook.tables import Cell, Table
 from flopbook.units import plain
 
 _LEFT, _TOP, _LARGEST = 36.0, 54.0, 20.0
@@ -95,7 +95,7 @@ each byte. Most bytes are weights, read for one token. What if 64 sequences shar
             *_gauge(right, 24, "FLOPs for a sequence", flops, most[0].flops),
             *_gauge(right, 144, "bytes for a sequence", moved, most[1].bytes),
         ]
-        rows = [
+        rows: list[tuple[Cell, ...]] = [
             ("weights", now.by_weights, now.of_weights), ("pairs and cache", now.by_pairs, now.of_cache),
             ("together", now.flops, now.bytes), ("for one sequence", plain(now.flops / B), plain(now.bytes / B)),
         ]  # fmt: skip

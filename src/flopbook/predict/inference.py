@@ -226,6 +226,11 @@ def part_inference(  # noqa: PLR0913  (each is a choice of the architecture)
     looked_up : bool
         Whether the part is a table of which a token reads a row.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `model` or `mask` is something else, or an amount is neither whole nor an expression.
+
     Examples
     --------
     Latents: prefill makes keys and values of them, and decode lets the query meet the latents themselves.
@@ -237,13 +242,20 @@ def part_inference(  # noqa: PLR0913  (each is a choice of the architecture)
     >>> latents.cache
     B*S*(C + R)
     """
-    prefill = model.forward.subs(S, (mask.pairs if pairs is None else pairs) / mask.queries)
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"{quoted(model)} is not a model: write attention_part(), or another of flopbook.predict.models"
+        )
+    if not isinstance(mask, Mask):
+        raise TypeError(f"mask={quoted(mask)} is not a mask: write CAUSAL, or in_window(4096)")
+    run = mask.pairs if pairs is None else number("pairs", pairs)
+    prefill = model.forward.subs(S, run / mask.queries)
     token = B * (model.forward if alone is None else alone).subs({B: 1, T: 1})
     return Inference(
-        prefill=sympy.expand(prefill.subs(T, outputs)),
+        prefill=sympy.expand(prefill.subs(T, number("outputs", outputs, least=1))),
         decode=sympy.expand(token.subs(S, mask.last.subs(T, S))),
         one_by_one=sympy.expand(S * token.subs(S, (mask.pairs / mask.queries).subs(T, S))),
-        cache=B * (kept * mask.last.subs(T, S) + state),
+        cache=B * (number("kept", kept) * mask.last.subs(T, S) + number("state", state)),
         parameters=model.parameters,
         read=Integer(0) if looked_up else model.active,
     )

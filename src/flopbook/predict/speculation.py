@@ -74,6 +74,11 @@ def speculative_cost(
     acceptance, guesses : number or Expr
         As for :func:`expected_tokens`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a cost is negative or not a number, or for :func:`expected_tokens`.
+
     Notes
     -----
     Leviathan, Kalman and Matias (2023), theorems 3.8 and 3.11: with a pass of the large model as the unit of time, the
@@ -92,4 +97,8 @@ def speculative_cost(
     >>> round(float(speculative_cost(3, 0, Fraction(3, 5), 2)), 2)
     1.53
     """
-    return (target + guesses * draft) / expected_tokens(acceptance, guesses)
+    for name, cost in (("target", target), ("draft", draft)):
+        if not isinstance(cost, Expr) and not (is_number(cost) and cost >= 0):
+            raise ValueError(f"{name}={quoted(cost)} is not a cost: write a number of at least 0")
+    tokens = expected_tokens(acceptance, guesses)
+    return (target + guesses * draft) / tokens
