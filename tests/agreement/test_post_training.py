@@ -114,6 +114,7 @@ ONE = Rollouts(prompts=1, samples=1, prompt=1, response=1)
 GROUP = Rollouts(prompts=2, samples=3, prompt=5, response=4, shared=True)
 SIZES = dict(L=2, D=6, H=4, G=2, E=3, F=7, V=11, matrices=3, tables=2)
 POLICY, JUDGE = asked_decoder(), asked_decoder(outputs=1)
+ADAPTED = {matrices: adapted_decoder(gated=matrices == 3) for matrices in (2, 3)}
 
 
 def agree(step, counts, sizes):
@@ -189,8 +190,8 @@ def test_each_phase_of_rejection_sampling(sizes, rollouts, best):
 @given(decoders(), rollouts_drawn, st.integers(1, 4))
 @example(SIZES, GROUP, 1)
 def test_each_phase_of_an_adapted_policy_whose_reference_is_the_frozen_model(sizes, rollouts, rank):
-    gated = sizes["matrices"] == 3
-    step = grpo(adapted_decoder(gated), POLICY, rollouts=rollouts)
+    adapted = ADAPTED[sizes["matrices"]]
+    step = grpo(adapted, POLICY, rollouts=rollouts)
     policy, reference = build(**sizes, rank=rank), build(**sizes)
     agree(
         step,
@@ -203,7 +204,7 @@ def test_each_phase_of_an_adapted_policy_whose_reference_is_the_frozen_model(siz
         sizes | {"rank": rank},
     )
     numbers = sum(weight.numel() for weight in policy.parameters())
-    assert numbers == evaluate(adapted_decoder(gated).parameters, sizes | {"rank": rank})
+    assert numbers == evaluate(adapted.parameters, sizes | {"rank": rank})
 
 
 @some
