@@ -89,12 +89,12 @@ class Part:
         if self.once:
             return ZERO
         alone = (self.needed or self.model).forward if self.token is None else self.token
-        return self.times * alone.subs({B: 1, self.mask.queries: 1}, simultaneous=True)
+        return self.times * alone.xreplace({B: ONE, self.mask.queries: ONE})
 
     @property
     def one_more(self) -> Expr:
         """The FLOPs of one more token, the last of its sequence."""
-        return self.alone.subs(S, self.mask.last)
+        return self.alone.xreplace({S: self.mask.last})
 
 
 @dataclass(frozen=True, repr=False)
@@ -294,7 +294,7 @@ class Network:
         for part in self.parts:
             model = part.needed or part.model if needed else part.model
             keys = part.mask.pairs / part.mask.queries if needed else part.mask.keys
-            total += self.at((part.times * getattr(model, kind)).subs(S, keys), **free)
+            total += self.at((part.times * getattr(model, kind)).xreplace({S: keys}), **free)
         return int(total)
 
     def step(self, *, needed: bool = False, **free: int) -> int:

@@ -43,8 +43,8 @@ class Amounts:
         for name, size in sizes.items():
             if not isinstance(size, (Expr, int, Fraction)) or isinstance(size, bool):
                 raise TypeError(f"{name}={quoted(size)} is not a size: write a number, or an expression such as 2 * T")
-        replaced = {axis(name): size for name, size in sizes.items()}
-        return self._each(lambda value: sympy.expand(value.subs(replaced)))
+        replaced = {axis(name): sympy.sympify(size) for name, size in sizes.items()}
+        return self._each(lambda value: sympy.expand(value.xreplace(replaced)))
 
 
 @dataclass(frozen=True)
