@@ -97,27 +97,27 @@ def value_of(expression: sympy.Expr, sizes: dict[str, int]) -> str:
 
 
 def check(page: Page, name: str, draw: random.Random) -> set[int]:
-    """Set a page's calculators at random, compare, and return the lengths of results."""
+    """Set each calculator of a page at random, compare, and return the lengths of results."""
     formulas, lengths = formulas_on(name), set()
     known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
     for box in page.locator(".calculator").all():
         fields = box.locator(".size").evaluate_all("all => all.map((size) => ({ ...size.dataset }))")
         options = box.locator("select").evaluate_all("all => all.map((select) => select.options.length)")
         own = known | formulas[box.get_attribute("data-name")]
-        for largest in (2**4, 2**10, 2**16, 2**31, 2**40):
-            chosen = [draw.randrange(number - 1) for number in options]
-            typed = [
-                draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest)
-                for each in fields
-            ]
-            box.evaluate(SET, [chosen, list(map(str, typed)), draw.randint(1, 64)])
-            shown, rows = box.evaluate(SHOWN)
-            shown = box.evaluate(OPTIONS, chosen) | shown
-            sizes = {letter: int(str(size).replace(",", "")) for letter, size in shown.items()}
-            for title, said in rows:
-                if title in own:
-                    assert said == value_of(own[title], sizes), (name, title, sizes)
-                    lengths.add(len(said))
+        largest = draw.choice([2**4, 2**10, 2**16, 2**31, 2**40])
+        chosen = [draw.randrange(number - 1) for number in options]
+        typed = [
+            draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest)
+            for each in fields
+        ]
+        box.evaluate(SET, [chosen, list(map(str, typed)), draw.randint(1, 64)])
+        shown, rows = box.evaluate(SHOWN)
+        shown = box.evaluate(OPTIONS, chosen) | shown
+        sizes = {letter: int(str(size).replace(",", "")) for letter, size in shown.items()}
+        for title, said in rows:
+            if title in own:
+                assert said == value_of(own[title], sizes), (name, title, sizes)
+                lengths.add(len(said))
     return lengths
 
 
@@ -128,7 +128,7 @@ def test_every_calculator_agrees_with_its_formula(site, pages, address, page):
             page.goto(f"{address}/{name}")
             calculators += page.locator(".calculator.ready").count()
             lengths |= check(page, name, draw)
-    assert calculators >= 12  # five settings of each
+    assert calculators >= 12  # node is asked about any expression at many sizes: test_javascript.py
     assert max(lengths) > len(f"{2**53:,}")
 
 
