@@ -4,13 +4,19 @@ import posixpath
 import re
 import subprocess
 import sys
+import tempfile
 from copy import deepcopy
+from os.path import relpath
+from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
+from flopsite.execution.cache_key import data_of, imported_modules
 from flopsite.takeaway.markdown import plain_markdown
+from flopsite.takeaway.notebooks import IMPORTED
 from tests.conftest import ROOT
 
 MYST = re.compile(r"^[`:]{3,}\{|\{[a-z:]+\}`|^\([\w-]+\)=", re.MULTILINE)
@@ -98,9 +104,28 @@ def installed(site, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
-def test_a_notebook_runs_where_nothing_but_the_package_is(notebooks, installed, run_notebook, name, tmp_path):
-    run_notebook(deepcopy(notebooks[name]), tmp_path, path=installed)
+def test_a_notebook_runs_where_nothing_but_the_package_is(notebooks, installed, run_notebook, tmp_path):
+    """One is enough: the build runs each page's code in a folder that has nothing but the data that it names."""
+    run_notebook(deepcopy(notebooks["lectures/matrix-product"]), tmp_path, path=installed)
+
+
+def test_a_page_imports_what_its_notebook_installs():
+    with_package = {"flopbook", "IPython", "matplotlib", "numpy", "sympy", "torch", *IMPORTED}
+    for name in NAMES:
+        page = jupytext.read(ROOT / f"{name}.md")
+        source = "\n".join(TransformerManager().transform_cell(cell) for cell in code(page))
+        imported = {module.partition(".")[0] for module in imported_modules(source, "")}
+        beside = {part for file in data_of(page) for part in Path(file).parts}
+        assert imported <= with_package | sys.stdlib_module_names | beside, name
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if data_of(jupytext.read(ROOT / f"{name}.md"))])
+def test_a_notebook_unpacks_the_data_that_its_page_names(notebooks, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    exec(code(notebooks[name])[0], {})
+    for file in data_of(jupytext.read(ROOT / f"{name}.md")):
+        assert Path(relpath(ROOT / file, (ROOT / name).parent)).read_bytes() == (ROOT / file).read_bytes()
 
 
 MEASURES = re.compile(

@@ -25,12 +25,16 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def data_of(notebook: NotebookNode) -> list[str]:
+    """Return the files of data that a page names, from the root of the book."""
+    return notebook.metadata.get("flopbook", {}).get("data", [])
+
+
 def page_inputs(notebook: NotebookNode, root: Path) -> list[Path]:
     """Return the files, other than the page, whose change needs a new execution."""
     source = "\n".join(TransformerManager().transform_cell(cell.source) for cell in code_cells(notebook))
     modules = imported_files(source, "", root / "src")
-    data = notebook.metadata.get("flopbook", {}).get("data", [])
-    named = [*data, "requirements.lock", *_SETTINGS]
+    named = [*data_of(notebook), "requirements.lock", *_SETTINGS]
     return sorted({*modules, *(root / name for name in named)})
 
 

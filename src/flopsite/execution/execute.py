@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from flopsite.book import Failure
-from flopsite.execution.cache_key import code_cells
+from flopsite.execution.cache_key import code_cells, data_of
 from flopsite.execution.kernel import SETTINGS, Kernels
 
 CELL_TIMEOUT = 600  # seconds: enough for a slow machine, and a cell that hangs ends
@@ -29,7 +30,11 @@ _KERNEL_ARGUMENTS = [
 
 
 def execute(notebook: NotebookNode, root: Path, page: Path, kernels: Kernels) -> Failure | None:
-    """Fill in a page's outputs; return the cell that failed or wrote to stderr."""
+    """Fill in a page's outputs; return the cell that failed or wrote to stderr.
+
+    A page runs in a folder of its own that has the data that the page names, and nothing else: so its notebook runs
+    anywhere, and what it reads is known to the cache.
+    """
     reached = 0
 
     def note_start(cell: NotebookNode, cell_index: int) -> None:
@@ -37,10 +42,16 @@ def execute(notebook: NotebookNode, root: Path, page: Path, kernels: Kernels) ->
         reached = cell_index
 
     path = os.pathsep.join([str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    try:
-        run(notebook, root / page.parent, kernels, {"PYTHONPATH": path}, on_cell_start=note_start)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        return _failure(notebook, page, reached, _reason(error))
+    with TemporaryDirectory() as copy:
+        for name in data_of(notebook):
+            (Path(copy) / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, Path(copy) / name)
+        folder = Path(copy) / page.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            run(notebook, folder, kernels, {"PYTHONPATH": path}, on_cell_start=note_start)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            return _failure(notebook, page, reached, _reason(error))
     return _complaint(notebook, page)
 
 

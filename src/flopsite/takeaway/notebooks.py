@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinxcontrib.bibtex.domain import BibtexDomain
 
 from flopsite.book import Book
-from flopsite.execution.cache_key import code_cells
+from flopsite.execution.cache_key import code_cells, data_of
 from flopsite.execution.reader import page_store
 from flopsite.jupyter.page import METADATA, fold
 from flopsite.takeaway import wheel
@@ -43,7 +43,7 @@ for name, packed in files.items():
     (root / name).write_bytes(zlib.decompress(base64.b85decode(packed)))
 (root / "{folder}").mkdir(exist_ok=True)
 os.chdir(root / "{folder}")"""
-_IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # apart from what the package itself installs
+IMPORTED = {"myst_nb": "myst-nb", "sklearn": "scikit-learn"}  # apart from what the package itself installs
 _HIDDEN = {"jupyter": {"source_hidden": True}}
 
 
@@ -59,7 +59,7 @@ def take_away(app: Sphinx, docname: str) -> NotebookNode:
         labels={name: title for name, (_, _, title) in app.env.domains.standard_domain.labels.items()},
     )
     cells = [nbformat.v4.new_markdown_cell(_greeting(app, docname, page))]
-    if data := page.metadata.get("flopbook", {}).get("data", []):
+    if data := data_of(page):
         cells.append(nbformat.v4.new_code_cell(_unpacking(app, docname, data), metadata=_HIDDEN))
     for cell in page.cells:
         if cell.cell_type == "markdown":
@@ -76,7 +76,7 @@ def _greeting(app: Sphinx, docname: str, page: NotebookNode) -> str:
         book=app.config.project,
         wheel=wheel.name(),
         place=app.config.html_baseurl or "./",
-        others="".join(f" {package}" for module, package in _IMPORTED.items() if f"from {module}" in code),
+        others="".join(f" {package}" for module, package in IMPORTED.items() if f"from {module}" in code),
     )
 
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from flopsite.execution.execute import run
+from flopsite.execution.execute import execute, run
 from flopsite.execution.kernel import FORK_IS_SAFE, Kernels
 from tests.conftest import ROOT
 
@@ -69,6 +69,17 @@ def test_nothing_passes_from_one_page_to_the_next(each, tmp_path):
     seen = told(each, tmp_path / "one", IMPORTS, *(cell for pair in pairs for cell in pair))
     assert seen == ["True"] * len(pairs)  # each question can be answered so
     assert told(each, tmp_path / "two", IMPORTS, *(question for _, question in pairs)) == ["False"] * len(pairs)
+
+
+def test_a_page_sees_the_data_that_it_names_and_no_other_file(each, tmp_path):
+    for name in ("lectures/near.txt", "reference/data/named.json", "reference/data/other.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("[1]")
+    cell = "import pathlib; print([str(file) for file in pathlib.Path('..').rglob('*.*')], end='')"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    notebook.metadata["flopbook"] = {"data": ["reference/data/named.json"]}
+    assert execute(notebook, tmp_path, Path("lectures/page.md"), each) is None
+    assert notebook.cells[0].outputs[0].text == "['../reference/data/named.json']"
 
 
 def test_a_kernel_is_a_process_of_its_own_in_the_folder_of_its_page(each, tmp_path):
