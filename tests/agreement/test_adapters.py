@@ -20,7 +20,7 @@ from flopbook.predict.memory import Formats, training_memory
 from flopbook.predict.models import decoder_block, dora, fine_tunings, lora, vectors
 from flopbook.tracing import trace
 
-some = settings(max_examples=30)
+some = settings(max_examples=12)
 BYTES = {torch.float32: 4, torch.bfloat16: 2, torch.float64: 8}
 
 

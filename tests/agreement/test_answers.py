@@ -159,7 +159,7 @@ formulas = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(sorted(EXERCISES)),
     st.one_of(

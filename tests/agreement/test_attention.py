@@ -122,7 +122,7 @@ def attentions(draw):
 
 
 @given(attention=attentions())
-@settings(max_examples=80)
+@settings(max_examples=30)
 def test_dense_and_needed_are_predicted(attention):
     counted, sizes = attention.count(), attention.sizes
     forward, backward = (evaluate(flops(part), sizes) for part in (STEP.forward, STEP.backward))
@@ -132,7 +132,7 @@ def test_dense_and_needed_are_predicted(attention):
 
 
 @given(attention=attentions())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_unfused_there_are_four_products_backward(attention):
     counted = attention.count(SDPBackend.MATH)
     assert (counted.forward, counted.backward) == (
@@ -142,7 +142,7 @@ def test_unfused_there_are_four_products_backward(attention):
 
 
 @given(attention=attentions())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_another_mask_needs_something_else(attention):
     assume(attention.mask not in {"none", "whole"} and attention.pairs < attention.queries * attention.keys)
     wrong = replace(attention, mask="none")
@@ -171,7 +171,7 @@ def test_flex_attention_runs_seven_products_backward():
     sizes=st.fixed_dictionaries({letter: st.integers(1, 7) for letter in "BTDHEJCQ"} | {"R": st.sampled_from([2, 4])}),
     absorbed=st.booleans(),
 )
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_attention_from_latents_is_predicted(sizes, absorbed):
     B, *others = (sizes[letter] for letter in "BTDHERJCQ")
     with torch.device("meta"), FlopCount() as counted:
@@ -218,7 +218,7 @@ class LatentPart(nn.Module):
 
 
 @given(sizes=st.fixed_dictionaries({letter: st.integers(1, 7) for letter in "BTDHECQR"}))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_a_part_of_a_block_from_latents(sizes):
     """Values are as wide as keys here, so that attention runs fused."""
     sizes |= {"J": sizes["E"] + sizes["R"]}

@@ -31,7 +31,7 @@ def counted(batch, *widths):
     return count.forward, count.backward
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(SIZES, st.tuples(SIZES, SIZES, SIZES, SIZES, SIZES))
 def test_widths_are_read_off_two_counts(batch, widths):
     features, *hidden, classes = widths

@@ -165,7 +165,7 @@ def test_the_profiler_agrees_on_the_forward_pass_of_an_image(device, convolution
     assert profiled.backward == 0
 
 
-few = settings(max_examples=25)
+few = settings(max_examples=12)
 small, kernels = st.integers(1, 5), st.integers(1, 7)
 
 

@@ -117,7 +117,7 @@ TOP_1_OF_1 = Layer(dict(B=1, T=1, D=8, F=8, X=1, K=1), Grouped, torch.float32, d
 ALL_OF_ALL = Layer(SIZES | dict(X=5, K=5), InSlots, torch.float32, shared=2, gated=True, router_frozen=True)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(layer=layers())
 @example(layer=TOP_1_OF_1)
 @example(layer=ALL_OF_ALL)
@@ -126,20 +126,20 @@ def test_predicted_and_counted_agree(device, layer):
     assert table.agrees, table
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(layer=layers(), number=st.integers(0, 20))
 def test_a_step_with_a_product_forgotten_disagrees(device, without, layer, number):
     assert not compare(without(layer.step, number), count(layer, device), sizes=layer.letters).agrees
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(layer=layers(ways=(Looped, Grouped), some_left=True))
 def test_a_count_of_all_experts_disagrees_with_those_that_ran(device, layer):
     everyone = layer.letters | {"M": layer.sizes["B"] * layer.sizes["T"] * layer.sizes["X"]}
     assert not compare(layer.step, count(layer, device), sizes=everyone).agrees
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(layer=layers(ways=(InSlots,)))
 def test_slots_run_whether_filled_or_not(device, layer):
     needed = layer.sizes["B"] * layer.sizes["T"] * layer.sizes["K"]
@@ -180,7 +180,7 @@ def test_a_row_without_a_slot_skips_the_experts():
     assert seen[0].shape == (4, room, 8)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(layer=layers(ways=(Grouped, InSlots)))
 def test_where_nobody_knows_who_chose_whom_the_count_is_the_same(layer):
     """How many rows there are follows from the shapes; on meta, PyTorch takes a grouped product in bfloat16 only."""
@@ -223,7 +223,7 @@ def test_what_is_kept(gated, J):
     assert held == 4 * evaluate(part.activations, sizes) + besides + integers
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(layer=layers())
 def test_parameters_are_those_of_the_module(layer):
     sizes = layer.letters

@@ -26,7 +26,7 @@ def step(network: Network):
     return run
 
 
-@settings(max_examples=MANY or 300, derandomize=not MANY)
+@settings(max_examples=MANY or 120, derandomize=not MANY)
 @given(networks())
 def test_a_random_network_counts_as_its_shapes_say(network):
     costs = network.costs()

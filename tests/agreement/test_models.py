@@ -115,7 +115,7 @@ def measured_residual(blocks, strided, B, C, D, K, X, Y):  # noqa: PLR0913, PLR0
     return measured | {"activations": (measured["activations"] - INDEX_BYTES * (B + maxima)) // 4}
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(blocks=st.lists(st.integers(1, 3), min_size=1, max_size=4), strided=st.sampled_from([1, 3]), Y=small, **IMAGES)
 def test_a_residual_network(blocks, strided, **sizes):
     assert predict(bottleneck_network(blocks, strided), sizes) == measured_residual(blocks, strided, **sizes)

@@ -125,7 +125,7 @@ no_projections_on_a_processor = pytest.mark.filterwarnings("ignore:LSTM with pro
 
 @no_projections_on_a_processor
 @given(layers=recurrent_layers(), meta=st.booleans())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_predicted_and_counted_agree(device, layers, meta):
     assume(not (meta and layers.packed))  # how long packed sequences are is data
     built, run = layers.build("meta" if meta else device)
@@ -138,7 +138,7 @@ def test_predicted_and_counted_agree(device, layers, meta):
 
 @no_projections_on_a_processor
 @given(layers=recurrent_layers())
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_a_formula_with_a_gate_too_many_or_every_state_counted_twice_disagrees(layers):
     _, run = layers.build("cpu")
     counted, gates = count(run), GATES[layers.kind]
@@ -253,14 +253,14 @@ def scans(draw):
 
 
 @given(scan=scans(), meta=st.booleans())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_a_scan_in_chunks_takes_what_the_formula_says_also_where_the_last_chunk_is_short(device, scan, meta):
     given = scan.given("meta" if meta else device)
     assert count(lambda: loss(scan_chunks(*given, chunk=scan.chunk), scan.last_used).backward()) == scan.steps
 
 
 @given(scan=scans(), meta=st.booleans())
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_a_scan_token_by_token_reads_by_products_and_changes_its_state_pointwise(device, scan, meta):
     given = scan.given("meta" if meta else device)
     step = recurrent_scan()
@@ -275,7 +275,7 @@ def test_a_scan_token_by_token_reads_by_products_and_changes_its_state_pointwise
 
 
 @given(scan=scans())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_both_forms_of_a_scan_give_the_same(scan):
     q, k, v, decay, state = (tensor.detach().double() for tensor in scan.given("cpu"))
     by_tokens = scan_tokens(q, k, v, decay, state)
@@ -285,7 +285,7 @@ def test_both_forms_of_a_scan_give_the_same(scan):
 
 
 @given(scan=scans())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_a_formula_that_takes_the_last_chunk_for_a_whole_one_disagrees(scan):
     assume(scan.T % scan.chunk)
     given = scan.given("meta")

@@ -521,7 +521,7 @@ def network(kinds, widths):
     return nn.Sequential(*layers)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.lists(LAYERS, min_size=1, max_size=3), st.lists(SIZE, min_size=10, max_size=10), st.booleans())
 def test_random_networks(kinds, numbers, needs_gradient):
     widths = ["D", "F", "H", "K"][: len(kinds) + 1]

@@ -53,7 +53,7 @@ def scores(sizes, keys):
     return evaluate(decoder_block().forward[3].flops.subs(S, keys), sizes)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(decoders(), st.integers(1, 3), st.sampled_from(FORMATS))
 def test_a_decoder_is_counted_dense(sizes, layers, dtype):
     count, parameters = counted(sizes, layers * [None], dtype)
@@ -64,7 +64,7 @@ def test_a_decoder_is_counted_dense(sizes, layers, dtype):
     assert count.total - count.model_flops == layers * scores(sizes, sizes["T"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(decoders(), st.integers(1, 3))
 def test_a_causal_decoder_needs_half_of_the_pairs_and_half_of_the_diagonal(sizes, layers):
     count, _ = counted(sizes, layers * [None])
@@ -74,7 +74,7 @@ def test_a_causal_decoder_needs_half_of_the_pairs_and_half_of_the_diagonal(sizes
     assert count.masked["forward"] == count.forward - evaluate(CAUSAL.forward, sizes)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(decoders(), windows)
 def test_a_decoder_of_several_windows_is_the_sum_of_its_layers(sizes, windows):
     keys = [(causal(T) if width is None else window(T, width)) / T for width in windows]
@@ -102,7 +102,7 @@ def test_a_decoder_writes_the_formula_itself():
     assert expand(traced.forward - predicted.forward) == expand(traced.backward - predicted.backward) == 0
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(decoders(), st.sampled_from(["G", "matrices", "S", "T"]))
 def test_a_decoder_with_another_size_disagrees(sizes, letter):
     sizes |= {"T": sizes["T"] + 1, "G": sizes["H"]}

@@ -38,7 +38,7 @@ def resnets(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(resnets(), st.integers(1, 3), st.integers(33, 70), st.integers(33, 70))
 def test_any_resnet_agrees(config, B, Ih, Iw):
     assert_agrees(config, B=B, Ih=Ih, Iw=Iw)
@@ -56,7 +56,7 @@ def convnexts(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(convnexts(), st.integers(1, 3))
 def test_any_convnext_agrees(config, B):
     assert_agrees(config, B=B)

@@ -88,7 +88,7 @@ def configs(draw, model_type):
     return config
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.sampled_from(sorted(READERS)).flatmap(configs), st.integers(1, 3), st.integers(1, 11))
 def test_any_sizes_and_switches_agree(config, B, T):
     assert_agrees(config, B=B, T=T)
@@ -118,7 +118,7 @@ def assert_needed_is_what_masks_leave(config, T):
     assert network.step(B=2, T=T) - network.step(B=2, T=T, needed=True) == 2 * 12 * heads * left_out
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.sampled_from(sorted(READERS)).flatmap(configs), st.integers(1, 11))
 def test_needed_is_what_the_librarys_masks_leave(config, T):
     assert_needed_is_what_masks_leave(config, T)

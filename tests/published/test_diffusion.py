@@ -63,7 +63,7 @@ def unets(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(unets(), st.integers(1, 3), st.integers(1, 9))
 def test_any_unet_agrees(config, B, T):
     assert_agrees(config, B=B, T=T)
@@ -81,7 +81,7 @@ def dits(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(dits(), st.integers(1, 3))
 def test_any_dit_agrees(config, B):
     assert_agrees(config, B=B)

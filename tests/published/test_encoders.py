@@ -49,7 +49,7 @@ def encoders(draw):
     return config | {pattern: chosen, "local_attention": draw(st.integers(1, 30))}
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(encoders(), st.integers(1, 3), st.integers(1, 11))
 def test_any_encoder_agrees(config, B, T):
     assert_agrees(config, B=B, T=T)
@@ -68,7 +68,7 @@ def readers_and_writers(draw):
     return config | (dict(num_decoder_layers=layers) if layers else {})
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(readers_and_writers(), st.integers(1, 3), st.integers(1, 11), st.integers(1, 11))
 def test_any_reader_and_writer_agrees(config, B, T, U):
     assert_agrees(config, B=B, T=T, U=U)

@@ -127,7 +127,7 @@ def configs(draw):
     return config
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(configs(), st.integers(1, 3), st.integers(1, 11))
 def test_any_sizes_agree(config, B, T):
     assert_agrees(config, B=B, T=T)

@@ -214,13 +214,13 @@ def rwkvs(draw):
     return config | dict(model_type="rwkv")
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.one_of(mambas(), mamba2s(), bambas(), falcons(), jambas(), nemotrons(), rwkvs()), few, st.integers(1, 9))
 def test_any_sizes_agree(config, B, T):
     assert_agrees(config, B=B, T=T)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(qwens(), few, st.sampled_from([1, 5, 64, 65, 130]))
 def test_any_sizes_of_a_delta_rule_agree(config, B, T):
     assert_agrees(config, B=B, T=T)

@@ -39,7 +39,7 @@ def swins(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(swins(), st.integers(1, 3))
 def test_any_swin_agrees(config, B):
     assert_agrees(config, B=B)

@@ -41,7 +41,7 @@ def configs(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(configs(), st.integers(1, 3), st.integers(1, 11))
 def test_any_sizes_agree(config, B, T):
     assert_agrees(config, B=B, T=T)

@@ -51,13 +51,13 @@ def images(draw, lists=True):
     return dict(image_size=image, patch_size=patch, num_channels=draw(st.integers(1, 4)))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(transformers(), images(), st.booleans(), st.integers(0, 4), st.integers(1, 3))
 def test_any_vision_transformer_agrees(layers, sizes, qkv_bias, num_labels, B):
     assert_agrees(dict(model_type="vit", qkv_bias=qkv_bias, num_labels=num_labels) | layers | sizes, B=B)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(transformers(), transformers(), images(lists=False), st.integers(1, 9), st.integers(1, 3), st.integers(1, 11))
 def test_any_pair_of_encoders_agrees(text, image, sizes, projection_dim, B, T):  # noqa: PLR0913, PLR0917  (each is drawn)
     text |= dict(vocab_size=31, max_position_embeddings=11)

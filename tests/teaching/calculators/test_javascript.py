@@ -77,7 +77,7 @@ expressions = st.recursive(leaves, grown, max_leaves=5)
 size = st.integers(1, 20) | st.integers(1, 10**25)
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=120)
 @given(expressions, size, size, size)
 def test_node_and_sympy_agree(node, expression, b, d, k):
     assert value(node, expression, B=b, D=d, K=k) == by_sympy(expression, B=b, D=d, K=k)
@@ -120,7 +120,7 @@ def is_halfway(number):
     return up != down
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=120)
 @given(numbers | far, st.sampled_from(["FLOPs", "B", "s", "", "hours", "device-hours", "of memory"]))
 def test_numbers_are_written_alike(node, number, unit):
     scales = (1, 3600, 100, Fraction(1, 24), Fraction(1, 3600), Fraction(1, 86_400), Fraction(1, 8766))
