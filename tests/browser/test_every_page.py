@@ -57,10 +57,13 @@ COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
 ).map((glyphs) => glyphs.textContent.slice(0, 60))"""
 # axe judges no text on an image, such as the shadows at the edges of what scrolls.
 WITHOUT_SHADOWS = "* { background-image: none !important }"
-# What repeats, so that axe need not be asked about it again, and is most of a lecture's elements: glyphs of formulas,
-# parts of MathML, further words of a kind in a block of code.
+# What repeats, so that axe need not be asked about it again, and is most of a page's elements: glyphs of formulas,
+# parts of MathML, further words of a kind in a block of code, further rows of a table, further names of a module, and,
+# beside every page but the first, the tree of the book.
 WITHOUT_REPEATS = """() => {
   document.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
+  document.querySelectorAll("dl.py ~ dl.py, tbody tr:nth-child(n + 6)").forEach((one) => one.remove());
+  if (!location.pathname.endsWith("/index.html")) document.querySelector(".sidebar-tree")?.replaceChildren();
   for (const code of document.querySelectorAll("pre")) {
     const kinds = new Set();
     for (const word of code.querySelectorAll("span:not(:has(*))")) {

@@ -185,9 +185,8 @@ def test_live_cells_and_the_field_share_one_python(page):
     assert len(page.workers) == 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_everyone_can_use_it(page, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_everyone_can_use_it(page, width, scheme):
     use(page, '{"model_type": "lama"}', re.compile("llama"))
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
