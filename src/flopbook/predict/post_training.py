@@ -201,7 +201,8 @@ class Rollouts:
         """Predict how responses are written: the prompt in one pass, then a pass for each token but the last.
 
         The last token is not read again. A pass of one token meets the keys of all before it and its own, so that all
-        of them together take what a causal mask leaves of one pass over the whole, less that of the prompt.
+        of them together take what a causal mask leaves of one pass over the whole, less that of the prompt. A model
+        that decodes by other products than it trains by, such as absorbed ones of latents, takes other FLOPs.
         """
         readers = self.prompts if self.shared else self.sequences
         last = self.tokens - 1
