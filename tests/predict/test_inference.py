@@ -8,8 +8,6 @@ import sympy
 from flopbook.predict import B, S, T, axis, evaluate
 from flopbook.predict.inference import decoder_inference, part_inference, read_in_chunks
 from flopbook.predict.models import attention_part, in_chunks, in_window
-from flopbook.predict.roofline import least_seconds
-from flopbook.predict.speculation import expected_tokens, speculative_cost
 
 n = axis("n")
 DECODER = decoder_inference(pairs=T**2)
@@ -63,44 +61,9 @@ def test_chunks_lie_between_causal_and_dense():
     ]  # fmt: skip
 
 
-#: Table 1 of Leviathan and others: acceptance, guesses, operations and speed, each in units of the model alone.
-TABLE = [
-    ("0.6", 2, "1.53", "1.96"), ("0.7", 3, "1.58", "2.53"), ("0.8", 2, "1.23", "2.44"), ("0.8", 5, "1.63", "3.69"),
-    ("0.9", 2, "1.11", "2.71"), ("0.9", 10, "1.60", "6.86"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("acceptance", "guesses", "operations", "speed"), TABLE)
-def test_a_published_table_of_speculative_decoding(acceptance, guesses, operations, speed):
-    a = Fraction(acceptance)
-    assert f"{float(speculative_cost(guesses + 1, 0, a, guesses)):.2f}" == operations
-    assert f"{float(1 / speculative_cost(1, 0, a, guesses)):.2f}" == speed
-
-
-def test_expected_tokens_at_the_ends():
-    a, g = axis("a"), axis("g")
-    assert expected_tokens(0, 5) == expected_tokens(0.5, 0) == 1
-    assert expected_tokens(1, 5) == expected_tokens(1.0, 5) == 6
-    assert expected_tokens(0.5, 2) == 1.75
-    assert expected_tokens(a, g).subs({a: Fraction(1, 3), g: 2}) == Fraction(13, 9)
-
-
-def test_the_slower_of_two_decides():
-    assert least_seconds(6, 4, peak_flop_per_s=2, bytes_per_s=4) == 3
-    assert least_seconds(6, 40, peak_flop_per_s=2, bytes_per_s=4) == 10
-    assert least_seconds(6 * B, 4, peak_flop_per_s=2, bytes_per_s=4) == sympy.Max(3 * B, 1)
-
-
 @pytest.mark.parametrize(
     ("wrong", "error", "says"),
     [
-        (lambda: expected_tokens(1.5, 2), ValueError, "acceptance=1.5 is not a probability"),
-        (lambda: expected_tokens("0.5", 2), ValueError, "acceptance='0.5' is not a probability"),
-        (lambda: expected_tokens(float("nan"), 2), ValueError, "acceptance=nan is not a probability"),
-        (lambda: expected_tokens(0.5, -1), ValueError, "guesses=-1 is not a size"),
-        (lambda: expected_tokens(0.5, 1.5), TypeError, "guesses=1.5 is not an amount"),
-        (lambda: speculative_cost(-1, 0, 0.5, 2), ValueError, "target=-1 is not a cost: write a number of at least 0"),
-        (lambda: speculative_cost(1, "0", 0.5, 2), ValueError, "draft='0' is not a cost"),
         (lambda: decoder_inference("causal"), TypeError, "mask='causal' is not a mask: write CAUSAL"),
         (lambda: decoder_inference(outputs=0), ValueError, "outputs=0 is not a size"),
         (lambda: decoder_inference(pairs=-1), ValueError, "pairs=-1 is not a size"),
@@ -112,7 +75,6 @@ def test_the_slower_of_two_decides():
         (lambda: DECODER.moved(2, 0), ValueError, "cache_bytes=0 is out of range: write a positive number"),
         (lambda: DECODER.largest_batch(-5), ValueError, "memory_bytes=-5 is not a size"),
         (lambda: read_in_chunks(8, 0), ValueError, "size=0 is not a size"),
-        (lambda: least_seconds(-1, 1, 1, 1), ValueError, "flops=-1 is out of range"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, error, says):

@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 from flopbook.predict import B, D, K, evaluate, matmul, training_step
-from flopbook.predict.roofline import arithmetic_intensity, attainable_flop_per_s, mfu
+from flopbook.predict.roofline import arithmetic_intensity, attainable_flop_per_s, least_seconds, mfu
 
 PRODUCT = matmul("x[B,D] @ w[D,K] -> y[B,K]")
 
@@ -80,3 +80,14 @@ def test_the_roof_takes_formulas():
     intensity = sympy.Symbol("I", positive=True)
     roof = attainable_flop_per_s(intensity, 100, 10)
     assert [roof.subs(intensity, value) for value in (3, 30)] == [30, 100]
+
+
+def test_the_slower_of_two_decides():
+    assert least_seconds(6, 4, peak_flop_per_s=2, bytes_per_s=4) == 3
+    assert least_seconds(6, 40, peak_flop_per_s=2, bytes_per_s=4) == 10
+    assert least_seconds(6 * B, 4, peak_flop_per_s=2, bytes_per_s=4) == sympy.Max(3 * B, 1)
+
+
+def test_negative_work_is_refused():
+    with pytest.raises(ValueError, match="flops=-1 is out of range: write a positive number"):
+        least_seconds(-1, 1, 1, 1)
