@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from flopbook.drawing.cache_grid import growing_cache
     from flopbook.drawing.chunk_blocks import scan_in_chunks
     from flopbook.drawing.claimed_hours import hours_of_runs
-    from flopbook.drawing.consequences import what_follows
     from flopbook.drawing.counted_weights import what_n_counts
     from flopbook.drawing.equal_stretches import orthogonalize
     from flopbook.drawing.feedback import error_paths

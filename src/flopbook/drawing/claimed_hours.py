@@ -61,6 +61,7 @@ a small run prints 4.00 times as many, a waste 100.00 times.
                 for power in range(first, last + 1)
             ),
         ]
+        shapes.append(words(WIDTH / 2, y + 27, "device-hours"))
         for row, (name, run) in enumerate(runs.items()):
             left, right = place(hours[name]), place(run.device_hours)
             y = _TOP + row * _ROW
@@ -73,7 +74,7 @@ a small run prints 4.00 times as many, a waste 100.00 times.
         ]
         return Frame(shapes, _said(share, hours, runs), Table(head, rows))
 
-    height = _TOP + len(runs) * _ROW + 22
+    height = _TOP + len(runs) * _ROW + 36
     return Picture(
         "claimed-hours", "Device-hours that reports print, and that their FLOPs take", height, draw,
         [Choice("share", "Devices at", list(chosen))],
