@@ -64,6 +64,14 @@ def test_what_is_not_a_format_is_refused_by_name(wrong, message):
     assert str(error.value).startswith(message)
 
 
+def test_the_longest_formats_round_too():
+    fp64, fp128 = Format("fp64", 11, 52), Format("fp128", 15, 112)
+    for number in (Fraction(1, 3), Fraction(10) ** 300, Fraction(1, 10**320)):
+        assert fp64.rounded(number) == float(number)
+        assert abs(fp128.rounded(number) / number - 1) <= Fraction(1, 2**113)
+    assert fp64.rounded(Fraction(10) ** 309) == float("inf")
+
+
 def test_a_text_is_not_rounded():
     with pytest.raises(TypeError, match="number='1/3' is not a number: write one such as"):
         FORMATS["bf16"].rounded("1/3")

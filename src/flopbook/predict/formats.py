@@ -1,6 +1,5 @@
 """Work out which number a pattern of bits stands for, and which pattern a number gets."""
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,7 +7,7 @@ from math import inf, nan
 
 from flopbook.checks import is_number, one_of, quoted, size, text
 
-__all__ = ["FORMATS", "Format", "exact", "find_format"]
+__all__ = ["FORMATS", "Format", "exact", "find_format", "power_below"]
 
 _MOST_BITS = {
     "exponent_bits": 15,
@@ -108,7 +107,7 @@ class Format:
     def nearest(self, number: Fraction) -> int:
         """Return the pattern of the nearest number; of two, the one that ends in 0."""
         sign = 2 ** (self.bits - 1) if number < 0 else 0
-        below = min(bisect_right(range(self.top + 2), abs(number), key=self._magnitude) - 1, self.top)
+        below = min(self._at_or_below(abs(number)), self.top)
         middle = (self._magnitude(below) + self._magnitude(below + 1)) / 2
         chosen = below + (abs(number) > middle or (abs(number) == middle and below % 2))
         return sign + (chosen if self.has_infinity else min(chosen, self.top))
@@ -122,6 +121,12 @@ class Format:
         (Fraction(2, 1), Fraction(6, 1), inf)
         """
         return self.value(self.nearest(exact("number", number)))
+
+    def _at_or_below(self, size: Fraction) -> int:
+        """Return the pattern of the largest number that is not above a positive one, as if all exponents were there."""
+        power = max(power_below(size), 1 - self.bias) if size else 1 - self.bias
+        gaps = int(size / Fraction(2) ** (power - self.fraction_bits))  # from 0 on, each as wide as those at the number
+        return ((power + self.bias - 1) << self.fraction_bits) + gaps
 
     def _magnitude(self, pattern: int) -> Fraction:
         """Return the number of a pattern without its sign, as if none stood for infinity."""
@@ -176,6 +181,20 @@ def exact(name: str, number: Fraction | float) -> Fraction:
     >>> exact("update", 0.5)
     Fraction(1, 2)
     """
+    if isinstance(number, Fraction):
+        return number  # of any size, where a float would be infinite
     if not is_number(number):
         raise TypeError(f"{name}={quoted(number)} is not a number: write one such as 0.5, or Fraction(1, 3)")
     return Fraction(number)
+
+
+def power_below(number: Fraction) -> int:
+    """Return the exponent of the largest power of two that is at most a positive number.
+
+    Examples
+    --------
+    >>> power_below(Fraction(4)), power_below(Fraction(7)), power_below(Fraction(1, 3))
+    (2, 2, -2)
+    """
+    power = number.numerator.bit_length() - number.denominator.bit_length()
+    return power if Fraction(2) ** power <= number else power - 1

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, ceiling
 
 from flopbook.checks import one_of, quoted, size, text
-from flopbook.predict.formats import FORMATS, Format, exact, find_format
+from flopbook.predict.formats import FORMATS, Format, exact, find_format, power_below
 from flopbook.predict.values import number
 
 __all__ = ["PACKINGS", "Block", "Packing", "Scale", "Whole", "find_packing", "grouped", "share_scale"]
@@ -268,18 +268,8 @@ def share_scale(
 
 def _shared_scale(largest: Fraction, element: Format | Whole, scale: Format | str) -> Fraction:
     if scale == "e8m0":
-        power = _power_below(largest) - _power_below(element.largest)
+        power = power_below(largest) - power_below(element.largest)
         return Fraction(2) ** max(_LOWEST_POWER, min(power, _HIGHEST_POWER))
     known = find_format(scale)
     wanted = min(largest / element.largest, known.largest)
     return Fraction(known.rounded(wanted)) or known.smallest
-
-
-def _power_below(number: Fraction) -> int:
-    """Return the exponent of the largest power of two that is at most a positive number.
-
-    >>> _power_below(Fraction(4)), _power_below(Fraction(7)), _power_below(Fraction(1, 3))
-    (2, 2, -2)
-    """
-    power = number.numerator.bit_length() - number.denominator.bit_length()
-    return power if Fraction(2) ** power <= number else power - 1

@@ -8,7 +8,7 @@ import sympy
 from sympy import Expr, sqrt
 
 from flopbook.checks import quoted
-from flopbook.predict.formats import Format, exact, find_format
+from flopbook.predict.formats import Format, exact, find_format, power_below
 from flopbook.predict.values import number
 
 __all__ = ["Chances", "gap", "largest_lost", "loss_scale", "roundoff", "standstill", "stochastic", "sum_error"]
@@ -130,10 +130,7 @@ def _power_above(number: Fraction) -> int:
     >>> _power_above(Fraction(4)), _power_above(Fraction(5)), _power_above(Fraction(1, 3))
     (2, 3, -1)
     """
-    power = number.numerator.bit_length() - number.denominator.bit_length() - 1
-    while Fraction(2) ** power < number:
-        power += 1
-    return power
+    return -power_below(1 / number)
 
 
 def loss_scale(format_: Format | str, smallest: Fraction | float, largest: Fraction | float = 0) -> int:
