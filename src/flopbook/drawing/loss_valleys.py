@@ -14,7 +14,7 @@ from flopbook.units import plain
 
 __all__ = ["isoflop_valleys"]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, WIDTH - 8.0, 22.0, 252.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, WIDTH - 8.0, 22.0, 214.0
 _SIZES, _EXCESS = (1e7, 1e13), (0.07, 2.0)  # parameters, and loss above E, at the corners
 _POINTS = 21
 _UNITS = {10**12: "trillion", 10**9: "billion", 10**6: "million"}
