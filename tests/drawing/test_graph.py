@@ -110,3 +110,5 @@ def test_what_is_not_a_chain_is_refused():
         training_graph("x", SIZES)
     with pytest.raises(ValueError, match="FA and backprop have other layers forward"):
         error_paths({"backprop": training_step(*LAYERS[:2]), "FA": WAYS["FA"]}, SIZES, "K", [2, 13])
+    with pytest.raises(ValueError, match=r"steps=\{\} has no step"):
+        error_paths({}, SIZES, "K", [2, 13])

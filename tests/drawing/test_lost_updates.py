@@ -36,5 +36,7 @@ def test_chance_moves_a_weight_that_rounding_leaves():
 def test_what_is_not_an_update_is_refused():
     with pytest.raises(ValueError, match=r"update=.-0[.]5. is not a positive number"):
         add_updates(["-0.5"], ["bf16"])
+    with pytest.raises(ValueError, match=r"updates=\[\] are none: give at least two"):
+        add_updates([], ["bf16"])
     with pytest.raises(ValueError, match="format='bf61' is not known"):
         add_updates(["0.5"], ["bf61"])

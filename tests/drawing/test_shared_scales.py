@@ -40,3 +40,5 @@ def test_numbers_that_cannot_be_drawn_are_refused():
         outlier_in_block([Fraction(1)], 9, [1, 2], WAYS)
     with pytest.raises(ValueError, match=r"format='e9' is not known"):
         outlier_in_block([Fraction(1)], 0, [1, 2], {"mine": Sharing("e9", "e8m0", 4)})
+    with pytest.raises(ValueError, match=r"numbers=0 is not a size"):
+        outlier_in_block([Fraction(1)], 0, [1, 2], {"mine": Sharing("e2m1", "e8m0", 0)})

@@ -94,6 +94,7 @@ def test_a_linear_critic_goes_back_through_its_slopes_alone():
         (lambda: tangents(["x"], "x"), TypeError, "'x' is not a product"),
         (lambda: tangents([FIRST], "w9"), ValueError, "'w9' is not an input of the products: give some of w1, x"),
         (lambda: adjoints([FIRST], "h", "w9"), ValueError, "'w9' is not an input"),
+        (lambda: adjoints([FIRST], "y", "w1"), ValueError, "'y' is not a result of the products: give some of h"),
         (lambda: zeroth_order(STEP, steps=-1), ValueError, "steps=-1 is not a size"),
         (lambda: zeroth_order(STEP, evaluations=1.5), TypeError, "evaluations=1.5 is not an amount"),
         (lambda: zeroth_order([FIRST]), TypeError, "is not a training step"),

@@ -52,6 +52,8 @@ def error_paths(
     With K = 4, DFA takes 504 FLOPs backward, 60 fewer than backprop. Slide K: where do both take as many?
     """
     sizes = checks.sizes(sizes)
+    if not steps:
+        raise ValueError(f"steps={checks.quoted(steps)} has no step: give at least two, each by its name")
     name, base = next(iter(steps.items()))
     for other, step in steps.items():
         if step.forward != base.forward:

@@ -44,6 +44,8 @@ lost, however often it comes. The float32 copy adds them all up.
     """
     known = {name: FORMATS[checks.one_of("format", name, FORMATS)] for name in formats}
     each = {text: _update(text) for text in updates}
+    if not each:
+        raise ValueError(f"updates={checks.quoted(updates)} are none: give at least two, such as ['0.001', '0.005']")
     reach = max(each.values()) * checks.size("most", most) * Fraction(5, 4)
     paths = {(name, text): _paths(format_, each[text], most) for name, format_ in known.items() for text in updates}
 

@@ -68,6 +68,7 @@ def outlier_in_block(
         raise ValueError(f"place={checks.quoted(place)} is none of {len(numbers)} numbers: count from 0")
     for way in ways.values():
         checks.one_of("format", way.element, FORMATS)
+        checks.size("numbers", way.numbers)
     width = (WIDTH - 2 * _LEFT) / len(numbers)
 
     def draw(way: str, largest: int) -> Frame:

@@ -111,7 +111,8 @@ def adjoints(
     Raises
     ------
     TypeError, ValueError
-        If something else than products is given, or no product takes an input named in `wanted`.
+        If something else than products is given, no product makes a result named in `of`, or none takes an input named
+        in `wanted`.
 
     Examples
     --------
@@ -127,6 +128,9 @@ def adjoints(
         if operands & depends:
             depends.add(product.output.name)
     reached = {of} if isinstance(of, str) else set(of)
+    made = {product.output.name for product in known}
+    for name in reached - made:
+        raise ValueError(f"{quoted(name)} is not a result of the products: give some of {', '.join(sorted(made))}")
     reached |= {follows[name] for name in reached if name in follows}
     for product in reversed(known):
         if product.output.name not in reached:
