@@ -42,6 +42,8 @@ def test_checkpoints_are_those_that_go_back_one_by_one(every, layers):
         (lambda: BlockFormats(mask=-1), "mask"),
         (lambda: Block().checkpoint_every(0, 3), "every"),
         (lambda: Block().checkpoint_every(2.5, 3), "every=2.5 is not an amount"),
+        (lambda: Block().checkpoint_every(2, 3, early_stop="no"), "early_stop='no' is neither True nor False"),
+        (lambda: Block().recompute_squares(3, early_stop=1), "early_stop=1 is neither True nor False"),
         (lambda: Block().keep_all("L"), "layers='L' is not an amount"),
         (lambda: Block(fused=True).recompute_squares(3), "fused=True keeps no squares"),
     ],

@@ -159,8 +159,7 @@ class Block:
 
     def __post_init__(self):
         for name in ("fused", "dropout", "gated"):
-            if not isinstance(given := getattr(self, name), bool):
-                raise TypeError(f"{name}={quoted(given)} is neither True nor False: give one of them")
+            _yes_or_no(name, getattr(self, name))
         if not isinstance(self.formats, BlockFormats):
             raise TypeError(
                 f"formats={quoted(self.formats)} are not formats: write ON_GPU, ON_CPU or BlockFormats(activation=2)"
@@ -250,7 +249,7 @@ class Block:
         Raises
         ------
         TypeError, ValueError
-            If a number is not a whole one of at least 1.
+            If a number is not a whole one of at least 1, or `early_stop` is neither True nor False.
 
         Notes
         -----
@@ -269,7 +268,8 @@ class Block:
         last = blocks - (checkpoints - 1) * size
         at_last = (checkpoints - 1) * self.input + last * self.kept
         before = (checkpoints - 2) * self.input + size * self.kept
-        stops = early_stop and not self.dropout  # the last mask is made behind the last product
+        may_stop = _yes_or_no("early_stop", early_stop)
+        stops = may_stop and not self.dropout  # the last mask is made behind the last product
         saved = checkpoints * self._step.forward[-1].flops if stops else 0
         return Trade(checkpoints * self.input, sympy.Max(at_last, before), blocks * self.forward - saved)
 
@@ -281,8 +281,8 @@ class Block:
 
         Raises
         ------
-        ValueError
-            If attention is fused.
+        TypeError, ValueError
+            If attention is fused, or something else is given.
 
         Examples
         --------
@@ -295,7 +295,7 @@ class Block:
         without = self.kept - self.squares
         first = next(place for place, kept in enumerate(self.tensors) if kept.square)
         again = (blocks - 1) * without + self._bytes(self.tensors[:first]) + self.squares
-        recomputed = blocks * (scores if early_stop else scores + weighted_sum)
+        recomputed = blocks * (scores if _yes_or_no("early_stop", early_stop) else scores + weighted_sum)
         return Trade(blocks * without, sympy.Max(blocks * without, again), recomputed)
 
     def keep_products(self, layers: Expr | int) -> Trade:
@@ -318,6 +318,12 @@ class Block:
         output = self.formats.activation * elements(self._step.forward[-1].output)
         recomputed = 0 if self.fused else sympy.Add(*self.attention)
         return Trade(blocks * each, (blocks - 1) * each + self.kept + output, blocks * recomputed)
+
+
+def _yes_or_no(name: str, given: object) -> bool:
+    if not isinstance(given, bool):
+        raise TypeError(f"{name}={quoted(given)} is neither True nor False: give one of them")
+    return given
 
 
 def _at(expression: Expr) -> Expr:
