@@ -36,9 +36,24 @@ def test_squares_are_the_pairs_that_run(picture, states):
         assert sum('"bytes' in shape for shape in grid) == (token if state["cache"] else 0)
 
 
+def test_a_long_text_has_more_keys_and_values_than_weights():
+    picture = growing_cache(SIZES, prompt=198, tokens=200, batches=[1, 4], groups=[6, 2])
+    sentences = {G: picture.frame(token=200, G=G).sentence for G in (6, 2)}
+    assert "Most bytes are keys and values" in sentences[6]
+    assert 2 * evaluate(MODEL.cache, SIZES | dict(B=1, G=6, S=200)) > 2 * evaluate(MODEL.read, SIZES | dict(G=6))
+
+
 @pytest.mark.parametrize(
-    ("sizes", "prompt", "says"), [(SIZES, 6, "tokens=6 is not a size"), (dict(L=1), 3, "needs a size for")]
+    ("changed", "says"),
+    [
+        (dict(prompt=6), "tokens=6 is not a size"),
+        (dict(sizes=dict(L=1)), "needs a size for"),
+        (dict(groups=[6, 4]), "H=6 heads cannot share G=4"),
+        (dict(groups=[6, 0]), "G=0 is not a size"),
+        (dict(batches=[1, 0]), "B=0 is not a size"),
+    ],
 )
-def test_what_cannot_be_drawn_is_refused(sizes, prompt, says):
+def test_what_cannot_be_drawn_is_refused(changed, says):
+    given = dict(sizes=SIZES, prompt=3, tokens=6, batches=[1, 4], groups=[6, 2])
     with pytest.raises(ValueError, match=says):
-        growing_cache(sizes, prompt, 6, batches=[1, 4], groups=[6, 2])
+        growing_cache(**given | changed)

@@ -36,6 +36,14 @@ class _Step(NamedTuple):
         return self.of_weights + self.of_cache
 
 
+def _check_choices(sizes: Mapping[str, int], batches: Sequence[int], groups: Sequence[int]) -> None:
+    for each in batches:
+        checks.size("B", each)
+    for each in groups:
+        if sizes.get("H", 0) % checks.size("G", each):
+            raise ValueError(f"H={sizes['H']} heads cannot share G={each} of keys and values alike: give divisors of H")
+
+
 def growing_cache(
     sizes: Mapping[str, int], prompt: int, tokens: int, batches: Sequence[int], groups: Sequence[int]
 ) -> Picture:
@@ -58,7 +66,7 @@ def growing_cache(
     Raises
     ------
     TypeError, ValueError
-        If a size is missing, or no token follows the prompt.
+        If a size is missing, no token follows the prompt, or heads cannot be shared alike.
 
     Examples
     --------
@@ -72,6 +80,7 @@ each byte. Most bytes are weights, read for one token. What if 64 sequences shar
     checks.size("tokens", tokens, least=prompt + 1)
     counts = range(prompt, tokens + 1)
     known = checks.sizes(sizes)
+    _check_choices(known, batches, groups)
     model, no_pairs = decoder_inference(), decoder_inference(pairs=0)
     read_whole, read_one = (model.prefill, no_pairs.prefill), (model.decode, model.decode.subs(S, 0))
 
@@ -119,6 +128,8 @@ each byte. Most bytes are weights, read for one token. What if 64 sequences shar
         share = now.of_cache / now.bytes
         first = f"Token {token} is read alone and meets {token} tokens, itself among them: {amounts}, {ratio}. "
         if B == 1:
+            if share > 0.5:
+                return f"{first}Most bytes are keys and values. How many of them would {batches[-1]} sequences share?"
             return f"{first}Most bytes are weights, read for one token. What if {batches[-1]} sequences shared them?"
         return f"{first}The {B} sequences share the weights, but each has a cache of its own: {share:.0%} of the bytes."
 
