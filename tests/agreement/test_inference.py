@@ -1,8 +1,10 @@
 """Test decoders that read prompts and write on, drawn at random: predicted == counted, and bytes of the cache."""
 
+import re
 from fractions import Fraction
 from itertools import product
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -156,6 +158,22 @@ def test_a_model_that_reads_on_writes_the_formula_itself():
     predicted = NEEDED.at(L=1, H=6, G=2, E=5, matrices=3, S=S + 1)
     for sizes in (dict(B=2, S=7, D=12, F=11, V=13), dict(B=3, S=17, D=4, F=5, V=6)):
         assert evaluate(traced.forward, sizes) == evaluate(predicted.decode, sizes)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (dict(G=3), "H=4 heads cannot share G=3"),
+        (dict(G=0), "G=0 is not a size"),
+        (dict(D=8.5), "D=8.5 is not a size"),
+        (dict(matrices=5), "matrices=5 make no feed-forward part"),
+        (dict(windows=[3]), "windows=[3] are not those of L=2 layers"),
+        (dict(windows=[0, None]), "window=0 is not a size"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused(changed, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        CachedDecoder(**dict(D=8, H=4, G=2, E=4, F=12, V=20, L=2) | changed)
 
 
 @few

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
+from flopbook import checks
+
 __all__ = ["Cache", "CachedDecoder", "cache_bytes"]
 
 #: Keys and values of each layer.
@@ -69,6 +71,12 @@ class CachedDecoder(nn.Module):
     windows : sequence of int or None
         The most keys that a token meets in each layer; None where it meets all. All layers, unless told otherwise.
 
+    Raises
+    ------
+    ValueError
+        If a size is not a whole number of at least 1, or H not a multiple of G; if `matrices` is neither 2 nor 3, or
+        the windows are not those of L layers.
+
     Examples
     --------
     >>> model = CachedDecoder(D=8, H=4, G=2, E=4, F=12, V=20, L=3)
@@ -82,6 +90,17 @@ class CachedDecoder(nn.Module):
         self, D: int, H: int, G: int, E: int, F: int, V: int, L: int, matrices: int = 3,
         windows: Sequence[int | None] = (),
     ):  # fmt: skip
+        for letter, given in dict(D=D, H=H, G=G, E=E, F=F, V=V, L=L).items():
+            checks.size(letter, given)
+        if H % G:
+            raise ValueError(f"H={H} heads cannot share G={G} of keys and values alike: write a G that divides H")
+        if matrices not in {2, 3}:
+            raise ValueError(f"matrices={checks.quoted(matrices)} make no feed-forward part: write 3 with a gate, or 2")
+        if windows and len(windows) != L:
+            raise ValueError(f"windows={checks.quoted(windows)} are not those of L={L} layers: give one for each")
+        for window in windows:
+            if window is not None:
+                checks.size("window", window)
         super().__init__()
         self.table = nn.Embedding(V, D)
         self.met = nn.ModuleList(_Attention(D, H, G, E, window) for window in windows or L * [None])
