@@ -22,6 +22,7 @@ from flopbook.teaching import Audit, Exercise, Findings, judge
         ("< 20 MB", 78.6, 1, "wrong"),
         ("< 80 MB", 78.6, 1, "right"),
         ("> 0.998", 0.9979, 1, "wrong"),
+        ("> 0.5", 0.5, 1, "wrong"),
         ("27.35%", Fraction(3200, 117), 1, "right"),
         ("2.25x", 2.341 / 1.039, 1, "right"),
         ("640", None, 1, "not decidable"),
@@ -42,6 +43,11 @@ def test_findings_are_a_table_in_which_text_is_escaped():
     html = Findings([judge("a < b", "2 to 3", Fraction(8285, 4357)), judge("c", "< 3 KB", needs="d & e")])._repr_html_()
     assert "<strong>wrong</strong>" in html and "<td>1.9015</td>" in html
     assert "a &lt; b" in html and "&lt; 3 KB" in html and "needs d &amp; e" in html
+
+
+def test_what_is_no_finding_is_quoted():
+    with pytest.raises(TypeError, match="'right' is not a finding: write judge"):
+        Findings(["right"])
 
 
 AUDIT = Audit(

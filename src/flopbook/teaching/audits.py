@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Self
 
 from flopbook.checks import is_number, positive, quoted
 from flopbook.tables import Table, strong
@@ -53,8 +54,8 @@ def judge(
     """Judge a claim: right, wrong, or not decidable.
 
     A number is right if what was computed rounds to it. With ``~`` it may be
-    off by one in its last digit; with ``<`` or ``>`` it is a bound, and
-    ``2 to 3`` is a range.
+    off by one in its last digit; with ``<`` or ``>`` it is a bound that is
+    not reached, and ``2 to 3`` is a range.
 
     Parameters
     ----------
@@ -105,11 +106,17 @@ def judge(
         raise TypeError(f"computed={quoted(computed)} is not a number: write what was computed, or leave it out")
     value = Fraction(computed) / Fraction(unit)
     places = max(4, len(first.partition(".")[2]))
-    return Finding(claim, printed, _digits(value, places) + (word or ""), RIGHT if low <= value <= high else WRONG)
+    holds = low < value < high if sign in ("<", ">") else low <= value <= high
+    return Finding(claim, printed, _digits(value, places) + (word or ""), RIGHT if holds else WRONG)
 
 
 class Findings(tuple[Finding, ...]):
     """Shows the findings of an audit as a table.
+
+    Raises
+    ------
+    TypeError
+        If one is not a :class:`Finding`; quotes it.
 
     Examples
     --------
@@ -120,6 +127,13 @@ class Findings(tuple[Finding, ...]):
     """
 
     __slots__ = ()
+
+    def __new__(cls, findings: Iterable[Finding] = ()) -> Self:
+        given = tuple(findings)
+        for each in given:
+            if not isinstance(each, Finding):
+                raise TypeError(f"{quoted(each)} is not a finding: write judge('FLOPs', '1.7 K', 1704, unit=1000)")
+        return super().__new__(cls, given)
 
     @property
     def _table(self) -> Table:
