@@ -46,6 +46,13 @@ def test_it_opens_with_a_question(picture):
     assert picture.frame().sentence.endswith("How many FLOPs will 5 steps take for each parameter?")
 
 
+@pytest.mark.parametrize("given", [(3,), (3, 5, 7), 3])
+def test_what_is_no_matrix_is_quoted(given):
+    with pytest.raises(ValueError, match="is not a matrix: write its rows and columns") as error:
+        orthogonalize([(3, 5), given], [1, 2])
+    assert repr(given) in str(error.value)
+
+
 @pytest.mark.parametrize(("matrices", "tokens"), [([(0, 5), (3, 5)], [1, 2]), ([(3, 5), (5, 3)], [1, 2.5])])
 def test_sizes_that_are_none_are_refused(matrices, tokens):
     with pytest.raises(ValueError, match="is not a size: write a whole number of at least 1"):

@@ -39,7 +39,7 @@ def orthogonalize(matrices: Sequence[tuple[int, int]], tokens: Sequence[int], mo
     Raises
     ------
     ValueError
-        If a size is not one, or there are fewer than two matrices or numbers of tokens.
+        If a size is not one, a matrix has not two, or there are fewer than two matrices or numbers of tokens.
 
     Notes
     -----
@@ -52,9 +52,11 @@ def orthogonalize(matrices: Sequence[tuple[int, int]], tokens: Sequence[int], mo
     After 5 steps all values lie between 0.74 and 1.20. That takes 17,280 FLOPs for each parameter, 0.55% of this \
 layer's training step. What do 10 steps do?
     """
+    for given in matrices:
+        if not (isinstance(given, Sequence) and len(given) == 2):
+            raise ValueError(f"{checks.quoted(given)} is not a matrix: write its rows and columns, (768, 3072)")
+        checks.sizes(dict(zip(("rows", "columns"), given, strict=True)))
     shapes = {f"{rows:,} × {columns:,}": (rows, columns) for rows, columns in matrices}
-    for shape in shapes.values():
-        checks.sizes(dict(zip(("rows", "columns"), shape, strict=True)))
     numbers = [checks.size("tokens", each) for each in tokens]
     layer = 3 * flops(matmul("x[B,D] @ w[D,K] -> y[B,K]"))
     of_step = {name: int(newton_schulz(*shape, steps=1)) for name, shape in shapes.items()}
