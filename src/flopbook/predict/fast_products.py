@@ -225,7 +225,7 @@ def _cut(name: str, size: Expr | int, levels: int) -> Expr:
     parts, known = 2**levels, number(name, size, least=1)
     if known.is_Integer and known % parts:
         raise ValueError(
-            f"{name}={quoted(size)} cannot be halved {levels} times: take fewer levels, "
+            f"{name}={quoted(size)} cannot be halved {levels} time{'s' * (levels > 1)}: take fewer levels, "
             f"or pad it with zeros to padded({size}, {levels}) = {padded(int(known), levels)}"
         )
     return known
