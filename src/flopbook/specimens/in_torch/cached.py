@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from flopbook import checks
-
 __all__ = ["Cache", "CachedDecoder", "cache_bytes"]
 
 #: Keys and values of each layer.
 Cache = list[tuple[Tensor, Tensor]]
+
+
+def _check_size(name: str, given: object) -> None:
+    if not isinstance(given, int) or given < 1:
+        raise ValueError(f"{name}={given!r} is not a size: write a whole number of at least 1")
 
 
 class _Attention(nn.Module):
@@ -91,16 +94,16 @@ class CachedDecoder(nn.Module):
         windows: Sequence[int | None] = (),
     ):  # fmt: skip
         for letter, given in dict(D=D, H=H, G=G, E=E, F=F, V=V, L=L).items():
-            checks.size(letter, given)
+            _check_size(letter, given)
         if H % G:
             raise ValueError(f"H={H} heads cannot share G={G} of keys and values alike: write a G that divides H")
         if matrices not in {2, 3}:
-            raise ValueError(f"matrices={checks.quoted(matrices)} make no feed-forward part: write 3 with a gate, or 2")
+            raise ValueError(f"matrices={matrices!r} make no feed-forward part: write 3 with a gate, or 2")
         if windows and len(windows) != L:
-            raise ValueError(f"windows={checks.quoted(windows)} are not those of L={L} layers: give one for each")
+            raise ValueError(f"windows={windows!r} are not those of L={L} layers: give one for each")
         for window in windows:
             if window is not None:
-                checks.size("window", window)
+                _check_size("window", window)
         super().__init__()
         self.table = nn.Embedding(V, D)
         self.met = nn.ModuleList(_Attention(D, H, G, E, window) for window in windows or L * [None])
