@@ -1,10 +1,12 @@
 """Test the picture of the hours that reports print."""
 
+import re
 from fractions import Fraction
 
 import pytest
 
 from flopbook.drawing import hours_of_runs
+from flopbook.drawing.svg import WIDTH
 from flopbook.predict.runs import Run
 
 RUNS = {"one": Run(72 * 10**15, 50, 10**12), "another": Run(36 * 10**16, 120, 10**12)}
@@ -30,3 +32,14 @@ def test_what_is_not_a_run_is_refused():
         hours_of_runs({})
     with pytest.raises(TypeError, match="one: 3 is not a run"):
         hours_of_runs({"one": 3})
+    with pytest.raises(TypeError, match="is not a mapping of runs: write"):
+        hours_of_runs([RUNS["one"]])
+
+
+@pytest.mark.parametrize("hours", [10, 1, 9])
+def test_every_bar_lies_within_the_picture(hours, states):
+    run = Run(3600 * 10**12 * hours, hours, 10**12)
+    for _, frame in states(hours_of_runs({"one": run}, shares=(Fraction(1, 10), Fraction(1)))):
+        ends = [float(end) for end in re.findall(r' (?:width|cx)="([\d.]+)"', "".join(map(str, frame.shapes)))]
+        assert ends
+        assert max(ends) <= WIDTH

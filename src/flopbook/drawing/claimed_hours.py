@@ -39,14 +39,21 @@ def hours_of_runs(runs: Mapping[str, Run], shares: tuple[Fraction, ...] = (Fract
     If devices always ran at 100% of their peak, the FLOPs would take the filled hours; a circle is printed. \
 a small run prints 4.00 times as many, a waste 100.00 times.
     """
+    if not isinstance(runs, Mapping):
+        raise TypeError(f"{quoted(runs)} is not a mapping of runs: write {{'a run': Run(flops, device_hours, peak)}}")
     if not runs:
         raise ValueError("no runs are given: write hours_of_runs({'a run': Run(flops, device_hours, peak)})")
     for name, run in runs.items():
         if not isinstance(run, Run):
             raise TypeError(f"{name}: {quoted(run)} is not a run: write Run(flops, device_hours, peak_flop_per_s)")
     chosen = {f"{float(share):.0%}": share for share in shares}
-    ends = [float(hours) for run in runs.values() for hours in (run.least_device_hours, run.device_hours)]
-    first, last = floor(log10(min(ends))), ceil(log10(max(ends)))
+    ends = [
+        float(hours)
+        for run in runs.values()
+        for hours in (run.device_hours, *map(run.device_hours_at, chosen.values()))
+    ]
+    first = floor(log10(min(ends)))
+    last = max(ceil(log10(max(ends))), first + 1)
 
     def place(hours: Fraction | float) -> float:
         return _LEFT + (WIDTH - _LEFT - _RIGHT) * (log10(hours) - first) / (last - first)
