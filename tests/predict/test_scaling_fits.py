@@ -59,7 +59,13 @@ def test_what_cannot_be_fitted_is_refused():
         fit_power([1, 10], [1, 2, 3])
     with pytest.raises(ValueError, match="budgets=-1 is out of range"):
         fit_power([-1, 10], [1, 2])
-    with pytest.raises(ValueError, match="more than two different parameters and tokens"):
+    with pytest.raises(ValueError, match="values=0 is out of range"):
+        fit_power([1, 10], [1, 0])
+    with pytest.raises(ValueError, match=r"budgets=\[10, 10\] are fewer than 2 different ones: give more runs"):
+        fit_power([10, 10], [1, 2])
+    with pytest.raises(ValueError, match=r"parameters=\[10, 10, 20\] are fewer than 3 different ones"):
+        fit_valley([10, 10, 20], [2, 2, 1])
+    with pytest.raises(ValueError, match=r"parameters=\[1, 1, 2, 2, 1\] are fewer than 3 different ones"):
         fit_law([1, 1, 2, 2, 1], [1, 2, 3, 4, 5], [5, 4, 3, 2, 1])
     with pytest.raises(ValueError, match="no law of this form falls with both"):
         fit_law([1, 2, 4, 8, 16], [1, 2, 4, 8, 16], [1, 2, 4, 8, 16])

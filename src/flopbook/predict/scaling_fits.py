@@ -57,7 +57,7 @@ def fit_valley(parameters: Sequence[float], losses: Sequence[float]) -> Valley:
     Raises
     ------
     ValueError
-        If they are not as many, fewer than three, not positive, or lie on a hill.
+        If they are not as many, of fewer than three sizes, not positive, or lie on a hill.
 
     Notes
     -----
@@ -69,7 +69,8 @@ def fit_valley(parameters: Sequence[float], losses: Sequence[float]) -> Valley:
     >>> round(valley.parameters), round(valley.loss, 6)
     (1000, 2.0)
     """
-    (logs,), height = _logs(3, losses, parameters=parameters)
+    (logs,), height = _logs(3, parameters=parameters, losses=losses)
+    _check_different(3, parameters=parameters)
     middle = logs.mean()
     curvature, slope, level = np.polyfit(logs - middle, height, 2)
     if curvature <= 0:
@@ -89,7 +90,7 @@ def fit_power(budgets: Sequence[float], values: Sequence[float]) -> Power:
     Raises
     ------
     ValueError
-        If they are not as many, fewer than two, or not positive.
+        If they are not as many, of fewer than two budgets, or not positive.
 
     Examples
     --------
@@ -97,7 +98,8 @@ def fit_power(budgets: Sequence[float], values: Sequence[float]) -> Power:
     >>> round(power.exponent, 6), f"{power.at(1e22):.3g}"
     (0.5, '4e+10')
     """
-    (logs,), height = _logs(2, values, budgets=budgets)
+    (logs,), height = _logs(2, budgets=budgets, values=values)
+    _check_different(2, budgets=budgets)
     exponent, level = np.polyfit(logs, np.log(height), 1)
     return Power(float(np.exp(level)), float(exponent))
 
@@ -129,9 +131,8 @@ def fit_law(parameters: Sequence[float], tokens: Sequence[float], losses: Sequen
     >>> round(fitted.a, 4), round(fitted.b, 4), round(fitted.E, 4)
     (0.35, 0.37, 1.8)
     """
-    (log_n, log_d), height = _logs(5, losses, parameters=parameters, tokens=tokens)
-    if min(len(set(parameters)), len(set(tokens))) < 3:
-        raise ValueError("a law needs more than two different parameters and tokens: give more runs")
+    (log_n, log_d), height = _logs(5, parameters=parameters, tokens=tokens, losses=losses)
+    _check_different(3, parameters=parameters, tokens=tokens)
     middle_n, middle_d = log_n.mean(), log_d.mean()
     starts = [_given_exponents(log_n - middle_n, log_d - middle_d, height, a, b) for a, b in product(_STARTS, repeat=2)]
     error, start = min(starts, key=lambda each: each[0])
@@ -183,9 +184,10 @@ def _descend(log_n: NDArray, log_d: NDArray, height: NDArray, start: NDArray, fr
     return numbers
 
 
-def _logs(least: int, heights: Sequence[float], **given: Sequence[float]) -> tuple[list[NDArray], NDArray]:
-    """Return the logarithms of what was given, and the heights; refuse too few, and what is not positive."""
-    for name, values in {**given, "losses": heights}.items():
+def _logs(least: int, **given: Sequence[float]) -> tuple[list[NDArray], NDArray]:
+    """Return the logarithms of all but the last, and the last; refuse too few, and what is not positive."""
+    *_, heights = given.values()
+    for name, values in given.items():
         if len(values) != len(heights) or len(values) < least:
             raise ValueError(
                 f"{name}={quoted(list(values))} are {len(values)}, beside {len(heights)} of the other: "
@@ -193,4 +195,11 @@ def _logs(least: int, heights: Sequence[float], **given: Sequence[float]) -> tup
             )
         for value in values:
             positive(name, value)
-    return [np.log(np.asarray(values, float)) for values in given.values()], np.asarray(heights, float)
+    *found, last = (np.asarray(values, float) for values in given.values())
+    return [np.log(values) for values in found], last
+
+
+def _check_different(least: int, **given: Sequence[float]) -> None:
+    for name, values in given.items():
+        if len(set(values)) < least:
+            raise ValueError(f"{name}={quoted(list(values))} are fewer than {least} different ones: give more runs")
