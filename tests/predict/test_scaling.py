@@ -178,6 +178,11 @@ def test_a_loss_that_needs_more_tokens_than_can_be_counted_is_refused():
         Law(1, 1, 1, 0.1, 0.1).cheapest(1 + 1e-9)
 
 
+def test_a_loss_that_less_than_a_token_reaches_is_refused():
+    with pytest.raises(ValueError, match="less than one token would be needed: give a larger budget, or a lower loss"):
+        published_law("Besiroglu").cheapest(1e9)
+
+
 def test_letters_where_a_search_needs_numbers_are_refused():
     A = sympy.Symbol("A", positive=True)
     with pytest.raises(ValueError, match="A is not a number: what is served or searched for needs numbers"):
@@ -193,7 +198,8 @@ def test_a_law_that_nobody_published_is_refused():
 
 def test_a_training_is_above_a_threshold_only_if_it_is_greater():
     assert thresholds_above(10**23) == () and thresholds_above(10**23 + 1) == ("general purpose",)
-    assert thresholds_above(10**25) == ("general purpose",)
+    assert thresholds_above(10**25) == thresholds_above(1e25) == ("general purpose",)
+    assert thresholds_above(1e23) == ()
     assert thresholds_above(1.1e25) == ("general purpose", "systemic risk")
     with pytest.raises(ValueError, match="flops=0 is out of range"):
         thresholds_above(0)
@@ -204,6 +210,8 @@ def test_who_changes_a_model_has_a_third_of_its_training_or_of_a_threshold():
     assert 3 * modifier_threshold() == 10**23 and 3 * modifier_threshold(systemic_risk=True) == 10**25
     with pytest.raises(ValueError, match="original=-1 is out of range"):
         modifier_threshold(-1)
+    with pytest.raises(TypeError, match="systemic_risk='yes' is neither True nor False"):
+        modifier_threshold(systemic_risk="yes")
 
 
 def test_the_unrounded_constants_round_to_those_in_the_text():

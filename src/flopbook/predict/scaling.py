@@ -271,6 +271,8 @@ class Law:
             log_parameters = log(self.a * self.A / by_tokens) / self.a
             return Run(exp(min(max(log_parameters, -_FAR), _FAR)), tokens, served)
 
+        if excess(run(0.0)) > 0:
+            raise ValueError("less than one token would be needed: give a larger budget, or a lower loss")
         if excess(run(_FAR)) <= 0:
             raise ValueError(f"more than {_LARGEST:g} tokens would be needed: give a smaller budget, or a higher loss")
         low, high = 0.0, _FAR
@@ -373,7 +375,8 @@ def thresholds_above(flops: float) -> tuple[str, ...]:
     ((), ('general purpose', 'systemic risk'))
     """
     positive("flops", flops)
-    return tuple(name for name, least in THRESHOLDS.items() if flops > least)
+    exact = not isinstance(flops, float)  # 1e25 is a little more than 10**25
+    return tuple(name for name, least in THRESHOLDS.items() if flops > (least if exact else float(least)))
 
 
 def modifier_threshold(original: float | None = None, *, systemic_risk: bool = False) -> Fraction:
@@ -393,8 +396,8 @@ def modifier_threshold(original: float | None = None, *, systemic_risk: bool = F
 
     Raises
     ------
-    ValueError
-        If the original is not a positive number.
+    TypeError, ValueError
+        If the original is not a positive number, or the other is neither True nor False.
 
     Notes
     -----
@@ -407,6 +410,8 @@ def modifier_threshold(original: float | None = None, *, systemic_risk: bool = F
     >>> 3 * modifier_threshold() == 10**23
     True
     """
+    if not isinstance(systemic_risk, bool):
+        raise TypeError(f"systemic_risk={quoted(systemic_risk)} is neither True nor False: give one of them")
     if original is None:
         return Fraction(THRESHOLDS["systemic risk" if systemic_risk else "general purpose"], 3)
     positive("original", original)
