@@ -191,10 +191,12 @@ class Rollouts:
 
     def score(self, name: str, model: Model, asked: Expr | None = None) -> Phase:
         """Predict one forward pass over prompts and responses, asked at each token of the response unless told."""
+        _check(self, model=model)
         return Phase(name, "score", self._whole(model.forward, asked), model.parameters)
 
     def train(self, name: str, model: Model, epochs: Expr) -> Phase:
         """Predict the training on prompts and responses; weights are read twice and their gradients written."""
+        _check(self, model=model)
         return Phase(name, "train", epochs * self._whole(model.forward + model.backward), 3 * epochs * model.parameters)
 
     def write(self, name: str, model: Model) -> tuple[Phase, Phase]:
@@ -204,6 +206,7 @@ class Rollouts:
         of them together take what a causal mask leaves of one pass over the whole, less that of the prompt. A model
         that decodes by other products than it trains by, such as absorbed ones of latents, takes other FLOPs.
         """
+        _check(self, model=model)
         readers = self.prompts if self.shared else self.sequences
         last = self.tokens - 1
         reading = _at(model.forward, readers, self.prompt, self._keys(self.prompt), Integer(1))
