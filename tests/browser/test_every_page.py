@@ -141,14 +141,11 @@ def visit(page: Page, address: str) -> Visit:
     page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 800})
-        seen.unfocused += page.evaluate(UNFOCUSED)
-    page.set_viewport_size({"width": 1280, "height": 800})
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 800})
         seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
         seen.overlaps += page.evaluate(OVERLAPS)
         seen.unhinted += page.evaluate(UNHINTED)
         seen.parted += page.evaluate(PARTED)
+        seen.unfocused += page.evaluate(UNFOCUSED)
     seen.cut_tables += [
         table for table in page.evaluate(CUT_TABLES) if table.startswith("flopbook-table comparison")
     ]  # also on a phone
@@ -157,11 +154,11 @@ def visit(page: Page, address: str) -> Visit:
     seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
 
     page.emulate_media(media="screen")
-    page.set_viewport_size({"width": 1280, "height": 800})
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         seen.coloured += page.evaluate(COLOURED)
     page.evaluate(WITHOUT_REPEATS)
+    page.set_viewport_size({"width": 1280, "height": 800})  # last: to lay a whole page out again takes seconds
     page.add_style_tag(content=WITHOUT_SHADOWS)
     page.add_script_tag(path=AXE)
     for scheme, ask in (("light", axe_violations), ("dark", contrast_violations)):  # dark changes nothing but colours
