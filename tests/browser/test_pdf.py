@@ -11,7 +11,7 @@ from pypdfium2 import PdfDocument
 
 from flopsite.course.outline import read_course
 from flopsite.takeaway.pdf import beginnings, print_book
-from flopsite.takeaway.print_html import chapters, on_paper
+from flopsite.takeaway.print_html import chapters
 from tests.conftest import ROOT
 from tests.support.browser import IN_BROWSER, PAPER_WIDTH
 
@@ -36,7 +36,7 @@ class Printed:
 
 @pytest.fixture(scope="module")
 def book(browser, site, tmp_path_factory):
-    """Print every fourth page, and list what of all pages is wider than the paper."""
+    """Print every fourth page, and list what is wider than the paper; of all pages test_every_page.py lists it."""
     part = some_of(site, tmp_path_factory.mktemp("printed"))
     pdf = print_book(browser, part)
     with browser.new_page(viewport={"width": PAPER_WIDTH, "height": 900}) as page:
@@ -44,9 +44,6 @@ def book(browser, site, tmp_path_factory):
         page.goto((part.parent / "pdf" / "book.html").as_uri())
         code = page.locator("pre").all_text_contents()
         numbers = page.locator(".eqno").all_text_contents()
-        whole = part.parent / "pdf" / "whole.html"
-        whole.write_text(on_paper(site, "All", "pages"), "utf-8")
-        page.goto(whole.as_uri())
         return Printed(part, pdf, sheets_of(pdf), page.evaluate(TOO_WIDE), code, numbers)
 
 
