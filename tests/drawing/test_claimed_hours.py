@@ -7,9 +7,9 @@ import pytest
 
 from flopbook.drawing import hours_of_runs
 from flopbook.drawing.svg import WIDTH
-from flopbook.predict.runs import Run
+from flopbook.predict.runs import ReportedRun
 
-RUNS = {"one": Run(72 * 10**15, 50, 10**12), "another": Run(36 * 10**16, 120, 10**12)}
+RUNS = {"one": ReportedRun(72 * 10**15, 50, 10**12), "another": ReportedRun(36 * 10**16, 120, 10**12)}
 
 
 def test_each_row_is_the_run(states):
@@ -38,7 +38,7 @@ def test_what_is_not_a_run_is_refused():
 
 @pytest.mark.parametrize("hours", [10, 1, 9])
 def test_every_bar_lies_within_the_picture(hours, states):
-    run = Run(3600 * 10**12 * hours, hours, 10**12)
+    run = ReportedRun(3600 * 10**12 * hours, hours, 10**12)
     for _, frame in states(hours_of_runs({"one": run}, shares=(Fraction(1, 10), Fraction(1)))):
         ends = [float(end) for end in re.findall(r' (?:width|cx)="([\d.]+)"', "".join(map(str, frame.shapes)))]
         assert ends

@@ -8,7 +8,7 @@ from flopbook.checks import quoted
 from flopbook.drawing.controls import Choice
 from flopbook.drawing.picture import Frame, Picture
 from flopbook.drawing.svg import WIDTH, element, line, rect, words
-from flopbook.predict.runs import Run
+from flopbook.predict.runs import ReportedRun
 from flopbook.tables import Table
 
 __all__ = ["hours_of_runs"]
@@ -17,12 +17,14 @@ _ROW, _TOP, _LEFT, _RIGHT = 34.0, 8.0, 16.0, 16.0
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def hours_of_runs(runs: Mapping[str, Run], shares: tuple[Fraction, ...] = (Fraction(2, 5), Fraction(1))) -> Picture:
+def hours_of_runs(
+    runs: Mapping[str, ReportedRun], shares: tuple[Fraction, ...] = (Fraction(2, 5), Fraction(1))
+) -> Picture:
     """Draw the device-hours that each report prints, and those that its FLOPs take at a share of the peak.
 
     Parameters
     ----------
-    runs : mapping of str to Run
+    runs : mapping of str to ReportedRun
         What is known of each run, by its name.
     shares : tuple of Fraction
         The shares of the peak that a reader can choose, the first one at the start.
@@ -34,18 +36,22 @@ def hours_of_runs(runs: Mapping[str, Run], shares: tuple[Fraction, ...] = (Fract
 
     Examples
     --------
-    >>> picture = hours_of_runs({"a small run": Run(36 * 10**14, 4, 10**12), "a waste": Run(36 * 10**14, 100, 10**12)})
+    >>> picture = hours_of_runs({"a small run": ReportedRun(36 * 10**14, 4, 10**12), "a waste": ReportedRun(36 * 10**14, 100, 10**12)})
     >>> print(picture.frame(share="100%").sentence)
     If devices always ran at 100% of their peak, the FLOPs would take the filled hours; a circle is printed. \
 a small run prints 4.00 times as many, a waste 100.00 times.
     """
     if not isinstance(runs, Mapping):
-        raise TypeError(f"{quoted(runs)} is not a mapping of runs: write {{'a run': Run(flops, device_hours, peak)}}")
+        raise TypeError(
+            f"{quoted(runs)} is not a mapping of runs: write {{'a run': ReportedRun(flops, device_hours, peak)}}"
+        )
     if not runs:
-        raise ValueError("no runs are given: write hours_of_runs({'a run': Run(flops, device_hours, peak)})")
+        raise ValueError("no runs are given: write hours_of_runs({'a run': ReportedRun(flops, device_hours, peak)})")
     for name, run in runs.items():
-        if not isinstance(run, Run):
-            raise TypeError(f"{name}: {quoted(run)} is not a run: write Run(flops, device_hours, peak_flop_per_s)")
+        if not isinstance(run, ReportedRun):
+            raise TypeError(
+                f"{name}: {quoted(run)} is not a run: write ReportedRun(flops, device_hours, peak_flop_per_s)"
+            )
     chosen = {f"{float(share):.0%}": share for share in shares}
     ends = [
         float(hours)
@@ -95,7 +101,7 @@ def _bar(left: float, right: float, y: float) -> Iterator[str]:
     yield element("circle", cx=right, cy=y + 5, r=5, stroke_width=2)
 
 
-def _said(share: str, hours: Mapping[str, Fraction], runs: Mapping[str, Run]) -> str:
+def _said(share: str, hours: Mapping[str, Fraction], runs: Mapping[str, ReportedRun]) -> str:
     times = {name: Fraction(run.device_hours) / hours[name] for name, run in runs.items()}
     least, most = min(times, key=times.__getitem__), max(times, key=times.__getitem__)
     said = (

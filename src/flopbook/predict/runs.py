@@ -6,13 +6,13 @@ from fractions import Fraction
 from flopbook.checks import is_number, quoted
 from flopbook.predict.roofline import mfu
 
-__all__ = ["Run"]
+__all__ = ["ReportedRun"]
 
 _SECONDS = 3600  # of an hour
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
+class ReportedRun:
     """Holds what a report says of a training run, and tells what follows from it.
 
     Parameters
@@ -37,7 +37,7 @@ class Run:
     --------
     Llama 3 8B by 6 FLOPs for each parameter and token, with the hours of its model card:
 
-    >>> run = Run(6 * 8_030_261_248 * 15 * 10**12, device_hours=1_300_000, peak_flop_per_s=989.4e12)
+    >>> run = ReportedRun(6 * 8_030_261_248 * 15 * 10**12, device_hours=1_300_000, peak_flop_per_s=989.4e12)
     >>> run
     722,723,512,320,000,000,000,000 FLOPs in 1,300,000 device-hours: 15.6% of the peak
     >>> round(run.least_device_hours), round(run.device_hours_at(Fraction(2, 5)))

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from flopbook.checks import is_number, quoted, size
 from flopbook.devices import find_peak
-from flopbook.predict.runs import Run
+from flopbook.predict.runs import ReportedRun
 from flopbook.published.network import Network
 
 __all__ = ["reported_run"]
@@ -19,7 +19,7 @@ def reported_run(  # noqa: PLR0913  (each is a number of the report)
     *,
     T: int,
     needed: bool = False,
-) -> Run:
+) -> ReportedRun:
     """Work out what follows from the hours that a model card prints.
 
     Parameters
@@ -58,4 +58,4 @@ def reported_run(  # noqa: PLR0913  (each is a number of the report)
     if not (is_number(tokens) and tokens > 0):
         raise ValueError(f"tokens={quoted(tokens)} is not an amount of a run: write a positive number, such as 15e12")
     for_sequence = network.step(B=1, T=size("T", T), needed=needed)
-    return Run(Fraction(for_sequence, T) * Fraction(tokens), device_hours, Fraction(find_peak(device, dtype)))
+    return ReportedRun(Fraction(for_sequence, T) * Fraction(tokens), device_hours, Fraction(find_peak(device, dtype)))
