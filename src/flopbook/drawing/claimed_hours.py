@@ -36,7 +36,8 @@ def hours_of_runs(
 
     Examples
     --------
-    >>> picture = hours_of_runs({"a small run": ReportedRun(36 * 10**14, 4, 10**12), "a waste": ReportedRun(36 * 10**14, 100, 10**12)})
+    >>> runs = {"a small run": ReportedRun(36 * 10**14, 4, 10**12), "a waste": ReportedRun(36 * 10**14, 100, 10**12)}
+    >>> picture = hours_of_runs(runs)
     >>> print(picture.frame(share="100%").sentence)
     If devices always ran at 100% of their peak, the FLOPs would take the filled hours; a circle is printed. \
 a small run prints 4.00 times as many, a waste 100.00 times.
