@@ -60,12 +60,16 @@ class Kernels:
         self._managers.append(manager)
         return manager
 
-    def __exit__(self, *exception: object) -> None:
+    def end(self) -> None:
+        """End all kernels, and so the pages that they run."""
         for manager in self._managers:
             process = getattr(manager.provisioner, "process", None)
             if process and process.poll() is None:
                 process.kill()
                 process.wait()
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
         if self._fork:
             self._channel.close()
             self._server.kill()  # which may still import what no page asked for

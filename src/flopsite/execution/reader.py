@@ -125,6 +125,7 @@ def _executed(pages: list[Page], root: Path, kernels: Kernels, progress: Progres
                     yield pool.submit(execute, page).result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            kernels.end()  # whose pages would be waited for
             raise
 
 
