@@ -34,7 +34,7 @@ DATA = 'figure => figure.querySelector(":scope > script").textContent'
 
 def alike(markup: str) -> tuple[str, ...]:
     """Return the tags, attributes and words of some markup, however they are written."""
-    plain = re.sub(r' xmlns="[^"]*"|&lt;|&gt;|&amp;', "", markup.replace(" hidden>", ' hidden="">'))
+    plain = re.sub(r""" xmlns="[^"]*"|&lt;|&gt;|&amp;|&#x27;|'""", "", markup.replace(" hidden>", ' hidden="">'))
     return tuple(sorted(re.findall(r'[\w-]+="[^"]*"|(?<=>)[^<]+|(?<=<)\w+', plain)))
 
 

@@ -62,7 +62,7 @@ def test_a_letter_tells_its_meaning(page):
         ("optimiser", "lectures/training-step.html"),
         ("audit", "lectures/audit.html"),
         ("FlopCount", "reference/api/measure.html#flopbook.measure.counting.count.FlopCount"),
-        ("KV cache", "lectures/attention.html"),
+        ("KV cache", "lectures/inference.html"),
         ("notation", "reference/notation.html"),
     ],
 )

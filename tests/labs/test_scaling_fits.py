@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flopbook.labs.scaling_fits import fit_law, fit_power, fit_valley
 from flopbook.predict.scaling import Law, published_law
-from flopbook.predict.scaling_fits import fit_law, fit_power, fit_valley
 
 some = settings(max_examples=25, deadline=None)
 
