@@ -39,8 +39,8 @@ def hours_of_runs(
     >>> runs = {"a small run": ReportedRun(36 * 10**14, 4, 10**12), "a waste": ReportedRun(36 * 10**14, 100, 10**12)}
     >>> picture = hours_of_runs(runs)
     >>> print(picture.frame(share="100%").sentence)
-    If devices always ran at 100% of their peak, the FLOPs would take the filled hours; a circle is printed. \
-a small run prints 4.00 times as many, a waste 100.00 times.
+    If devices always ran at 100% of their peak, the FLOPs would take the filled hours; a circle stands at \
+those that are printed. a small run prints 4.00 times as many, a waste 100.00 times.
     """
     if not isinstance(runs, Mapping):
         raise TypeError(
@@ -106,7 +106,8 @@ def _said(share: str, hours: Mapping[str, Fraction], runs: Mapping[str, Reported
     times = {name: Fraction(run.device_hours) / hours[name] for name, run in runs.items()}
     least, most = min(times, key=times.__getitem__), max(times, key=times.__getitem__)
     said = (
-        f"If devices always ran at {share} of their peak, the FLOPs would take the filled hours; a circle is printed."
+        f"If devices always ran at {share} of their peak, the FLOPs would take the filled hours; "
+        "a circle stands at those that are printed."
     )
     if len(runs) == 1:
         return f"{said} {least} prints {float(times[least]):.2f} times as many."
