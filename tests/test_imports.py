@@ -32,25 +32,25 @@ def _folder(never: str, ours: str) -> Folder:
 
 #: A module that is named here stands for itself, a folder for all that it holds but what is named.
 RULES = {
-    "lazy units files checks tables devices colours": _folder("torch sympy", "checks"),
-    "counts": _folder("torch sympy", "lazy units files checks tables devices"),
-    "predict": _folder("torch", "lazy units files checks tables devices"),
-    "measure": _folder("sympy", "lazy units files checks tables devices counts"),
-    "teaching": _folder("torch", "lazy units files checks tables devices predict"),
-    "drawing": _folder("torch", "lazy units files checks tables devices colours counts predict"),
-    "figures": _folder("torch sympy", "lazy units files checks tables devices colours counts predict"),
+    "lazy units files checks collectives tables devices colours": _folder("torch sympy", "checks"),
+    "counts": _folder("torch sympy", "lazy units files checks collectives tables devices"),
+    "predict": _folder("torch", "lazy units files checks collectives tables devices"),
+    "measure": _folder("sympy", "lazy units files checks collectives tables devices counts"),
+    "teaching": _folder("torch", "lazy units files checks collectives tables devices predict"),
+    "drawing": _folder("torch", "lazy units files checks collectives tables devices colours counts predict"),
+    "figures": _folder("torch sympy", "lazy units files checks collectives tables devices colours counts predict"),
     "comparison": _folder("", "units files checks tables devices counts predict measure"),
-    "tracing": _folder("", "lazy units files checks tables devices counts predict measure"),
-    "specimens": _folder("", "lazy units files checks tables devices counts predict measure comparison"),
+    "tracing": _folder("", "lazy units files checks collectives tables devices counts predict measure"),
+    "specimens": _folder("", "lazy units files checks collectives tables devices counts predict measure comparison"),
     "specimens.on_paper": _folder("torch", "predict"),
     "specimens.in_torch": _folder("sympy", ""),
-    "published": _folder("torch", "lazy units files checks tables devices predict"),
+    "published": _folder("torch", "lazy units files checks collectives tables devices predict"),
     "published.in_library": _folder("sympy", "measure"),
     "published.in_letters": _folder("", "tracing"),
     "labs command __main__": _folder(
         "",
-        "lazy units files checks tables devices counts predict measure teaching drawing figures comparison tracing "
-        "specimens published command",
+        "lazy units files checks collectives tables devices counts predict measure teaching drawing figures "
+        "comparison tracing specimens published command",
     ),
 }
 #: What `flopbook` itself imports, which loads nothing.

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Any, NamedTuple
 
+from flopbook.counts.communication import Sent, Transfer
+
 #: The phases of a training step, in the order in which they run.
 PHASES = ("forward", "backward", "recomputed", "optimizer")
 
@@ -96,6 +98,10 @@ class Tally:
         FLOPs and calls of each operator that contracts, most FLOPs first.
     calls : dict of Call to int
         How often each kind of call ran, in the order of their first calls.
+    communication : dict of Transfer to Sent
+        Calls and bytes of each collective in each phase and module, in the order of their first calls.
+    by_collective : dict of str to Sent
+        Calls and bytes of each collective, most bytes first.
     uncounted : dict of str to int
         Calls of each operator without a rule.
     """
@@ -110,10 +116,15 @@ class Tally:
         self._masked_unknown: defaultdict[str, int] = defaultdict(int)
         self._remade: dict[str, int] = dict.fromkeys(PHASES, 0)
         self._uncounted: defaultdict[str, int] = defaultdict(int)
+        self._carried: defaultdict[tuple[Transfer, int, int], int] = defaultdict(int)
 
     def note(self, *call: Any):
         """Note one call, given by the fields of a `Call`."""
         self._tally[Call(*call)] += 1
+
+    def note_communication(self, transfer: Transfer, payload: int, ring: int):
+        """Note one call of a collective: the bytes of its tensors, and those that this rank sends in a ring."""
+        self._carried[transfer, payload, ring] += 1
 
     def note_masked(self, phase: str, operator: str, flops: Any):
         """Note the FLOPs of one call on masked pairs; None stands for an unknown mask.
@@ -145,6 +156,8 @@ class Tally:
         """Add the calls of another tally."""
         for call, calls in other._tally.items():
             self._tally[call] += calls
+        for carried, calls in other._carried.items():
+            self._carried[carried] += calls
         mine = {id(other._masked): self._masked, id(other._remade): self._remade}
         self._unread += [(mine[id(totals)], phase, flops) for totals, phase, flops in other._unread]
         for ours, theirs in (
@@ -232,6 +245,21 @@ class Tally:
                 flops, before = totals.get(call.operator, (0, 0))
                 totals[call.operator] = Total(flops + call.flops * calls, before + calls)
         return dict(sorted(totals.items(), key=lambda item: -item[1].flops))
+
+    @property
+    def communication(self) -> dict[Transfer, Sent]:
+        found: defaultdict[Transfer, list[Sent]] = defaultdict(list)
+        for (transfer, payload, ring), calls in self._carried.items():
+            found[transfer].append(Sent(calls, calls * payload, calls * ring))
+        return {transfer: Sent.sum(several) for transfer, several in found.items()}
+
+    @property
+    def by_collective(self) -> dict[str, Sent]:
+        found: defaultdict[str, list[Sent]] = defaultdict(list)
+        for transfer, sent in self.communication.items():
+            found[transfer.collective].append(sent)
+        sums = {collective: Sent.sum(several) for collective, several in found.items()}
+        return dict(sorted(sums.items(), key=lambda item: -item[1].payload))
 
     @property
     def uncounted(self) -> dict[str, int]:

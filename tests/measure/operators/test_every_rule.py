@@ -15,6 +15,7 @@ from flopbook.measure.operators.coverage import KINDS, coverage, is_here
 from flopbook.measure.operators.lookup import find_rule, of_the_book
 from flopbook.measure.operators.movement import MOVEMENT
 from flopbook.measure.operators.names import qualified
+from flopbook.measure.operators.registry import COMMUNICATION
 
 HERE = Path(__file__).parent
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -418,6 +419,7 @@ ELSEWHERE = {
     "masked": {"aten::_safe_softmax"},
     "integer": {f"quantized::conv{n}d{kind}" for n in (1, 2, 3) for kind in ("", "_relu", "_dynamic")}
     | {"quantized::conv2d_add", "quantized::conv2d_add_relu"},
+    "communication": set(COMMUNICATION),  # tests/measure/distributed/test_communication.py
 }
 
 STEPS = {name: ("element", *numbers) for name, numbers in EACH_ELEMENT.items()} | {

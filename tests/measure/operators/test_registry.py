@@ -253,11 +253,11 @@ def test_reading_a_mask_is_not_counted_by_whoever_counts_too(count):
 @pytest.mark.parametrize(
     "operator",
     [
-        "_c10d_functional.wait_tensor", "c10d.broadcast_", "fsdp.chunk_cat", "prim.device", "prims.collapse_view",
+        "_c10d_functional.wait_tensor", "c10d.barrier", "fsdp.chunk_cat", "prim.device", "prims.collapse_view",
         "profiler._record_function_enter_new",
     ],
 )  # fmt: skip
-def test_what_only_communicates_or_takes_notes_moves(operator):
+def test_what_only_waits_or_takes_notes_moves(operator):
     pytest.importorskip("torch.distributed.fsdp")  # which registers operators of its own
     namespace, name = operator.split(".")
     assert find_rule(getattr(getattr(torch.ops, namespace), name).default) is MOVES

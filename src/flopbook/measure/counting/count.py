@@ -6,7 +6,7 @@ This module does not import SymPy: a count that knew the formula could not confi
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Lock, get_ident
 from types import FrameType
@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch._ops import HigherOrderOperator, OpOverload
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.graph import Node
 from torch.jit import ScriptModule
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
@@ -25,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 
 from flopbook.counts.breakdown import Breakdown, break_down
 from flopbook.counts.breakdown import Node as ModuleNode
+from flopbook.counts.communication import Transfer
 from flopbook.counts.tally import Tally, times
 from flopbook.counts.views import Views
 from flopbook.measure.counting.compiled import eager_when_compiled, never_compiled
@@ -37,8 +39,13 @@ from flopbook.measure.operators.lookup import explain, find_rule, made_of_others
 from flopbook.measure.operators.registry import FOUND, MOVES
 
 _current_node = torch._C._current_autograd_node
+_current_graph_task = torch._C._current_graph_task_id
+_NO_TASK = -1
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _TRACING = torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FUNCTIONAL
+
+#: Where sharded tensors find out the shape of the whole, by running operators without data at their global shapes.
+_SHARDING = "torch.distributed.tensor._sharding_prop"
 
 #: Operators that call a function of the reader.
 _CONTROL_FLOW = {"cond", "map_impl", "scan", "associative_scan", "while_loop"}
@@ -77,7 +84,7 @@ class _Mode(TorchDispatchMode):
             if (found := find_rule(func)) is None:
                 return self._without_rule(func, types, args, kwargs or {})
             run, rule = func, found
-        if types and ((others := made_of_others(types, args, kwargs)) or _is_traced()):
+        if types and ((others := made_of_others(types, args, kwargs)) or _is_traced(types)):
             # a tensor that is made of others runs the operator on those
             return NotImplemented if others else func(*args, **(kwargs or {}))
         if rule is MOVES:
@@ -90,7 +97,7 @@ class _Mode(TorchDispatchMode):
         out = run(*args, **kwargs)
         if out is not None:
             kwargs.pop("out", None)  # the result, which a rule gets as its first argument
-        name, contraction, pointwise, transcendental, integer, masked, remade = rule
+        name, contraction, pointwise, transcendental, integer, masked, remade, communication = rule
         try:
             flops = contraction(out, *args, **kwargs) if contraction else 0
             apart = pointwise(out, *args, **kwargs) if pointwise else 0
@@ -99,8 +106,8 @@ class _Mode(TorchDispatchMode):
             if contraction and (flops is None or type(out) is not Tensor or out.dtype not in REAL):
                 flops, whole = self._by_result(rule, out, flops, whole)
             self._calls[(*place, name, flops, apart, hard, whole)] += 1
-            if masked or remade:
-                self._note_parts(rule, place[0], out, args, kwargs)
+            if masked or remade or communication:
+                self._note_parts(rule, place, out, args, kwargs)
         except Exception as error:
             explain(error, rule, func, out, args, kwargs)
             raise
@@ -115,13 +122,17 @@ class _Mode(TorchDispatchMode):
             return 0, whole
         return (flops, whole) if elements(out) else (0, whole + flops)
 
-    def _note_parts(self, rule, phase, out, args, kwargs):
-        """Note which part of an operator's cost is masked, and which was remade."""
+    def _note_parts(self, rule, place, out, args, kwargs):
+        """Note which part of an operator's cost is masked, which was remade, and what a collective carries."""
+        phase = place[0]
         if rule.masked:
             with no_dispatch():  # so that no other count sees the operators that read a mask
                 self.noted.note_masked(phase, rule.operator, rule.masked(out, *args, **kwargs))
         if rule.remade:
             self.noted.note_remade(phase, rule.remade(out, *args, **kwargs))
+        if rule.communication:
+            for collective, payload, ranks, ring in rule.communication(out, *args, **kwargs):
+                self.noted.note_communication(Transfer(collective, *place, ranks), payload, ring)
 
     def _without_rule(self, func, types, args, kwargs):
         """Count a composite operator by its parts; note any other as uncounted."""
@@ -135,7 +146,7 @@ class _Mode(TorchDispatchMode):
             _refuse_to_train(func, args)
         out = func(*args, **kwargs)
         written = (out, *args, *kwargs.values()) if schema and schema.is_mutable else out
-        if elements(written) and not _is_traced():  # without a floating-point result there are no FLOPs
+        if elements(written) and not _is_traced(types):  # without a floating-point result there are no FLOPs
             self.noted._uncounted[schema.name if schema else f"{func.namespace}::{func}"] += 1
         return out
 
@@ -147,6 +158,8 @@ class _Mode(TorchDispatchMode):
             return self.running.place(node)
         if not self.running.path and not torch.is_grad_enabled() and _runs_in(_PREPARING):
             return "optimizer", ""
+        if _current_graph_task() != _NO_TASK:  # what a backward pass left for its end, as sharded models do
+            return "backward", self.running.path
         return "forward", self.running.path
 
     def _steps_in(self, node: Node | None) -> bool:
@@ -251,9 +264,13 @@ def _is_trained(value: object) -> bool:
     return any(isinstance(tensor, Tensor) and tensor.requires_grad for tensor in tensors)
 
 
-def _is_traced() -> bool:
-    """Tell whether operators run only to be recorded, for an export or a compiler."""
-    return torch.compiler.is_exporting() or any(map(torch._C._get_dispatch_mode, _TRACING))
+def _is_traced(types: Collection[type]) -> bool:
+    """Tell whether operators run only to be recorded, for an export or a compiler, or for the shapes of shards."""
+    return (
+        torch.compiler.is_exporting()
+        or any(map(torch._C._get_dispatch_mode, _TRACING))
+        or (FakeTensor in types and _SHARDING in sys.modules and _runs_in({sys.modules[_SHARDING].__file__}))
+    )
 
 
 def _runs_in(files: set[str]) -> bool:
@@ -274,7 +291,8 @@ class FlopCount(Views, Tally):
     It has the attributes of a :class:`~flopbook.counts.tally.Tally`:
     `forward`, `backward`, `recomputed`, `optimizer`, `total`, `model_flops`,
     `needed`, `pointwise`, `transcendental`, `integer`, `masked`,
-    `masked_unknown`, `remade`, `by_operator`, `calls` and `uncounted`.
+    `masked_unknown`, `remade`, `by_operator`, `calls`, `communication`,
+    `by_collective` and `uncounted`.
 
     Attributes
     ----------

@@ -6,6 +6,7 @@ layers contract; pointwise arithmetic is counted apart; movement is zero.
 
 from flopbook.measure.operators import (
     attention,
+    communication,
     convolution,
     distances,
     losses,

@@ -4,7 +4,15 @@ import torch
 
 from flopbook.measure.operators.movement import TABLE
 from flopbook.measure.operators.names import qualified
-from flopbook.measure.operators.registry import CONTRACTIONS, INTEGER, MASKED, POINTWISE, REMADE, TRANSCENDENTAL
+from flopbook.measure.operators.registry import (
+    COMMUNICATION,
+    CONTRACTIONS,
+    INTEGER,
+    MASKED,
+    POINTWISE,
+    REMADE,
+    TRANSCENDENTAL,
+)
 from flopbook.tables import Styled, Table, code
 
 #: The kinds of rules, in the order in which the table shows them.
@@ -15,6 +23,7 @@ KINDS = {
     "integer": INTEGER,
     "pointwise": POINTWISE,
     "transcendental": TRANSCENDENTAL,
+    "communication": COMMUNICATION,
 }
 
 
@@ -29,8 +38,8 @@ def coverage(*kinds: str) -> Table:
     ----------
     *kinds : str
         One or several of ``"contraction"``, ``"remade"``, ``"masked"``,
-        ``"integer"``, ``"pointwise"``, ``"transcendental"`` and
-        ``"movement"``; all of them unless told.
+        ``"integer"``, ``"pointwise"``, ``"transcendental"``,
+        ``"communication"`` and ``"movement"``; all of them unless told.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from flopbook.measure.operators.arithmetic import of_input, of_result
 from flopbook.measure.operators.movement import moves
 from flopbook.measure.operators.names import bare
 from flopbook.measure.operators.registry import (
+    COMMUNICATION,
     CONTRACTIONS,
     FOUND,
     INTEGER,
@@ -26,7 +27,7 @@ from flopbook.measure.operators.registry import (
 )
 
 #: All tables of rules, in the order of the fields of a `Rule`.
-TABLES = CONTRACTIONS, POINTWISE, TRANSCENDENTAL, INTEGER, MASKED, REMADE
+TABLES = CONTRACTIONS, POINTWISE, TRANSCENDENTAL, INTEGER, MASKED, REMADE, COMMUNICATION
 
 
 def find_rule(operator: OpOverload | HigherOrderOperator) -> Rule | None:
@@ -41,7 +42,7 @@ def _look_up(operator: OpOverload | HigherOrderOperator) -> Rule | None:
     packet = operator.overloadpacket if isinstance(operator, OpOverload) else operator
     name = name_of(packet)
     rule = Rule(name, *(table.get(name) or table.get(bare(name)) for table in TABLES))
-    if rule.contraction or rule.pointwise or rule.integer:
+    if rule.contraction or rule.pointwise or rule.integer or rule.communication:
         return rule
     if isinstance(operator, HigherOrderOperator):
         return None
@@ -97,13 +98,11 @@ def explain(
 def made_of_others(types: Iterable[type], args: tuple, kwargs: dict | None) -> bool:
     """Tell whether an argument is a tensor that runs operators on tensors it holds.
 
-    A tensor that is sharded over processes counts as a whole: not all shards are in this process, and the tensor runs
-    operators that only find out the shards' shapes.
+    A tensor that is sharded over processes is one: it runs operators on the shard that this process holds.
     """
     for kind in types:
         if is_traceable_wrapper_subclass_type(kind):
-            if kind.__module__ != "torch.distributed.tensor":
-                return True
+            return True
         elif not kind.__module__.startswith("torch."):
             return any(isinstance(x, kind) and not _has_memory(x) for x in tree_leaves((args, kwargs)))
     return False

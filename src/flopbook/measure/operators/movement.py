@@ -46,8 +46,14 @@ TABLE = {
 #: The names of all operators that only move or make data.
 MOVEMENT = {name for names in TABLE.values() for name in names.split()}
 
-#: Namespaces in which all operators move: communication of processes, sums included, and prims, which compute shapes.
-_NAMESPACES = {"_c10d_functional", "c10d", "fsdp", "prim", "prims", "profiler"}
+#: Namespaces in which all operators move: copies of shards, and prims, which compute shapes.
+_NAMESPACES = {"fsdp", "prim", "prims", "profiler"}
+
+#: What waits for other processes, or asks for their group.
+_WAITS = {
+    "c10d::barrier", "c10d::check_for_nan", "c10d::monitored_barrier_", "_c10d_functional::wait_tensor",
+    "_c10d_functional::_wrap_tensor_autograd", "_dtensor::mesh_get_process_group",
+}  # fmt: skip
 
 #: PyTorch's marks of operators that change a view's shape in place, or copy a view.
 _MARKS = {torch.Tag.inplace_view, torch.Tag.view_copy}
@@ -58,6 +64,7 @@ def moves(operator: OpOverload) -> bool:
     return (
         operator.is_view
         or operator.namespace in _NAMESPACES
+        or operator._schema.name in _WAITS
         or bare(operator._schema.name).removeprefix("aten::") in MOVEMENT
         or not _MARKS.isdisjoint(operator.tags)
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flopbook.measure.operators.registry import (
+    COMMUNICATION,
     CONTRACTIONS,
     FOUND,
     INTEGER,
@@ -64,3 +65,4 @@ transcendental = _decorator(TRANSCENDENTAL)
 integer = _decorator(INTEGER)
 masked = _decorator(MASKED)
 remade = _decorator(REMADE)
+communication = _decorator(COMMUNICATION)

@@ -29,6 +29,9 @@ MASKED: Table = {}
 #: FLOPs of a contraction that a fused backward kernel spends on computing scores again.
 REMADE: Table = {}
 
+#: What a collective carries between processes: a list of collective, payload bytes, ranks and bytes sent in a ring.
+COMMUNICATION: Table = {}
+
 
 class Rule(NamedTuple):
     """Holds an operator's functions, one for each kind of cost, or None."""
@@ -40,6 +43,7 @@ class Rule(NamedTuple):
     integer: Callable | None = None
     masked: Callable | None = None
     remade: Callable | None = None
+    communication: Callable | None = None
 
 
 #: The rule of an operator that only moves or makes data.

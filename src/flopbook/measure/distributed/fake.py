@@ -1,0 +1,61 @@
+"""Be one rank of many in a single process, with PyTorch's fake process group."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import distributed
+
+from flopbook import checks
+
+__all__ = ["fake_ranks"]
+
+
+@contextmanager
+def fake_ranks(ranks: int, rank: int = 0) -> Iterator[None]:
+    """Be one rank of a group whose other ranks are not there.
+
+    Every collective returns at once and leaves its result as it was made: counts are right, values are not.
+
+    Parameters
+    ----------
+    ranks : int
+        How many ranks the group has, such as 1,024.
+    rank : int
+        Which of them this process is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no ranks, or not such a rank.
+    RuntimeError
+        If this process is a rank already.
+
+    Notes
+    -----
+    Sharded and tensor-parallel modules run; `DistributedDataParallel` does not, for it waits for its results.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from flopbook.measure import FlopCount
+    >>> with fake_ranks(1024), FlopCount() as counted:
+    ...     torch.distributed.all_reduce(torch.zeros(512))
+    >>> counted.by_collective
+    {'all-reduce': Sent(calls=1, payload=2048, ring=4092)}
+    """
+    checks.size("ranks", ranks)
+    checks.size("rank", rank, least=0)
+    if rank >= ranks:
+        raise ValueError(f"rank={rank} is not one of {ranks}: give 0 to {ranks - 1}")
+    if distributed.is_initialized():
+        raise RuntimeError(
+            f"this process is rank {distributed.get_rank()} of {distributed.get_world_size()} already: "
+            "end that group with torch.distributed.destroy_process_group()"
+        )
+    from torch.testing._internal.distributed.fake_pg import FakeStore  # noqa: PLC0415  (it registers the fake group)
+
+    distributed.init_process_group("fake", store=FakeStore(), rank=rank, world_size=ranks)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,10 @@
+"""Derive what each rank of many computes, keeps and sends, on paper."""
+
+from typing import TYPE_CHECKING
+
+from flopbook.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from flopbook.predict.parallel.transfers import Transfer, carried
+
+__getattr__, __dir__, __all__ = export_lazily(__name__)

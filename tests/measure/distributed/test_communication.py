@@ -1,0 +1,144 @@
+"""Test what each collective is said to carry, on three ranks that really exchange it."""
+
+import pytest
+import torch
+from torch import distributed
+from torch.distributed import _functional_collectives as functional
+
+from flopbook.collectives import COLLECTIVES
+from flopbook.counts.communication import Sent
+from flopbook.measure import FlopCount
+from flopbook.measure.distributed import run_ranks
+from flopbook.measure.operators.registry import COMMUNICATION
+
+RANKS = 3
+ROOT = 1
+#: Numbers that each rank sends to each rank in an uneven exchange, by row; 4 bytes each.
+UNEVEN = [[1, 2, 3], [4, 0, 5], [7, 6, 2]]
+
+
+def whole(*shape):
+    return torch.ones(shape)
+
+
+def shares(tensor):
+    return list(tensor.chunk(RANKS))
+
+
+def of_root(value):
+    return value if distributed.get_rank() == ROOT else None
+
+
+def uneven_sizes():
+    row = UNEVEN[distributed.get_rank()]
+    column = [row[distributed.get_rank()] for row in UNEVEN]
+    return row, column
+
+
+def in_one_tensor():
+    row, column = uneven_sizes()
+    distributed.all_to_all_single(whole(sum(column), 2), whole(sum(row), 2), column, row)
+
+
+def functional_in_one_tensor():
+    row, column = uneven_sizes()
+    functional.all_to_all_single(whole(sum(row), 2), column, row, distributed.group.WORLD).sum()
+
+
+def around():
+    rank = distributed.get_rank()
+    if rank == 0:
+        distributed.send(whole(7), 1)
+    if rank == 1:
+        distributed.recv(whole(7), 0)
+
+
+def sent_by(*bytes_of_ranks):
+    return bytes_of_ranks
+
+
+#: What runs, and what it carries: the collective, its payload and what each rank sends in a ring, in bytes.
+CASES = {
+    "all_reduce": (lambda: distributed.all_reduce(whole(6, 5)), "all-reduce", 120, 160),
+    "all_reduce, padded": (lambda: distributed.all_reduce(whole(7)), "all-reduce", 28, 38),  # 2 * 2/3 * 28 = 37.3
+    "functional all_reduce": (
+        lambda: functional.all_reduce(whole(6, 5), "sum", distributed.group.WORLD).sum(), "all-reduce", 120, 160,
+    ),
+    "all_gather": (lambda: distributed.all_gather(shares(whole(9)), whole(3)), "all-gather", 36, 24),
+    "all_gather_into_tensor": (
+        lambda: distributed.all_gather_into_tensor(whole(9), whole(3)), "all-gather", 36, 24,
+    ),
+    "functional all_gather": (
+        lambda: functional.all_gather_tensor(whole(3), 0, distributed.group.WORLD).sum(), "all-gather", 36, 24,
+    ),
+    "reduce_scatter": (
+        lambda: distributed.reduce_scatter(whole(3), shares(whole(9))), "reduce-scatter", 36, 24,
+    ),
+    "reduce_scatter_tensor": (
+        lambda: distributed.reduce_scatter_tensor(whole(3), whole(9)), "reduce-scatter", 36, 24,
+    ),
+    "functional reduce_scatter": (
+        lambda: functional.reduce_scatter_tensor(whole(9), "sum", 0, distributed.group.WORLD).sum(),
+        "reduce-scatter", 36, 24,
+    ),
+    "all_to_all of a list": (
+        lambda: distributed.all_to_all(shares(whole(6)), shares(whole(6))), "all-to-all", 24, 16,
+    ),
+    "all_to_all_single": (in_one_tensor, "all-to-all", sent_by(48, 72, 120), sent_by(40, 72, 104)),
+    "functional all_to_all": (functional_in_one_tensor, "all-to-all", sent_by(48, 72, 120), sent_by(40, 72, 104)),
+    "even all_to_all_single": (
+        lambda: distributed.all_to_all_single(whole(9), whole(9)), "all-to-all", 36, 24,
+    ),
+    "broadcast": (lambda: distributed.broadcast(whole(5), ROOT), "broadcast", 20, 20),
+    "reduce": (lambda: distributed.reduce(whole(5), ROOT), "reduce", 20, 20),
+    "gather": (
+        lambda: distributed.gather(whole(5), of_root(shares(whole(15))), ROOT), "gather", 60, sent_by(20, 0, 20),
+    ),
+    "scatter": (
+        lambda: distributed.scatter(whole(5), of_root(shares(whole(15))), ROOT), "scatter", 60, sent_by(0, 40, 0),
+    ),
+}  # fmt: skip
+
+
+def _all_cases():
+    counts = {}
+    for name, (run, *_) in CASES.items():
+        with FlopCount() as counted:
+            run()
+        counts[name] = counted.by_collective, counted.uncounted, counted.total
+    with FlopCount() as counted:
+        around()
+        distributed.barrier()
+    return counts, counted.by_collective
+
+
+@pytest.fixture(scope="module")
+def counted():
+    return run_ranks(_all_cases, ranks=RANKS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_collective_carries_its_payload(counted, name):
+    _, collective, payload, ring = CASES[name]
+    for rank in range(RANKS):
+        expected = [each[rank] if isinstance(each, tuple) else each for each in (payload, ring)]
+        assert counted[rank][0][name] == ({collective: Sent(1, *expected)}, {}, 0)
+
+
+def test_one_rank_sends_what_another_receives_and_a_barrier_carries_nothing(counted):
+    assert [carried for _, carried in counted] == [{"send": Sent(1, 28, 28)}, {"receive": Sent(1, 28, 0)}, {}]
+
+
+def test_every_collective_has_a_rule():
+    groups = {"c10d", "_c10d_functional"}
+    named = {name.partition(".")[0] for name in torch._C._dispatch_get_all_op_names()}
+    waits = {
+        "c10d::barrier", "c10d::check_for_nan", "c10d::monitored_barrier_", "_c10d_functional::wait_tensor",
+        "_c10d_functional::_wrap_tensor_autograd",
+    }  # fmt: skip
+    here = {name for name in named if name.partition("::")[0] in groups}
+    assert here - waits - COMMUNICATION.keys() == set()
+
+
+def test_the_names_of_collectives_are_those_of_the_cases():
+    assert {collective for _, collective, *_ in CASES.values()} | {"send", "receive"} == COLLECTIVES.keys()
