@@ -2,6 +2,7 @@
 
 import pytest
 
+from flopbook.counts.communication import Sent, Transfer
 from flopbook.counts.tally import Call, Tally, Total
 
 NOTES = [
@@ -111,3 +112,16 @@ def test_a_view_is_a_copy(tally):
     tally.calls.clear()
     tally.uncounted["aten::fft"] = 1
     assert tally.total and not tally.uncounted
+
+
+def test_communication_is_added_up_by_place_and_by_collective(tally):
+    first, second = Transfer("all-reduce", "forward", "Net", 2), Transfer("all-gather", "backward", "Net", 4)
+    for transfer, payload, ring in ((first, 64, 64), (first, 8, 8), (second, 400, 300)):
+        tally.note_communication(transfer, payload, ring)
+    other = Tally()
+    other.note_communication(first._replace(phase="backward"), 16, 16)
+    tally.absorb(other)
+    assert tally.communication == {
+        first: Sent(2, 72, 72), second: Sent(1, 400, 300), first._replace(phase="backward"): Sent(1, 16, 16),
+    }  # fmt: skip
+    assert list(tally.by_collective.items()) == [("all-gather", Sent(1, 400, 300)), ("all-reduce", Sent(3, 88, 88))]

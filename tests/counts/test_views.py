@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from flopbook.counts.breakdown import Cost, break_down
+from flopbook.counts.communication import Transfer
 from flopbook.counts.tally import Tally
 from flopbook.counts.views import (
     SCHEMA,
     Views,
     as_dict,
     columns,
+    communication_tables,
     html_of,
     notes,
     operator_table,
@@ -302,3 +304,32 @@ def test_without_pandas_the_error_says_what_else_there_is(two, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"to_pandas needs pandas: pip install pandas, or write to_csv\(\)"):
         two.to_pandas()
+
+
+def communicating():
+    tally = Tally()
+    tally.witness = "counted"
+    tally.note_communication(Transfer("all-reduce", "forward", "Net.0", 8), 2048, 3584)
+    return tally
+
+
+def test_communication_is_shown_as_text_html_and_json():
+    tally = communicating()
+    counted = break_down(tally, {}, {"": 0})
+    (table,) = communication_tables(counted)
+    assert table.text.splitlines()[1].split() == ["all-reduce", "forward", "Net.0", "8", "1", "2,048", "3,584"]
+    assert table.html in html_of(counted) and any(line.startswith("payload: ") for line in notes(counted))
+    assert as_dict(counted)["communication"] == [
+        {
+            "collective": "all-reduce", "phase": "forward", "module": "Net.0", "ranks": 8, "calls": 1, "payload": 2048,
+            "ring": 3584,
+        }
+    ]  # fmt: skip
+    tally.note_communication(Transfer("send", "backward", "", 8), 5, 5)
+    (table,) = communication_tables(break_down(tally, {}, {"": 0}))
+    assert [line.split()[-3:] for line in table.text.splitlines()[2:]] == [["1", "5", "5"], ["2", "2,053", "3,589"]]
+    assert table.text.splitlines()[2].split()[:3] == ["send", "backward", "step"]
+
+
+def test_what_sends_nothing_has_no_table_of_communication(counted):
+    assert communication_tables(counted.breakdown) == [] and "payload" not in counted.table()

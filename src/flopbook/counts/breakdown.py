@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from flopbook.counts.communication import Sent, Transfer
 from flopbook.counts.tally import PHASES, Call, Tally
 
 
@@ -169,6 +170,8 @@ class Breakdown:
         FLOPs of each phase that fused kernels spend on computing scores again.
     uncounted : dict of str to int
         Calls of each operator without a rule.
+    communication : dict of Transfer to Sent
+        Calls and bytes of each collective in each phase and module.
     """
 
     witness: str
@@ -178,6 +181,7 @@ class Breakdown:
     masked_unknown: Mapping[str, int]
     remade: Mapping[str, int]
     uncounted: Mapping[str, int]
+    communication: Mapping[Transfer, Sent]
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -231,6 +235,7 @@ def break_down(tally: Tally, kinds: Mapping[str, str], parameters: Mapping[str, 
         tally.masked_unknown,
         tally.remade,
         tally.uncounted,
+        tally.communication,
     )
 
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from flopbook import checks
 from flopbook.checks import quoted
 from flopbook.counts.breakdown import Breakdown, Cost, Node
+from flopbook.counts.communication import Sent
 from flopbook.counts.tally import times
 from flopbook.files import write_whole
-from flopbook.tables import Table
+from flopbook.tables import Cell, Table, Total
 
 if TYPE_CHECKING:
     import pandas
@@ -135,6 +136,7 @@ class Views(ABC):
         yield phase_table(counted).text
         yield operator_table(counted, chosen).text
         yield module_table(counted.step, self._columns(), chosen).text
+        yield from (table.text for table in communication_tables(counted))
         yield from notes(counted)
 
     def table(
@@ -295,6 +297,20 @@ def operator_table(counted: Breakdown, chosen: Choice = Choice()) -> Table:
     return Table(head, chosen.operators(rows), "FLOPs of each operator, in all phases")
 
 
+def communication_tables(counted: Breakdown) -> list[Table]:
+    """Make the table of what was sent to other ranks, where anything was."""
+    if not counted.communication:
+        return []
+    found = counted.communication
+    rows: list[tuple[Cell, ...]] = [
+        (each.collective, each.phase, each.module or "step", each.ranks, *sent) for each, sent in found.items()
+    ]
+    if len(rows) > 1:
+        rows.append(Total(("all", "", "", "", *Sent.sum(found.values()))))
+    head = ("collective", "phase", "module", "ranks", "calls", "payload bytes", "sent in a ring")
+    return [Table(head, rows, "Communication of this rank", labels=3)]
+
+
 def module_table(step: Node, tree: Sequence[Column], chosen: Choice = Choice()) -> Table:
     """Make the table of the chosen modules."""
     rows = [(title, *(column.text(node) for column in tree)) for title, node in chosen.modules(step, tree)]
@@ -321,6 +337,10 @@ def notes(counted: Breakdown) -> list[str]:
         lines.append("transcendental: the part of pointwise and fused that is exponentials, logarithms and roots.")
     if cost.integer:
         lines.append("integer: operations on integers, which are not FLOPs.")
+    if counted.communication:
+        lines.append(
+            "payload: the whole tensor that is summed, gathered or exchanged; sent in a ring: what this rank sends."
+        )
     return lines
 
 
@@ -346,10 +366,11 @@ def html_lines(lines: Sequence[str]) -> list[str]:
 
 def html_folded(counted: Breakdown, tree: Sequence[Column]) -> str:
     """Show operators and modules in elements that the browser folds."""
+    communication = "".join(table.html for table in communication_tables(counted))
     return (
         f"<details><summary>Operators</summary>{operator_table(counted).html}</details>"
         "<details open><summary>Modules</summary>"
-        f'<ul class="modules">{_html_node(counted.step, tree, 2)}</ul></details>'
+        f'<ul class="modules">{_html_node(counted.step, tree, 2)}</ul></details>{communication}'
     )
 
 
@@ -388,6 +409,7 @@ def as_dict(counted: Breakdown) -> dict[str, Any]:
         "masked_unknown": dict(counted.masked_unknown),
         "remade": dict(counted.remade),
         "uncounted": dict(counted.uncounted),
+        "communication": [{**transfer._asdict(), **sent._asdict()} for transfer, sent in counted.communication.items()],
     }
 
 

@@ -132,7 +132,7 @@ class _Mode(TorchDispatchMode):
             self.noted.note_remade(phase, rule.remade(out, *args, **kwargs))
         if rule.communication:
             for collective, payload, ranks, ring in rule.communication(out, *args, **kwargs):
-                self.noted.note_communication(Transfer(collective, *place, ranks), payload, ring)
+                self.noted.note_communication(Transfer(collective, phase, place[1], ranks), payload, ring)
 
     def _without_rule(self, func, types, args, kwargs):
         """Count a composite operator by its parts; note any other as uncounted."""
@@ -269,7 +269,7 @@ def _is_traced(types: Collection[type]) -> bool:
     return (
         torch.compiler.is_exporting()
         or any(map(torch._C._get_dispatch_mode, _TRACING))
-        or (FakeTensor in types and _SHARDING in sys.modules and _runs_in({sys.modules[_SHARDING].__file__}))
+        or (FakeTensor in types and _SHARDING in sys.modules and _runs_in({inspect.getfile(sys.modules[_SHARDING])}))
     )
 
 

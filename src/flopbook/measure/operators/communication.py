@@ -34,7 +34,7 @@ def _bytes(tensors: Any) -> int:
 def _group(given: Any) -> ProcessGroup:
     """Return the group that an operator names, or holds in a box."""
     if isinstance(given, str):
-        return _resolve_process_group(given)
+        return _resolve_process_group(given)  # type: ignore[arg-type]
     return given if isinstance(given, ProcessGroup) else ProcessGroup.unbox(given)
 
 

@@ -30,6 +30,7 @@ def text(report: "Report", chosen: Choice) -> Iterator[str]:
         views.operator_table(report.counted, chosen),
         roofline_table(report, chosen),
         views.module_table(report.counted.step, columns(report), chosen),
+        *views.communication_tables(report.counted),
         *_time_and_memory(report),
     )
     yield from (table.text for table in tables)
