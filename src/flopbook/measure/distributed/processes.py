@@ -5,12 +5,16 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
-from typing import Any, NoReturn
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
 
 import cloudpickle
 import torch
@@ -23,9 +27,17 @@ __all__ = ["run_ranks"]
 _GRACE = 1.0  # seconds in which the rank that failed first is told from those that lost it
 
 # Processes are forked from a small one that has imported PyTorch once; on macOS such a fork is not safe.
-_CONTEXT = get_context("forkserver" if sys.platform == "linux" else "spawn")
+_CONTEXT: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
 if sys.platform == "linux":
     _CONTEXT.set_forkserver_preload([__name__, "flopbook.measure.counting.count", "torch.distributed.tensor.parallel"])
+
+
+class _Failure(NamedTuple):
+    """Says how a rank failed: when, by a clock that all processes share, why, and where in its code."""
+
+    when: float
+    reason: str
+    where: str
 
 
 def run_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, seconds: float = 120) -> list[Any]:
@@ -37,7 +49,8 @@ def run_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, sec
     Parameters
     ----------
     function : callable
-        Runs on each rank, where `torch.distributed` is initialized. It may be written in a notebook.
+        Runs on each rank, where `torch.distributed` is initialized. It may be written in a notebook, or in a script
+        that calls `run_ranks` anywhere: the ranks do not run the script.
     *arguments
         What it is called with.
     ranks : int
@@ -53,9 +66,10 @@ def run_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, sec
     Raises
     ------
     TypeError, ValueError
-        If the function cannot be called, or a number is not positive.
+        If the function cannot be called, or cannot be sent with its arguments, or a number is not positive.
     RuntimeError
-        If a rank raises an error, is killed, or does not come to an end; tells which and why.
+        If a rank raises an error, is killed, or does not come to an end; tells which and why. The traceback of a rank
+        stands in a note of the error.
 
     Examples
     --------
@@ -66,7 +80,7 @@ def run_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, sec
     checks.function(function, "run_ranks(step, ranks=2)")
     checks.size("ranks", ranks)
     checks.positive("seconds", seconds)
-    task = cloudpickle.dumps((function, arguments))
+    task = _packed(function, arguments)
     with tempfile.TemporaryDirectory(prefix="flopbook-ranks-") as folder:
         store = str(Path(folder) / "store")
         started: list[tuple[BaseProcess, connection.Connection]] = []
@@ -74,72 +88,99 @@ def run_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, sec
             for rank in range(ranks):
                 ours, theirs = _CONTEXT.Pipe()
                 process = _CONTEXT.Process(target=_work, args=(theirs, task, store, rank, ranks), daemon=True)
-                process.start()
-                theirs.close()
+                with _without_script():
+                    process.start()
                 started.append((process, ours))
+                theirs.close()
             return _results(started, monotonic() + seconds, seconds)
         finally:
-            for process, pipe in started:
+            for process, _ in started:
                 process.kill()
+            for process, pipe in started:
                 process.join()
                 pipe.close()
 
 
+def _packed(function: Callable[..., Any], arguments: tuple) -> bytes:
+    try:
+        return cloudpickle.dumps((function, arguments))
+    except Exception as error:  # whatever the reader's own type raises
+        said = " ".join(str(error).split())
+        raise TypeError(
+            f"{checks.quoted(function)} cannot be sent to the ranks: {said}. Let it make there what it needs"
+        ) from None
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Start processes that do not run the reader's script again; what they need of the script is sent to them."""
+    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 def _results(started: list[tuple[BaseProcess, connection.Connection]], deadline: float, seconds: float) -> list[Any]:
     """Collect what each rank returns; raise an error when one fails."""
-    ranks = {pipe: rank for rank, (_, pipe) in enumerate(started)}
-    said: dict[int, Any] = {}
-    failed: dict[int, str | None] = {}  # None where a rank ended without a word
+    ranks: dict[Any, int] = {pipe: rank for rank, (_, pipe) in enumerate(started)}
+    said: dict[int, bytes] = {}
+    failed: dict[int, _Failure | None] = {}  # None where a rank ended without a word
     while len(said) < len(started):
         waiting = [pipe for pipe, rank in ranks.items() if rank not in said and rank not in failed]
-        ready = connection.wait(waiting, max(0.0, deadline - monotonic()))
+        ready: list[Any] = connection.wait(waiting, max(0.0, deadline - monotonic()))
         if not ready:
             break
         for pipe in ready:
-            rank = ranks[pipe]  # type: ignore[index]
             try:
-                succeeded, value = pipe.recv()  # type: ignore[union-attr]
-            except (EOFError, ConnectionError):
-                failed[rank] = None
+                value = pipe.recv()
+            except (EOFError, OSError):
+                value = None
+            if isinstance(value, bytes):
+                said[ranks[pipe]] = value
             else:
-                if succeeded:
-                    said[rank] = cloudpickle.loads(value)
-                else:
-                    failed[rank] = value
+                failed[ranks[pipe]] = value
         if failed:  # those that lost it fail, too, a little later
             deadline = min(deadline, monotonic() + _GRACE)
     if len(said) < len(started):
         _raise(started, said, failed, seconds)
-    return [said[rank] for rank in range(len(started))]
+    return [cloudpickle.loads(said[rank]) for rank in range(len(started))]
 
 
 def _raise(
     started: list[tuple[BaseProcess, connection.Connection]],
-    said: dict[int, Any],
-    failed: dict[int, str | None],
+    said: dict[int, bytes],
+    failed: dict[int, _Failure | None],
     seconds: float,
 ) -> NoReturn:
-    """Say in one sentence which rank failed, and why."""
+    """Say in one sentence which rank failed first, and why."""
     ranks = len(started)
-    for rank, reason in failed.items():
-        if reason is None:
+    for rank, failure in failed.items():
+        if failure is None:
             process = started[rank][0]
             process.join(_GRACE)
             code = process.exitcode or 0
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise RuntimeError(f"rank {rank} of {ranks} {how}: all ranks were ended")
-    for rank, reason in failed.items():
-        raise RuntimeError(f"rank {rank} of {ranks} raised {reason}: all ranks were ended")
-    late = ", ".join(str(rank) for rank in range(ranks) if rank not in said)
+    raised = sorted((failure, rank) for rank, failure in failed.items() if failure)
+    for failure, rank in raised:
+        error = RuntimeError(f"rank {rank} of {ranks} raised {failure.reason}: all ranks were ended")
+        error.add_note(f"On rank {rank}:\n{failure.where}")
+        raise error
+    late = [str(rank) for rank in range(ranks) if rank not in said]
     raise RuntimeError(
-        f"rank {late} of {ranks} did not end within {seconds:g} seconds: all ranks were ended. "
-        "Let every rank call the same collectives in the same order"
+        f"rank{'s' * (len(late) > 1)} {', '.join(late)} of {ranks} did not end within {seconds:g} seconds: all ranks "
+        "were ended. Let every rank call the same collectives in the same order"
     )
 
 
 def _work(pipe: connection.Connection, task: bytes, store: str, rank: int, ranks: int) -> None:
     """Run the task as one rank."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the process that started this one, and so this one
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True, write_through=False)  # so that ranks write whole lines
     torch.set_num_threads(1)  # as torchrun does
     backend = "gloo"
     if torch.cuda.device_count() >= ranks:
@@ -148,18 +189,33 @@ def _work(pipe: connection.Connection, task: bytes, store: str, rank: int, ranks
     try:
         distributed.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=ranks)
         function, arguments = cloudpickle.loads(task)
-        value = cloudpickle.dumps(function(*arguments))
+        value = function(*arguments)
+        answer = cloudpickle.dumps(value)
         distributed.barrier()  # the first to end would close what the others still read
     except BaseException as error:  # whatever it is, the process that started this one has to know
-        pipe.send((False, f"{type(error).__name__}: {' '.join(str(error).split())}"))
+        _say(pipe, _Failure(monotonic(), f"{type(error).__name__}: {' '.join(str(error).split())}", _where(error)))
         os._exit(1)
-    pipe.send((True, value))
+    _say(pipe, answer)
     distributed.destroy_process_group()
+
+
+def _say(pipe: connection.Connection, what: Any) -> None:
+    """Send a message, and before it what the rank printed, since the process may be ended then."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    with suppress(OSError):  # nobody waits any more
+        pipe.send(what)
+
+
+def _where(error: BaseException) -> str:
+    """Write the traceback of an error below this module."""
+    frames = error.__traceback__.tb_next if error.__traceback__ else None
+    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
 
 
 def _end_with_parent(pipe: connection.Connection) -> None:
     """End this process when the one that started it is gone."""
-    try:
-        pipe.recv()
-    except (EOFError, OSError):
-        os._exit(1)
+    with suppress(EOFError, OSError):
+        pipe.recv()  # nothing is ever sent
+    os._exit(1)
