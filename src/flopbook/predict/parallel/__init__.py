@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING
 from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from flopbook.predict.parallel.sharding import (
+        Rank,
+        Unit,
+        buckets,
+        data_parallel,
+        flat_sharded,
+        fully_sharded,
+        whole_tensors,
+        zero,
+    )
     from flopbook.predict.parallel.transfers import Transfer, carried
 
 __getattr__, __dir__, __all__ = export_lazily(__name__)

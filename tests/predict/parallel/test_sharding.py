@@ -1,0 +1,102 @@
+"""Test on paper what a rank keeps and sends; tests/agreement has the ranks that run."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flopbook.predict import N, axis
+from flopbook.predict.memory import FLOAT32, Formats
+from flopbook.predict.parallel import (
+    Unit,
+    buckets,
+    carried,
+    data_parallel,
+    flat_sharded,
+    fully_sharded,
+    whole_tensors,
+    zero,
+)  # fmt: skip
+
+d, m = axis("d"), axis("m")
+SHAPES = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple), min_size=1, max_size=4)
+
+
+def numbers(shapes):
+    return data_parallel(shapes, 1).held.parameters / 4
+
+
+@pytest.mark.parametrize(
+    ("stage", "kept", "sent"),
+    [
+        (0, 16 * N, 4 * N * (d - 1) / d),
+        (1, 4 * N + 12 * N / d, 4 * N * (d - 1) / d),
+        (2, 2 * N + 14 * N / d, 4 * N * (d - 1) / d),
+        (3, 16 * N / d, 6 * N * (d - 1) / d),
+    ],
+)
+def test_the_stages_keep_and_send_what_the_paper_says(stage, kept, sent):
+    rank = zero(stage, N, d)
+    assert (sum(rank.held) - kept).expand() == 0
+    assert (rank.sent - sent).expand() == 0
+    assert sum(rank.held).subs(d, 1) == 16 * N
+    assert rank.sent.subs(d, 1) == 0
+
+
+def test_from_the_second_stage_on_each_micro_batch_sends():
+    for stage, times in enumerate([1, 1, (m + 1) / 2, m]):
+        assert (zero(stage, N, d, micro_batches=m).sent - times * zero(stage, N, d).sent).expand() == 0
+
+
+@given(st.lists(SHAPES, min_size=1, max_size=4), st.integers(1, 9))
+def test_the_shards_of_all_ranks_are_the_parameters(by_unit, ranks):
+    units = [Unit(shapes) for shapes in by_unit]
+    whole = sum(numbers(shapes) for shapes in by_unit)
+    shares = [fully_sharded(units, ranks, rank) for rank in range(ranks)]
+    assert sum(share.held.parameters for share in shares) == 4 * whole
+    sums = [
+        sent
+        for (kind, phase), sent in carried(shares[0].transfers).items()
+        if (kind, phase) == ("all-gather", "forward")
+    ]
+    assert sums[0][1] >= 4 * whole
+    assert flat_sharded(units, ranks).held.parameters * ranks - 4 * whole < 4 * ranks * len(units)
+    flat = [shape for shapes in by_unit for shape in shapes]
+    states = (whole_tensors(flat, ranks, rank).held.optimizer for rank in range(ranks))
+    assert sum(states) == 8 * whole + 4 * len(flat)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1), st.integers(1, 60), st.integers(1, 60))
+def test_buckets_hold_all_and_none_stays_open_beyond_its_limit(sizes, limit, first):
+    filled = buckets(sizes, limit, first)
+    assert sum(filled) == sum(sizes)
+    assert all(each < most + max(sizes) for each, most in zip(filled, [first, *len(filled) * [limit]], strict=False))
+    assert all(each >= most for each, most in zip(filled[:-1], [first, *len(filled) * [limit]], strict=False))
+
+
+def test_nine_rows_leave_the_last_of_four_ranks_nothing():
+    kept = [fully_sharded([Unit([(9, 5)])], 4, rank).held.parameters for rank in range(4)]
+    assert kept == [60, 60, 60, 0]
+
+
+def test_formats_are_those_that_are_sent():
+    rank = fully_sharded([Unit([(8, 3)])], 2, formats=Formats(4, 2, 4, 4), gathered=2, reduced=4)
+    assert [transfer.payload for transfer in rank.transfers] == [48, 48, 96]
+    kept = fully_sharded([Unit([(8, 3)], reshard=False)], 2, formats=FLOAT32)
+    assert [transfer.payload for transfer in kept.transfers] == [96, 96]
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (lambda: zero(4, N, d), "stage=4 is not a stage of ZeRO"),
+        (lambda: zero(1, N, 0), "ranks=0"),
+        (lambda: zero(1, N, d, optimizer="Adan"), "Adan"),
+        (lambda: data_parallel([7], 2), "7 is not a shape"),
+        (lambda: data_parallel([(7, 0)], 2), "0"),
+        (lambda: fully_sharded([(7, 5)], 2), "is not a unit"),
+        (lambda: fully_sharded([Unit([(7, 5)])], 2, 2), "rank=2 is not one of 2"),
+    ],
+)
+def test_what_cannot_be_is_quoted(run, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        run()
