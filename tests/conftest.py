@@ -1,10 +1,20 @@
 """Share the built site, kernels, and a way to count one step."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+if find_spec("hypothesis"):  # on a borrowed machine it may be missing, and then the tests that draw nothing run
+    from hypothesis import HealthCheck, settings
+
+    # The same examples on every run: a failure is never news about something else than the change at hand.
+    settings.register_profile(
+        "book", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("book")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 import pytest
 
-from flopbook.checks import is_number, one_of, positive, quoted, size
+from flopbook.checks import is_number, one_of, positive, quoted, several, size
+from flopbook.drawing import orthogonalize, seven_products
+from flopbook.teaching.audits import Findings
 
 
 class Odd:
@@ -58,3 +60,17 @@ def test_an_unknown_name_gets_an_error_that_lists_the_known_ones(value, kind, me
     with pytest.raises(kind) as error:
         one_of("optimizer", value, ["SGD", "AdamW"])
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("value", [5, None, "48"])
+def test_what_does_not_hold_several_is_quoted(value):
+    assert several("tokens", iter([4, 8]), "[4]") == (4, 8)
+    with pytest.raises(TypeError) as error:
+        several("tokens", value, "[4]")
+    assert str(error.value) == f"tokens={value!r} does not hold several: write tokens=[4]"
+
+
+@pytest.mark.parametrize("call", [lambda: Findings(5), lambda: seven_products(5), lambda: orthogonalize([(4, 4)], 7)])
+def test_pictures_and_audits_of_one_number_say_what_to_give(call):
+    with pytest.raises(TypeError, match="does not hold several"):
+        call()

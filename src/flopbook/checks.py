@@ -1,11 +1,11 @@
 """Check what a reader gives, and quote it where it cannot be used."""
 
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Integral, Real
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 _LONGEST = 80
 
@@ -140,6 +140,33 @@ def is_number(value: object) -> TypeGuard[float]:
     [True, True, False, False, False]
     """
     return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+
+
+def several(name: str, value: object, example: str) -> tuple[Any, ...]:
+    """Return what a collection holds, and refuse text and what holds nothing.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    value : object
+        What the reader gave.
+    example : str
+        What to write instead.
+
+    Raises
+    ------
+    TypeError
+        If it is text, or cannot be gone through; quotes it.
+
+    Examples
+    --------
+    >>> several("tokens", [4096, 8192], "[4096]")
+    (4096, 8192)
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{name}={quoted(value)} does not hold several: write {name}={example}")
+    return tuple(value)
 
 
 def one_of(kind: str, value: object, known: Collection[str]) -> str:

@@ -1,20 +1,9 @@
-"""Choose where agreement is tested, and how many networks are drawn."""
-
-from importlib.util import find_spec
+"""Choose where agreement is tested."""
 
 import pytest
 import torch
 
 from flopbook.predict import TrainingStep
-
-if find_spec("hypothesis"):  # on a borrowed machine it may be missing, and then the tests that draw no network run
-    from hypothesis import HealthCheck, settings
-
-    # The same networks on every run: a failure is never news about something else than the change at hand.
-    settings.register_profile(
-        "agreement", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
-    )
-    settings.load_profile("agreement")
 
 
 @pytest.fixture(scope="module", params=["cpu", "accelerator"])

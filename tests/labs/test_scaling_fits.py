@@ -69,3 +69,12 @@ def test_what_cannot_be_fitted_is_refused():
         fit_law([1, 1, 2, 2, 1], [1, 2, 3, 4, 5], [5, 4, 3, 2, 1])
     with pytest.raises(ValueError, match="no law of this form falls with both"):
         fit_law([1, 2, 4, 8, 16], [1, 2, 4, 8, 16], [1, 2, 4, 8, 16])
+
+
+def test_what_is_not_several_numbers_is_quoted():
+    with pytest.raises(TypeError, match="parameters=5 does not hold several"):
+        fit_valley(5, 6)
+    with pytest.raises(ValueError, match="budget='x'"):
+        fit_power([1, 10], [1, 10]).at("x")
+    with pytest.raises(ValueError, match="parameters=0"):
+        fit_valley([1, 10, 100], [2, 1, 2]).at(0)

@@ -4,7 +4,7 @@ from math import exp, inf, nan
 
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flopbook.predict.scaling import (
@@ -66,6 +66,7 @@ def test_with_tokens_served_the_optimum_spends_the_budget_on_both_and_is_smaller
 @given(laws, budgets, st.floats(0, 100))
 def test_the_cheapest_run_of_a_loss_is_the_best_run_of_its_budget(law, budget, share):
     best = law.optimum(budget, share * law.optimum(budget).tokens)
+    assume(best.tokens >= 1)  # of fewer, `cheapest` says so
     loss = law.loss(best.parameters, best.tokens)
     cheapest = law.cheapest(loss, best.served)
     assert cheapest.total == pytest.approx(budget, rel=1e-4)
@@ -219,3 +220,12 @@ def test_the_unrounded_constants_round_to_those_in_the_text():
     assert [round(each, 2) for each in (unrounded.E, unrounded.a, unrounded.b)] == [rounded.E, rounded.a, 0.28]
     assert [round(each, 1) for each in (unrounded.A, unrounded.B)] == [rounded.A, rounded.B]
     assert exp(0.5267228) == unrounded.E
+
+
+@pytest.mark.parametrize(
+    ("given", "quoted"),
+    [(dict(parameters=-1, tokens=1), "parameters=-1"), (dict(parameters=1, tokens="1T"), "tokens='1T'")],
+)
+def test_a_run_of_something_else_than_amounts_is_quoted(given, quoted):
+    with pytest.raises(ValueError, match=quoted):
+        Run(**given)

@@ -38,7 +38,7 @@ def orthogonalize(matrices: Sequence[tuple[int, int]], tokens: Sequence[int], mo
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a size is not one, a matrix has not two, or there are fewer than two matrices or numbers of tokens.
 
     Notes
@@ -52,12 +52,13 @@ def orthogonalize(matrices: Sequence[tuple[int, int]], tokens: Sequence[int], mo
     After 5 steps all values lie between 0.74 and 1.20. That takes 17,280 FLOPs for each parameter, 0.55% of this \
 layer's training step. What do 10 steps do?
     """
+    matrices = checks.several("matrices", matrices, "[(768, 3072), (768, 768)]")
     for given in matrices:
         if not (isinstance(given, Sequence) and len(given) == 2):
             raise ValueError(f"{checks.quoted(given)} is not a matrix: write its rows and columns, (768, 3072)")
         checks.sizes(dict(zip(("rows", "columns"), given, strict=True)))
     shapes = {f"{rows:,} × {columns:,}": (rows, columns) for rows, columns in matrices}
-    numbers = [checks.size("tokens", each) for each in tokens]
+    numbers = [checks.size("tokens", each) for each in checks.several("tokens", tokens, "[4096, 524288]")]
     layer = 3 * flops(matmul("x[B,D] @ w[D,K] -> y[B,K]"))
     of_step = {name: int(newton_schulz(*shape, steps=1)) for name, shape in shapes.items()}
     of_token = {name: int(evaluate(layer, dict(B=1, D=shape[0], K=shape[1]))) for name, shape in shapes.items()}

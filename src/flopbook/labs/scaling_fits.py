@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flopbook.checks import positive, quoted
+from flopbook.checks import positive, quoted, several
 from flopbook.predict.scaling import Law
 
 __all__ = ["Power", "Valley", "fit_law", "fit_power", "fit_valley"]
@@ -31,7 +31,8 @@ class Valley(NamedTuple):
     curvature: float
 
     def at(self, parameters: float) -> float:
-        """Return the parabola's loss at a number of parameters."""
+        """Return the parabola's loss at a positive number of parameters."""
+        positive("parameters", parameters)
         return self.loss + self.curvature * float(np.log(parameters / self.parameters)) ** 2
 
 
@@ -42,7 +43,8 @@ class Power(NamedTuple):
     exponent: float
 
     def at(self, budget: float) -> float:
-        """Return the value at a budget."""
+        """Return the value at a positive budget."""
+        positive("budget", budget)
         return self.factor * budget**self.exponent
 
 
@@ -56,6 +58,8 @@ def fit_valley(parameters: Sequence[float], losses: Sequence[float]) -> Valley:
 
     Raises
     ------
+    TypeError
+        If one is not several numbers; quotes it.
     ValueError
         If they are not as many, of fewer than three sizes, not positive, or lie on a hill.
 
@@ -89,6 +93,8 @@ def fit_power(budgets: Sequence[float], values: Sequence[float]) -> Power:
 
     Raises
     ------
+    TypeError
+        If one is not several numbers; quotes it.
     ValueError
         If they are not as many, of fewer than two budgets, or not positive.
 
@@ -116,6 +122,8 @@ def fit_law(parameters: Sequence[float], tokens: Sequence[float], losses: Sequen
 
     Raises
     ------
+    TypeError
+        If one is not several numbers; quotes it.
     ValueError
         If they are not as many, fewer than five, not positive, or no law of this form falls with both.
 
@@ -186,8 +194,9 @@ def _descend(log_n: NDArray, log_d: NDArray, height: NDArray, start: NDArray, fr
 
 def _logs(least: int, **given: Sequence[float]) -> tuple[list[NDArray], NDArray]:
     """Return the logarithms of all but the last, and the last; refuse too few, and what is not positive."""
-    *_, heights = given.values()
-    for name, values in given.items():
+    held = {name: several(name, values, "[1e8, 1e9, 1e10]") for name, values in given.items()}
+    *_, heights = held.values()
+    for name, values in held.items():
         if len(values) != len(heights) or len(values) < least:
             raise ValueError(
                 f"{name}={quoted(list(values))} are {len(values)}, beside {len(heights)} of the other: "
@@ -195,7 +204,7 @@ def _logs(least: int, **given: Sequence[float]) -> tuple[list[NDArray], NDArray]
             )
         for value in values:
             positive(name, value)
-    *found, last = (np.asarray(values, float) for values in given.values())
+    *found, last = (np.asarray(values, float) for values in held.values())
     return [np.log(values) for values in found], last
 
 

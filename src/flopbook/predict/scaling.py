@@ -49,7 +49,8 @@ def _check_served(served: object) -> None:
         raise ValueError(f"served={quoted(served)} is out of range: write 0, or a number of tokens")
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """Counts what a model is, is trained on, and is asked for.
 
     Attributes
@@ -58,6 +59,11 @@ class Run(NamedTuple):
         N, and D of the training.
     served : number or Expr
         S, the tokens that the trained model reads or writes in use.
+
+    Raises
+    ------
+    ValueError
+        If there are no parameters, or something else is a negative number or none; quotes it.
 
     Examples
     --------
@@ -72,6 +78,11 @@ class Run(NamedTuple):
     parameters: Any
     tokens: Any
     served: Any = 0
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not _is_open(value) and not (name != "parameters" and is_number(value) and value == 0):
+                positive(name, value)
 
     @property
     def training(self) -> Any:

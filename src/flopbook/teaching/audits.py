@@ -8,7 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Self
 
-from flopbook.checks import is_number, positive, quoted
+from flopbook.checks import is_number, positive, quoted, several
 from flopbook.tables import Table, strong
 from flopbook.teaching.exercises import Exercise, Verdict
 
@@ -129,7 +129,7 @@ class Findings(tuple[Finding, ...]):
     __slots__ = ()
 
     def __new__(cls, findings: Iterable[Finding] = ()) -> Self:
-        given = tuple(findings)
+        given = several("findings", findings, "[judge(...)]")
         for each in given:
             if not isinstance(each, Finding):
                 raise TypeError(f"{quoted(each)} is not a finding: write judge('FLOPs', '1.7 K', 1704, unit=1000)")

@@ -142,7 +142,7 @@ def reduce(out, tensors, group, *_, **__):
     return _carried("reduce", tensors, group)
 
 
-@communication("c10d::gather_")
+@communication("c10d::gather_", "c10d::gather_into_tensor_")
 def gather(out, outputs, inputs, group, root, *_, **__):
     """Gather: the bytes that one rank gets; every other sends its part."""
     ranks = _group(group).size()
