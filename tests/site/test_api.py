@@ -12,7 +12,9 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "flopbook"
 PAGES = sorted((ROOT / "reference" / "api").glob("*.md"))
 PAGE = "\n".join(path.read_text("utf-8") for path in PAGES)
-PACKAGES = sorted(SOURCE.glob("*/__init__.py"))
+PACKAGES = sorted(
+    path for found in ("*", "measure/distributed", "predict/parallel") for path in SOURCE.glob(f"{found}/__init__.py")
+)
 ON_THE_PAGE = set(re.findall(r"^\.\. automodule:: (\S+)", PAGE, re.MULTILINE))
 #: What is used through its package, or by the book's own code alone.
 INSIDE = [

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         one.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
     try:
-        print(options.run(options))
+        if said := options.run(options):
+            print(said)
     except MistakeError as mistake:
         print(f"flopbook: {mistake}", file=sys.stderr)
         return 2

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from flopbook.checks import quoted
 from flopbook.command.load import MistakeError, call, load
+from flopbook.command.torchrun import group, is_first, under_torchrun
+from flopbook.counts.views import dump
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from flopbook.measure.report import Report
 
 HELP = "count, time and weigh a training step"
 DESCRIPTION = """Run a step, and report its FLOPs, seconds and bytes, by phase, operator and module.
@@ -18,6 +22,10 @@ A step is a function without arguments that runs forward pass, backward pass and
 times. An example, for a file train.py with a function step:
 
   flopbook count train:step --trace step.json
+
+Under torchrun every rank runs the step; rank 0 prints its report, and the table of all ranks:
+
+  torchrun --nproc-per-node 2 -m flopbook count train:step
 """
 
 
@@ -34,18 +42,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> str:
-    """Measure the step, and return the report."""
+    """Measure the step, and return the report; on all ranks but the first, nothing."""
+    if not under_torchrun():
+        report = _measured(options)
+        return report.to_json() if options.json else str(report)
+    with group() as join:
+        report = _measured(options, join)
+        from flopbook.measure.distributed import gather  # noqa: PLC0415  (help and mistakes need no PyTorch)
+        from flopbook.measure.report.show import as_dict  # noqa: PLC0415
+
+        ranks = call(options.step, lambda: gather(report))
+    if not is_first():
+        return ""
+    return dump(as_dict(report) | {"ranks": ranks.as_dict()}, None) if options.json else f"{report}\n\n{ranks}"
+
+
+def _measured(options: argparse.Namespace, join: Callable[[], None] = lambda: None) -> "Report":
+    """Find the step and its model, measure them, and write a trace if one is asked for."""
     from flopbook.measure.report import Report  # noqa: PLC0415  (help and mistakes need no PyTorch)
 
     step = load(options.step)
     if not callable(step):
         raise MistakeError(f"{quoted(options.step)} is {quoted(step)}, which cannot be called: name a function")
+    join()
     model = load(options.model) if options.model else _found(options.step, step)
     given = {name: getattr(options, name) for name in ("samples", "tokens", "device", "dtype")}
     report = call(options.step, lambda: Report.measure(step, model=model, **given))
-    if options.trace:
+    if options.trace and is_first():
         call("--trace", lambda: report.save_trace(options.trace))
-    return report.to_json() if options.json else str(report)
+    return report
 
 
 def _found(name: str, step: Callable[[], Any]) -> "nn.Module":
