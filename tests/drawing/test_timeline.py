@@ -39,24 +39,28 @@ def test_communication_is_hidden_where_its_device_computes():
     assert "8 ms are hidden" in frame.sentence
 
 
+def boxes(frame, look):
+    """Return the width of each box of a look."""
+    paths = [shape for shape in frame.shapes if f'class="{look}"' in shape]
+    return [float(box.split("h")[1].split("v")[0]) for path in paths for box in path.split("M")[1:]]
+
+
 def test_a_device_waits_at_the_beginning_between_and_at_the_end():
     events = [Event("0", "forward", 1, 2), Event("0", "backward", 3, 4), Event("1", "forward", 0, 6)]
-    shapes = device_timeline({"one": events}, "s").frame().shapes
-    assert sum("left-out" in shape for shape in shapes) == 3
+    assert len(boxes(device_timeline({"one": events}, "s").frame(), "left-out")) == 3
 
 
 def test_each_event_is_as_long_as_it_takes():
-    shapes = (
-        device_timeline({"one": [Event("GPU", "forward", 0, 1), Event("GPU", "backward", 2, 4)]}, "s").frame().shapes
-    )
-    widths = {
-        kind: float(shape.split('width="')[1].split('"')[0])
-        for kind in ("forward", "left-out", "backward")
-        for shape in shapes
-        if f'class="{kind}"' in shape
-    }
-    assert widths["forward"] == widths["left-out"]
-    assert widths["backward"] == pytest.approx(2 * widths["forward"], abs=0.02)
+    frame = device_timeline({"one": [Event("GPU", "forward", 0, 1), Event("GPU", "backward", 2, 4)]}, "s").frame()
+    forward, waits, backward = (boxes(frame, look) for look in ("forward", "left-out", "backward"))
+    assert forward == waits
+    assert backward == pytest.approx([2 * forward[0]], abs=0.2)
+
+
+def test_the_axis_has_round_times():
+    frame = device_timeline({"one": [Event("GPU", "forward", 0, 21)]}, "s").frame()
+    texts = [shape.split(">")[1].split("<")[0] for shape in frame.shapes if shape.startswith("<text")]
+    assert texts[:5] == ["0", "5", "10", "15", "20"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.number_formats import flip_bits, keep_number
     from flopbook.drawing.passing_arrows import derivative_arrows
     from flopbook.drawing.phase_shares import phases_of_a_step
+    from flopbook.drawing.pipeline_lanes import pipeline_timeline
     from flopbook.drawing.quarters import seven_products
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.routing import token_routing

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import NamedTuple
 
 from flopbook import checks
@@ -10,11 +10,12 @@ from flopbook.checks import quoted
 from flopbook.colours import MEANINGS
 from flopbook.drawing.controls import Choice
 from flopbook.drawing.picture import Frame, Picture
-from flopbook.drawing.svg import WIDTH, line, rect, words
+from flopbook.drawing.svg import WIDTH, element, line, words
 from flopbook.tables import Table, Total
 from flopbook.units import plain
 
 _LEFT, _RIGHT, _LANE = 70.0, WIDTH - 14.0, 40.0
+_LETTER = 7.0  # units that a letter is wide, with some room
 _SENT = "bytes"  # the kind of an event that moves bytes between devices
 
 
@@ -31,6 +32,10 @@ class Event(NamedTuple):
         When, in any unit.
     text : str
         What stands on it, such as the number of a micro-batch.
+    row, rows : int
+        In which of how many equal rows of the device's lane it stands, counted from 0.
+    hollow : bool
+        Whether only its outline is drawn.
     """
 
     device: str
@@ -38,6 +43,29 @@ class Event(NamedTuple):
     start: int | Fraction
     end: int | Fraction
     text: str = ""
+    row: int = 0
+    rows: int = 1
+    hollow: bool = False
+
+
+class Scale(NamedTuple):
+    """Turns times into places from left to right.
+
+    Attributes
+    ----------
+    longest : int or Fraction
+        The time at the right end.
+    left, right : float
+        Where the scale begins and ends.
+    """
+
+    longest: int | Fraction
+    left: float = _LEFT
+    right: float = _RIGHT
+
+    def at(self, time: int | Fraction) -> float:
+        """Return the place of a time."""
+        return self.left + float(time / Fraction(self.longest)) * (self.right - self.left)
 
 
 def device_timeline(schedules: Mapping[str, Sequence[Event]], unit: str) -> Picture:
@@ -95,9 +123,13 @@ communication, 0 ms are hidden behind computation.
                 f" Of {plain(sum(sent.values()))} {unit} of communication, {plain(sum(hidden.values()))} {unit} "
                 "are hidden behind computation."
             )
-        shapes = _axis(_LANE * len(devices), longest, unit)
+        scale = Scale(longest)
+        shapes = time_axis(_LANE * len(devices), scale, unit)
         for row, device in enumerate(devices):
-            shapes += _lane(row, lane[device], end, longest)
+            top = _LANE * row
+            shapes.append(words(_LEFT - 6, top + 24, device, "end"))
+            shapes += draw_lane(_computing(lane[device]), end, scale, top + 14, 20)
+            shapes += draw_events(_sending(lane[device]), scale, top + 4, 8)
         return Frame(shapes, sentence, Table(head, [*rows, total]))
 
     controls = [Choice("schedule", "Schedule", list(schedules))] if len(schedules) > 1 else []
@@ -147,7 +179,7 @@ def _row(name: str, computed: Fraction, sent: Fraction, hidden: Fraction, end: i
 def _bubbles(lane: Sequence[Event], end: int | Fraction) -> Iterator[tuple[int | Fraction, int | Fraction]]:
     """Yield when a device does not compute."""
     at: int | Fraction = 0
-    for event in _computing(lane):
+    for event in lane:
         if event.start > at:
             yield at, event.start
         at = event.end
@@ -155,25 +187,59 @@ def _bubbles(lane: Sequence[Event], end: int | Fraction) -> Iterator[tuple[int |
         yield at, end
 
 
-def _lane(row: int, lane: Sequence[Event], end: int | Fraction, longest: int | Fraction) -> Iterator[str]:
-    """Draw a device: what it sends, and below it what it computes and where it waits."""
-    top = _LANE * row
-    yield words(_LEFT - 6, top + 24, lane[0].device, "end")
-    for start, stop in _bubbles(lane, end):
-        yield rect(_across(start, longest), top + 14, _across(stop, longest) - _across(start, longest), 20, "left-out")
-    for event in lane:
-        x, width = _across(event.start, longest), _across(event.end, longest) - _across(event.start, longest)
-        y, height = (top + 4, 8) if event.kind == _SENT else (top + 14, 20)
-        yield rect(x, y, width, height, event.kind)
-        if event.text:
-            yield words(x + width / 2, y + height / 2, event.text)
+def draw_lane(lane: Sequence[Event], end: int | Fraction, scale: Scale, y: float, height: float) -> Iterator[str]:
+    """Draw what a device does one after the other, and dashed where it waits.
+
+    Parameters
+    ----------
+    lane : sequence of Event
+        In order of time.
+    end : int or Fraction
+        Until when it waits.
+    scale : Scale
+        Where times stand.
+    y, height : float
+        Upper end and height of the lane.
+    """
+    waits = [(scale.at(start), scale.at(stop), y, height) for start, stop in _bubbles(lane, end)]
+    if waits:
+        yield _boxes(waits, "left-out")
+    yield from draw_events(lane, scale, y, height)
 
 
-def _axis(y: float, longest: int | Fraction, unit: str) -> list[str]:
-    times = [Fraction(longest) * quarter / 4 for quarter in range(5)]
-    marks = [words(_across(time, longest), y + 18, plain(time)) for time in times]
-    return [line(_LEFT, y + 6, _RIGHT, y + 6), *marks, words(_LEFT - 20, y + 18, unit, "end")]
+def draw_events(events: Sequence[Event], scale: Scale, y: float, height: float) -> Iterator[str]:
+    """Draw events in a lane, each as long as it takes, with its text where there is room for it."""
+    looks: dict[str, list[tuple[float, float, float, float]]] = {}
+    for event in events:
+        high = height / event.rows
+        box = (scale.at(event.start), scale.at(event.end), y + event.row * high, high)
+        looks.setdefault(f"{event.kind}{' line' * event.hollow}", []).append(box)
+    for look, boxes in looks.items():
+        yield _boxes(boxes, look)
+    for event in events:
+        start, end = scale.at(event.start), scale.at(event.end)
+        if event.text and end - start >= _LETTER * len(event.text):
+            yield words(round((start + end) / 2, 1), y + (event.row + 0.5) * height / event.rows, event.text)
 
 
-def _across(time: int | Fraction, longest: int | Fraction) -> float:
-    return _LEFT + float(time / Fraction(longest)) * (_RIGHT - _LEFT)
+def _boxes(boxes: Sequence[tuple[float, float, float, float]], look: str) -> str:
+    """Draw boxes that look alike as one shape, which takes a page a quarter of the bytes."""
+    outlines = (
+        f"M{_short(start)} {_short(top)}h{_short(end - start)}v{_short(high)}h{_short(start - end)}z"
+        for start, end, top, high in boxes
+    )
+    return element("path", d="".join(outlines), kind=look)
+
+
+def _short(place: float) -> str:
+    return f"{place:.1f}".removesuffix(".0")
+
+
+def time_axis(y: float, scale: Scale, unit: str) -> list[str]:
+    """Draw an axis below lanes, with some round times."""
+    gap = next(
+        step for power in count() for step in (10**power, 2 * 10**power, 5 * 10**power) if scale.longest / step < 6
+    )
+    times = range(0, int(scale.longest) + 1, gap) if scale.longest >= 1 else (0, scale.longest)
+    marks = [words(round(scale.at(time), 1), y + 18, plain(time)) for time in times]
+    return [line(scale.left, y + 6, scale.right, y + 6), *marks, words(scale.left - 20, y + 18, unit, "end")]

@@ -5,6 +5,20 @@ from typing import TYPE_CHECKING
 from flopbook.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from flopbook.predict.parallel.pipelines import (
+        bubble,
+        in_flight,
+        pipeline_stages,
+        split_backward_bubble,
+        stage_flops,
+    )
+    from flopbook.predict.parallel.schedules import (
+        Schedule,
+        gpipe,
+        interleaved,
+        one_forward_one_backward,
+        zero_bubble,
+    )
     from flopbook.predict.parallel.sharding import (
         Rank,
         Unit,
