@@ -128,3 +128,33 @@ def test_a_group_of_its_own_has_fewer_ranks():
         with FlopCount() as counted:
             distributed.all_reduce(torch.zeros(512), group=pair)
     assert list(counted.communication) == [Transfer("all-reduce", "forward", "", 2)]
+
+
+def compiled_step():
+    model, x = split_in_columns_and_rows(2), torch.randn(B, D)
+    run = torch.compile(model, backend="eager")
+    with FlopCount() as counted:
+        run(x).square().mean().backward()
+    return counted.forward, counted.backward, counted.by_collective
+
+
+def test_a_compiled_model_on_ranks_counts_as_it_would_uncompiled():
+    half = (FORWARD // 2, BACKWARD // 2, {"all-reduce": Sent(1, 4 * B * K, 4 * B * K)})
+    assert run_ranks(compiled_step) == [half, half]
+
+
+@pytest.mark.filterwarnings("ignore:FSDP2-wrapped module .* returned a view tensor")
+@pytest.mark.parametrize(("copies", "shards", "split"), [(2, 2, 2), (3, 2, 4), (5, 3, 4)])
+def test_a_mesh_of_three_axes_counts_each_in_its_own_group(copies, shards, split):
+    with fake_ranks(copies * shards * split, rank=1):
+        mesh = init_device_mesh("cpu", (copies, shards, split), mesh_dim_names=("copies", "shards", "split"))
+        model = parallelize_module(network(), mesh["split"], {"0": ColwiseParallel(), "2": RowwiseParallel()})
+        fully_shard(model, mesh=mesh["copies", "shards"])
+        with FlopCount() as counted:
+            model(torch.randn(B, D)).square().mean().backward()
+    assert (split * counted.forward, split * counted.backward, counted.uncounted) == (FORWARD, BACKWARD, {})
+    calls = sorted(
+        (each.collective, each.phase, each.ranks, sent.calls) for each, sent in counted.communication.items()
+    )
+    sums = [("all-reduce", "backward", copies, 1), ("all-reduce", "forward", split, 1)]
+    assert calls == [("all-gather", "forward", shards, 1), *sums, ("reduce-scatter", "backward", shards, 1)]

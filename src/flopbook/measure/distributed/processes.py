@@ -43,8 +43,8 @@ class _Failure(NamedTuple):
 def run_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, seconds: float = 120) -> list[Any]:
     """Call a function on every rank of a process group, and return what each rank returns.
 
-    Each rank is a process of its own with one thread. They meet through gloo, or through NCCL where there is a GPU for
-    each. When one fails, all are ended.
+    Each rank is a process of its own with one thread. They meet through gloo and, where there is a GPU for each,
+    through NCCL for what lies there. When one fails, all are ended.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def _work(pipe: connection.Connection, task: bytes, store: str, rank: int, ranks
     torch.set_num_threads(1)  # as torchrun does
     backend = "gloo"
     if torch.cuda.device_count() >= ranks:
-        backend = "nccl"
+        backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(rank)
     try:
         distributed.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=ranks)
