@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,12 +87,18 @@ def allowed(folder: str, name: str) -> bool:
     return bool(target) and (target == folder or target in FOLDERS[folder].ours or target.startswith(f"{folder}."))
 
 
+@cache
+def names_in(source: str) -> list[str]:
+    """List the full names that a source imports; most sources are asked for again and again."""
+    return list(imported(ast.parse(source)))
+
+
 def violations(package: Path) -> list[str]:
     """List every import that the rules forbid."""
     found = []
     for path in sorted(package.rglob("*.py")):
         module = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix("__init__").rstrip(".")
-        names = list(imported(ast.parse(path.read_text(encoding="utf-8"))))
+        names = names_in(path.read_text(encoding="utf-8"))
         if not module:
             found += [f"flopbook/__init__ imports {name}" for name in names if not name.startswith(LAZY)]
         elif folder := folder_of(module):

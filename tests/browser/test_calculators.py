@@ -1,39 +1,20 @@
 """Test that calculators in a browser show the formulas' values, at any setting."""
 
-import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
-import nbformat
 import pytest
-import sympy
 from playwright.sync_api import Locator, Page, expect
 
-from flopbook.predict.values import evaluate
-from tests.conftest import ROOT
 from tests.support.browser import IN_BROWSER
 
 pytestmark = IN_BROWSER
 
-KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
 MATMUL = "lectures/matrix-product.html"
 WHOLE = "reference/calculator.html"
+WINDOW, PHONE = ({"width": width, "height": 800} for width in (1280, 390))
 
-# Choose an option in each list, type a size into each field, and a multiple where one size divides another.
-SET = """(box, [chosen, typed, times]) => {
-  const type = (field, text) => {
-    field.value = text;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-    field.dispatchEvent(new Event("change", { bubbles: true }));
-  };
-  const field = (size) => size.querySelector("[type=text]");
-  box.querySelectorAll("select").forEach((list, at) => type(list, list.options[chosen[at]].value));
-  box.querySelectorAll(".size").forEach((size, at) => type(field(size), typed[at]));
-  for (const size of box.querySelectorAll("[data-divides]")) {
-    const whole = box.querySelector(`[data-size="${size.dataset.divides}"]`);
-    type(field(whole), String(times * Number(field(size).value.replaceAll(",", ""))));
-  }
-}"""
 # The sizes that choices set and fields show, and the rows of results.
 SHOWN = """(box) => {
   const chosen = [...box.querySelectorAll("option:checked")].map((one) => JSON.parse(one.dataset.sizes ?? "{}"));
@@ -43,9 +24,6 @@ SHOWN = """(box) => {
   const said = rows.map((row) => [row.querySelector("th").innerText, row.querySelector(".long").innerText]);
   return [Object.assign({}, ...chosen, Object.fromEntries(typed)), said];
 }"""
-# The sizes that the options of all lists set; a list shows none of them once a reader has changed one by hand.
-OPTIONS = """(box, chosen) => Object.assign({}, ...[...box.querySelectorAll("select")].map(
-  (list, at) => JSON.parse(list.options[chosen[at]].dataset.sizes)))"""
 
 
 def calculator(page: Page, name: str) -> Locator:
@@ -64,77 +42,43 @@ def exactly(box: Locator, row: int = 0) -> str:
     return box.locator(".results .long").nth(row).inner_text()
 
 
-def boxed_on(page: str) -> Iterator[dict]:
-    """Return what a page's cells have boxed, from which its calculators are made."""
-    stored = ROOT / "_build" / "pages" / page.replace(".html", ".ipynb")
-    if stored.exists():
-        outputs = (output for cell in nbformat.read(stored, 4).cells for output in cell.get("outputs", []))
-        data = (output.get("data", {}).get(kind) for output in outputs for kind in KINDS)
-        yield from filter(None, data)
+@pytest.fixture(scope="module")
+def opened(browser, address) -> Iterator[Callable[[str], Page]]:
+    """Open a page once for all tests that leave it as they found it; an error in its scripts fails the last test."""
+    errors: list[str] = []
+
+    @cache
+    def open_page(name: str) -> Page:
+        page = browser.new_page(viewport=WINDOW)
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{address}/{name}")
+        return page
+
+    yield open_page
+    assert errors == []
 
 
-def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
-    """Return what each calculator's rows compute, by name and title."""
-    return {
-        box["name"]: {title: sympy.sympify(text) for title, _, text, _ in box["rows"]}
-        if "rows" in box
-        else {box["title"]: sympy.sympify(box["expression"])}
-        for box in boxed_on(page)
-    }
+@pytest.fixture
+def matmul(opened) -> Iterator[Locator]:
+    """Give the calculator of a matrix product, and reset it afterwards."""
+    yield from then_reset(calculator(opened(MATMUL), "matmul"))
 
 
-def written(value) -> str:
-    digits = [f"{abs(part):,}" for part in (value.numerator, value.denominator)]
-    sign = "−" if value < 0 else ""
-    return sign + (digits[0] if digits[1] == "1" else "/".join(digits)) if value.denominator < 10**6 else ""
+@pytest.fixture
+def decoder(opened) -> Iterator[Locator]:
+    """Give the calculator of whole models, on a page that takes long to load, and reset it afterwards."""
+    yield from then_reset(calculator(opened(WHOLE), "decoder"))
 
 
-def value_of(expression: sympy.Expr, sizes: dict[str, int]) -> str:
-    if 0 not in sizes.values():
-        return written(evaluate(expression, sizes))
-    exact = expression.xreplace({letter: sympy.Integer(sizes[letter.name]) for letter in expression.free_symbols})
-    return written(exact)
+def then_reset(box: Locator) -> Iterator[Locator]:
+    yield box
+    box.page.set_viewport_size(WINDOW)
+    box.locator(".reset").click()
 
 
-def check(page: Page, name: str, draw: random.Random) -> set[int]:
-    """Set each calculator of a page at random, compare, and return the lengths of results."""
-    formulas, lengths = formulas_on(name), set()
-    known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
-    for box in page.locator(".calculator").all():
-        fields = box.locator(".size").evaluate_all("all => all.map((size) => ({ ...size.dataset }))")
-        options = box.locator("select").evaluate_all("all => all.map((select) => select.options.length)")
-        own = known | formulas[box.get_attribute("data-name")]
-        largest = draw.choice([2**4, 2**10, 2**16, 2**31, 2**40])
-        chosen = [draw.randrange(number - 1) for number in options]
-        typed = [
-            draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest)
-            for each in fields
-        ]
-        box.evaluate(SET, [chosen, list(map(str, typed)), draw.randint(1, 64)])
-        shown, rows = box.evaluate(SHOWN)
-        shown = box.evaluate(OPTIONS, chosen) | shown
-        sizes = {letter: int(str(size).replace(",", "")) for letter, size in shown.items()}
-        for title, said in rows:
-            if title in own:
-                assert said == value_of(own[title], sizes), (name, title, sizes)
-                lengths.add(len(said))
-    return lengths
-
-
-def test_every_calculator_agrees_with_its_formula(site, pages, address, page):
-    draw, lengths, calculators = random.Random(1), set(), 0
-    for name in pages:
-        if 'class="panel calculator"' in (site / name).read_text("utf-8"):
-            page.goto(f"{address}/{name}")
-            calculators += page.locator(".calculator.ready").count()
-            lengths |= check(page, name, draw)
-    assert calculators >= 12  # node is asked about any expression at many sizes: test_javascript.py
-    assert max(lengths) > len(f"{2**53:,}")
-
-
-def test_the_slider_steps_by_the_keyboard(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    box = calculator(page, "matmul")
+def test_the_slider_steps_by_the_keyboard(matmul):
+    box, page = matmul, matmul.page
     slider(box, "B").focus()
     for key, size in [
         ("ArrowRight", "96"),
@@ -148,9 +92,8 @@ def test_the_slider_steps_by_the_keyboard(address, page):
         assert exactly(box) == f"{2 * int(size.replace(',', '')) * 32 * 48:,}"
 
 
-def test_the_keyboard_is_enough(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    box = calculator(page, "matmul")
+def test_the_keyboard_is_enough(matmul):
+    box, page = matmul, matmul.page
     box.locator("select").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
@@ -163,9 +106,7 @@ def test_the_keyboard_is_enough(address, page):
     assert (field(box, "B").input_value(), exactly(box)) == ("64", "196,608")
 
 
-def test_sizes_are_read_as_people_write_them(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    box = calculator(page, "matmul")
+def test_sizes_are_read_as_people_write_them(matmul):
     for text, size in {
         "1,000,000": 10**6,
         "1_000_000": 10**6,
@@ -177,32 +118,29 @@ def test_sizes_are_read_as_people_write_them(address, page):
         "0.5M": 500_000,
         "12.0": 12,
     }.items():
-        field(box, "D").fill(text)
-        expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()
-        assert (text, exactly(box)) == (text, f"{2 * 64 * size * 48:,}")
-        field(box, "D").blur()
-        assert (text, field(box, "D").input_value()) == (text, f"{size:,}")
+        field(matmul, "D").fill(text)
+        expect(matmul.locator('[data-size="D"] .wrong')).to_be_hidden()
+        assert (text, exactly(matmul)) == (text, f"{2 * 64 * size * 48:,}")
+        field(matmul, "D").blur()
+        assert (text, field(matmul, "D").input_value()) == (text, f"{size:,}")
 
 
-def test_a_text_that_is_not_a_size_gets_a_message_and_leaves_no_result(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    box = calculator(page, "matmul")
+def test_a_text_that_is_not_a_size_gets_a_message_and_leaves_no_result(matmul):
     wrong = ["4k", "1.000", "-1", "1.5", "1.55e1", "1,5e3", "1e", "7X", "0", "0e5", "", "9" * 31, "1e31", "1e999999999"]
     for before, text in enumerate(wrong, 32):
-        field(box, "D").fill(text)
-        expect(box.locator('[data-size="D"] .wrong')).to_contain_text(f"“{text}” is")
-        assert field(box, "D").get_attribute("aria-invalid") == "true"
-        assert (text, exactly(box), box.locator(".results .short").first.inner_text()) == (text, "", "–")
-        assert box.locator(".curve svg").count() == 0
-        assert box.locator(".put-in .as-text").text_content() == "2*64*?*48"
-        field(box, "D").fill(str(before + 1))
-        expect(box.locator('[data-size="D"] .wrong')).to_be_hidden()
-        assert exactly(box) == f"{2 * 64 * (before + 1) * 48:,}"
+        field(matmul, "D").fill(text)
+        expect(matmul.locator('[data-size="D"] .wrong')).to_contain_text(f"“{text}” is")
+        assert field(matmul, "D").get_attribute("aria-invalid") == "true"
+        assert (text, exactly(matmul), matmul.locator(".results .short").first.inner_text()) == (text, "", "–")
+        assert matmul.locator(".curve svg").count() == 0
+        assert matmul.locator(".put-in .as-text").text_content() == "2*64*?*48"
+        field(matmul, "D").fill(str(before + 1))
+        expect(matmul.locator('[data-size="D"] .wrong')).to_be_hidden()
+        assert exactly(matmul) == f"{2 * 64 * (before + 1) * 48:,}"
 
 
-def test_what_was_refused_waits_to_be_mended(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    box = calculator(page, "matmul")
+def test_what_was_refused_waits_to_be_mended(matmul):
+    box, page = matmul, matmul.page
     wrong = box.locator('[data-size="D"] .wrong')
     field(box, "D").fill("4k")
     field(box, "K").fill("49")
@@ -218,11 +156,9 @@ def test_what_was_refused_waits_to_be_mended(address, page):
     assert field(box, "D").input_value() == "32"
 
 
-def test_the_curve_reaches_a_size_beyond_the_slider_and_marks_it(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    box = calculator(page, "matmul")
-    field(box, "B").fill("1e6")
-    svg = box.locator(".curve svg")
+def test_the_curve_reaches_a_size_beyond_the_slider_and_marks_it(matmul):
+    field(matmul, "B").fill("1e6")
+    svg = matmul.locator(".curve svg")
     expect(svg).to_have_attribute("aria-label", re.compile("over B from 1 to 1,000,000"))
     points = svg.locator("polyline").get_attribute("points").split()
     assert (
@@ -231,34 +167,30 @@ def test_the_curve_reaches_a_size_beyond_the_slider_and_marks_it(address, page):
     assert "3.07 GFLOPs" in svg.text_content()
 
 
-def test_what_does_not_fit_is_said_with_what_to_do(address, page):
-    page.goto(f"{address}/{WHOLE}")
-    box = calculator(page, "decoder")
-    row, advice = box.locator(".results tbody tr", has_text="Memory of a device"), box.locator(".too-much")
+def test_what_does_not_fit_is_said_with_what_to_do(decoder):
+    row, advice = decoder.locator(".results tbody tr", has_text="Memory of a device"), decoder.locator(".too-much")
     expect(row.locator(".short")).to_have_text("2.18 × too much")
     expect(advice).to_contain_text("sharding")
-    field(box, "memory").fill("192G")
+    field(decoder, "memory").fill("192G")
     expect(row.locator(".short")).to_have_text("91.0% of it")
     expect(advice).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_results_that_decide_stay_in_sight_of_every_size(address, page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto(f"{address}/{WHOLE}")
-    box = calculator(page, "decoder")
+def test_the_results_that_decide_stay_in_sight_of_every_size(decoder, width):
+    decoder.page.set_viewport_size({"width": width, "height": 800})
     shown = ".given .results" if width > 1000 else ".watched"
-    for size in box.locator(".size input[type=text]").all():
+    for size in decoder.locator(".size input[type=text]").all():
         size.scroll_into_view_if_needed()
-        place = box.locator(shown).bounding_box()
+        place = decoder.locator(shown).bounding_box()
         assert place["y"] < 800 and place["y"] + place["height"] > 0
     if width < 1000:
-        field(box, "L").fill("64")
+        field(decoder, "L").fill("64")
         rows = {
             row.locator("th").inner_text(): row.locator(".short").inner_text()
-            for row in box.locator(".results tbody tr").all()
+            for row in decoder.locator(".results tbody tr").all()
         }
-        for told in box.locator(".watched b").all():
+        for told in decoder.locator(".watched b").all():
             assert told.inner_text() == rows[told.get_attribute("data-row")]
 
 
@@ -270,40 +202,36 @@ def test_a_size_that_cannot_be_is_refused(address, page):
     expect(box.locator('[data-size="utilization"] .wrong')).to_have_text("“101” is out of range: write 1 to 100")
 
 
-def test_heads_that_cannot_be_shared_get_a_message_at_once(address, page):
-    page.goto(f"{address}/{WHOLE}")
-    box = calculator(page, "decoder")
-    wrong, results = box.locator('[data-size="G"] .wrong'), box.locator(".results tbody")
+def test_heads_that_cannot_be_shared_get_a_message_at_once(decoder):
+    wrong, results = decoder.locator('[data-size="G"] .wrong'), decoder.locator(".results tbody")
     before = results.inner_text()
-    field(box, "H").fill("12")
+    field(decoder, "H").fill("12")
     expect(wrong).to_have_text("G = 8 does not divide H = 12: write a divisor, such as 4 or 12")
-    assert field(box, "G").get_attribute("aria-invalid") == "true"
-    assert set(box.locator(".results .short").all_inner_texts()) == {"–"}
-    assert set(box.locator(".results .long").all_inner_texts()) == {""}
-    expect(box.locator(".said")).to_have_text("G = 8 does not divide H = 12: write a divisor, such as 4 or 12.")
-    field(box, "G").fill("4")
+    assert field(decoder, "G").get_attribute("aria-invalid") == "true"
+    assert set(decoder.locator(".results .short").all_inner_texts()) == {"–"}
+    assert set(decoder.locator(".results .long").all_inner_texts()) == {""}
+    expect(decoder.locator(".said")).to_have_text("G = 8 does not divide H = 12: write a divisor, such as 4 or 12.")
+    field(decoder, "G").fill("4")
     expect(wrong).to_be_hidden()
     assert (results.inner_text() != before) and "–" not in results.inner_text()
-    box.locator(".reset").click()
+    decoder.locator(".reset").click()
     assert results.inner_text() == before
 
 
-def test_results_are_readable_at_any_size(address, page):
-    page.goto(f"{address}/{WHOLE}")
-    box = calculator(page, "decoder")
-    field(box, "budget").fill("1e29")
-    field(box, "B").fill("1e29")
-    row = {row.locator("th").inner_text(): row for row in box.locator(".results tbody tr").all()}
+def test_results_are_readable_at_any_size(decoder):
+    field(decoder, "budget").fill("1e29")
+    field(decoder, "B").fill("1e29")
+    row = {row.locator("th").inner_text(): row for row in decoder.locator(".results tbody tr").all()}
     assert row["One step"].locator(".short").inner_text() == "4.74e43 FLOPs"
     assert row["Parameters"].locator(".short").inner_text() == "8.03e9"
     assert row["Parameters"].locator(".long").inner_text() == "8,030,261,248"
-    digits = [len(re.findall(r"\d", text)) for text in box.locator(".results .short").all_inner_texts()]
+    digits = [len(re.findall(r"\d", text)) for text in decoder.locator(".results .short").all_inner_texts()]
     assert max(digits) <= 6
 
 
 @pytest.fixture
 def phone(browser) -> Iterator[Page]:
-    with browser.new_page(viewport={"width": 390, "height": 800}) as page:
+    with browser.new_page(viewport=PHONE) as page:
         yield page
 
 
@@ -327,9 +255,9 @@ def test_a_long_formula_goes_on_in_the_next_line(address, phone, media):
         assert whole["x"] <= place["x"] and place["x"] + place["width"] <= whole["x"] + whole["width"]
 
 
-def test_long_results_have_a_line_of_their_own_on_a_phone(address, phone):
-    phone.goto(f"{address}/{WHOLE}")
-    row = calculator(phone, "decoder").locator(".results tbody tr", has_text="One step")
+def test_long_results_have_a_line_of_their_own_on_a_phone(decoder):
+    decoder.page.set_viewport_size(PHONE)
+    row = decoder.locator(".results tbody tr", has_text="One step")
     about, exact = row.locator(".short").bounding_box(), row.locator(".long").bounding_box()
     assert exact["y"] >= about["y"] + about["height"] > exact["y"] - 5
     assert exact["height"] < 30
@@ -342,12 +270,10 @@ def test_the_lines_of_a_curve_are_named_in_full_on_a_phone(address, phone):
     assert all(name.evaluate(INSIDE) for name in names.all())
 
 
-def test_the_formula_takes_the_numbers(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    box = calculator(page, "matmul")
-    field(box, "K").fill("1000")
-    assert re.sub(r"\s", "", box.locator(".put-in .katex-html").inner_text()) == "2×64×32×1,000"
-    assert box.locator(".put-in .as-text").text_content() == "2*64*32*1000"
+def test_the_formula_takes_the_numbers(matmul):
+    field(matmul, "K").fill("1000")
+    assert re.sub(r"\s", "", matmul.locator(".put-in .katex-html").inner_text()) == "2×64×32×1,000"
+    assert matmul.locator(".put-in .as-text").text_content() == "2*64*32*1000"
 
 
 def test_results_are_read_aloud_when_the_reader_pauses(address, page):
@@ -358,9 +284,8 @@ def test_results_are_read_aloud_when_the_reader_pauses(address, page):
     expect(box.locator(".said")).to_contain_text("A matrix product: 393 kFLOPs; A matrix product, time")
 
 
-def test_the_curve_has_a_text(address, page):
-    page.goto(f"{address}/{MATMUL}")
-    said = calculator(page, "matmul").locator(".curve svg").get_attribute("aria-label")
+def test_the_curve_has_a_text(matmul):
+    said = matmul.locator(".curve svg").get_attribute("aria-label")
     assert said == "Curve over B from 1 to 65,536. A matrix product: from 3.07 kFLOPs to 201 MFLOPs."
 
 
@@ -408,11 +333,10 @@ def test_the_link_is_copied(address, browser):
 
 
 @pytest.mark.parametrize("name", [MATMUL, WHOLE])
-def test_without_javascript_the_results_stand_there(address, browser, page, name):
-    page.goto(f"{address}/{name}")
+def test_without_javascript_the_results_stand_there(address, browser, opened, name):
     with browser.new_context(java_script_enabled=False) as context:
         plain = context.new_page()
         plain.goto(f"{address}/{name}")
         assert plain.locator(".calculator input:visible, .calculator button:visible").count() == 0
-        tables = [each.locator(".calculator .results").all_text_contents() for each in (page, plain)]
+        tables = [each.locator(".calculator .results").all_text_contents() for each in (opened(name), plain)]
     assert tables[0] == tables[1] != []

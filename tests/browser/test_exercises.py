@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import AXE, IN_BROWSER, axe_violations
+from tests.support.browser import IN_BROWSER, axe_violations, contrast_violations
 
 pytestmark = IN_BROWSER
 
@@ -22,13 +22,6 @@ for (const name of ["getItem", "setItem"]) {
   };
 }"""
 
-# Send many answers without the keyboard, and return the verdicts.
-ANSWER = """(form, answers) => answers.map((text) => {
-  form.querySelector("input").value = text;
-  form.requestSubmit();
-  return form.querySelector("[role=status]").innerText;
-})"""
-
 
 def answer(page: Page, exercise: str, text: str) -> str:
     """Type and send an answer by keyboard, and return the verdict."""
@@ -38,11 +31,12 @@ def answer(page: Page, exercise: str, text: str) -> str:
     return page.locator(f"{exercise} [role=status]").inner_text()
 
 
-@pytest.mark.parametrize("text", ["2BDR + 2BRK", "2*B*R*(D + K)", "2 B·R·K + D R B × 2"])
-def test_a_right_answer_is_right_in_every_spelling(page, address, text):
+def test_a_right_answer_is_right_in_every_spelling(page, address):
     page.goto(f"{address}/{LECTURE}")
-    assert answer(page, BRACKETS, text) == "Right."
-    expect(page.locator(BRACKETS)).to_contain_class("done")
+    for text in ("2BDR + 2BRK", "2*B*R*(D + K)", "2 B·R·K + D R B × 2"):
+        assert answer(page, BRACKETS, "2BDR") != "Right."
+        assert answer(page, BRACKETS, text) == "Right."
+        expect(page.locator(BRACKETS)).to_contain_class("done")
 
 
 def test_a_wrong_answer_gets_its_hint(page, address):
@@ -93,9 +87,8 @@ def test_progress_survives_a_reload_and_can_be_erased(page, address):
     "kept", ["{", "[]", '{"version": 99}', '{"version": 1, "pages": {"lectures/matrix-product": {}}}']
 )
 def test_what_other_versions_kept_breaks_nothing(page, address, kept):
+    page.add_init_script(f"localStorage.setItem('flopbook', {json.dumps(kept)})")
     page.goto(f"{address}/{LECTURE}")
-    page.evaluate("text => localStorage.setItem('flopbook', text)", kept)
-    page.reload()
     assert answer(page, BRACKETS, "2BR(D+K)") == "Right."
     expect(page.locator("#exercises > .progress")).to_have_text(re.compile(r"^1 of \d+ done$"))
 
@@ -114,34 +107,17 @@ def test_without_javascript_a_word_says_so(browser, address):
         expect(page.locator(f"{BRACKETS} noscript")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_verdicts_and_progress_are_accessible(page, address, scheme):
-    page.emulate_media(color_scheme=scheme)
+def test_verdicts_and_progress_are_accessible(page, address):
     page.goto(f"{address}/{LECTURE}")
-    page.add_script_tag(path=AXE)
     answer(page, BRACKETS, "2BR(D+K)")
     answer(page, LAYER, "2 * 4096 * 11008")
     page.locator(".question input[data-right]").first.check()
     page.locator(".question input:not([data-right])").last.check()
     assert axe_violations(page, "[role=main]") == []
+    page.emulate_media(color_scheme="dark")
+    assert contrast_violations(page, "[role=main]") == []
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-
-
-def test_every_exercise_takes_its_right_answer_and_knows_its_wrong_ones(page, address, pages):
-    checked = 0
-    for name in (name for name in pages if name.startswith("lectures/")):
-        page.goto(f"{address}/{name}")
-        for exercise in page.locator("form.exercise:not(#exercise-the-fourth-report)").all():
-            form = json.loads(exercise.get_attribute("data-form"))
-            wrong = [text for text, _ in form["hints"]]
-            *verdicts, right, unread = exercise.evaluate(ANSWER, [*wrong, form["right"], "2 +"])
-            assert verdicts == [f"Not yet. {hint}" for _, hint in form["hints"]]
-            assert right == "Right."
-            assert "I cannot read" in unread
-            checked += 1
-        assert page.locator("form.exercise").count() >= 3, name
-    assert checked >= 33
 
 
 def test_the_audit_is_settled_claim_by_claim(page, address):

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import AXE, IN_BROWSER, axe_violations
+from tests.support.browser import IN_BROWSER, axe_violations
 from tests.support.html import read
 
 pytestmark = IN_BROWSER
@@ -231,8 +231,6 @@ def test_everyone_can_use_it(page, cell, scheme, width):
     run(cell, f"print('wide' * 100)\nsymbols = {'x' * 150!r}\nsymbols / 0", "Stopped by an error")
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
-    if not page.evaluate("'axe' in window"):
-        page.add_script_tag(path=AXE)
     assert axe_violations(page, f"#{cell.get_attribute('id')}") == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from flopbook.command import main
 from flopbook.published import names
 from flopbook.teaching.calculators.html import long
-from tests.support.browser import AXE, IN_BROWSER, axe_violations
+from tests.support.browser import IN_BROWSER, axe_violations
 
 pytestmark = IN_BROWSER
 
@@ -190,7 +190,5 @@ def test_everyone_can_use_it(page, width, scheme):
     use(page, '{"model_type": "lama"}', re.compile("llama"))
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
-    if not page.evaluate("'axe' in window"):
-        page.add_script_tag(path=AXE)
     assert axe_violations(page, "#calculator-model") == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -7,25 +7,6 @@ from tests.support.browser import IN_BROWSER
 
 pytestmark = IN_BROWSER
 
-# Choose each answer of a question in turn, and return what is said of it.
-SAID = """question => [...question.querySelectorAll("input[type=radio]")].map((choice) => {
-  choice.click();
-  return question.querySelector("[role=status]").textContent;
-})"""
-
-
-def lectures(pages: list[str]) -> list[str]:
-    return [name for name in pages if name.startswith("lectures/")]
-
-
-def test_every_answer_gets_its_reason(page: Page, address, pages):
-    for name in lectures(pages):
-        page.goto(f"{address}/{name}")
-        for question in page.locator(".question").all():
-            assert question.evaluate(SAID) == question.locator(".reason").all_text_contents() != []
-        total = page.locator("#quiz .question").count()
-        expect(page.locator("#quiz > .progress")).to_have_text(f"{total} of {total} done")
-
 
 def test_a_question_works_by_keyboard_and_unfolds_the_other_reasons(page: Page, address):
     page.goto(f"{address}/{LECTURE}")

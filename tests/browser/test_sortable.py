@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.support.browser import AXE, IN_BROWSER, axe_violations
+from tests.support.browser import IN_BROWSER, axe_violations
 
 pytestmark = IN_BROWSER
 ADDRESS = "/reference/published-models.html"
@@ -76,7 +76,6 @@ def test_a_name_opens_what_is_known_and_escape_closes_it(box, page):
     box.get_by_role("button", name="Llama 3 8B", exact=True).press("Enter")
     card = page.locator("#model-llama-3-8b")
     expect(card).to_contain_text("8,030,261,248")
-    page.add_script_tag(path=str(AXE))
     assert axe_violations(page, "[role=main]") == []
     page.keyboard.press("Escape")
     expect(card).to_be_hidden()

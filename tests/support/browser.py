@@ -4,7 +4,7 @@ import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,24 +16,28 @@ from tests.conftest import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PAPER_WIDTH = 657  # CSS pixels between the margins of a page
-# One element for each colour, size and background of text: a page repeats them thousands of times.
-SAMPLE_TEXT = """within => {
+# One element for each colour, size and background of text: a page repeats them thousands of times. Those that are known
+# already are left out.
+SAMPLE_TEXT = """([within, known]) => {
   const background = (element) => {
     if (!element) return "";
     const { backgroundColor, backgroundImage, opacity } = getComputedStyle(element);
     const covers = /^rgb\\(/.test(backgroundColor) && opacity === "1";
     return [backgroundColor, backgroundImage, opacity, covers ? "" : background(element.parentElement)].join();
   };
-  const kinds = new Set();
+  const [kinds, sampled] = [new Set(known), []];
   for (const element of document.querySelectorAll(`${within}, ${within} *`)) {
     element.removeAttribute("data-sample");
     const hasText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
     if (!hasText || element.closest(".katex-html") || !element.checkVisibility()) continue;
     const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element);
     const kind = [color, fontSize, fontWeight, textShadow, background(element)].join();
-    if (!kinds.has(kind)) element.setAttribute("data-sample", "");
+    if (kinds.has(kind)) continue;
+    element.setAttribute("data-sample", "");
     kinds.add(kind);
+    sampled.push(kind);
   }
+  return sampled;
 }"""
 ASK_AXE = """([within, options]) => {
   axe.configure({ rules: [{ id: "color-contrast", selector: "[data-sample]" }] });
@@ -80,20 +84,42 @@ def note_responses(page: Page) -> list[Response]:
 def weight(responses: list[Response]) -> int:
     """Add up the bytes that a web server sends for a page, text compressed."""
     bodies = {response.url: response.body() for response in responses if response.ok}
-    return sum(len(body if url.endswith(".woff2") else gzip.compress(body)) for url, body in bodies.items())
+    return sum(_sent(body, url.endswith(".woff2")) for url, body in bodies.items())
 
 
-def axe_violations(page: Page, within: str = "html", **options: object) -> list[str]:
+@cache
+def _sent(body: bytes, is_compressed: bool) -> int:
+    """Return the bytes that a file takes on its way; most pages have the same files."""
+    return len(body if is_compressed else gzip.compress(body))
+
+
+def axe_violations(page: Page, within: str = "html", known: set[str] | None = None) -> list[str]:
     """Ask axe what keeps somebody out, in the colours that the page has now and in all other respects.
+
+    Kinds of text that are `known` are not asked about again, and those that are asked about become known.
 
     The glyphs of a formula are left out: a screen reader reads its MathML, and
     their colour is that of the text around them (test_every_page.py holds it).
     """
-    page.evaluate(SAMPLE_TEXT, within)
+    _mark_unknown_text(page, within, set() if known is None else known)
+    return _ask_axe(page, within)
+
+
+def contrast_violations(page: Page, within: str = "html", known: set[str] | None = None) -> list[str]:
+    """Ask axe which text is too faint, but for the kinds that are known."""
+    asked = _mark_unknown_text(page, within, set() if known is None else known)
+    return _ask_axe(page, within, runOnly=["color-contrast"]) if asked else []
+
+
+def _mark_unknown_text(page: Page, within: str, known: set[str]) -> bool:
+    """Mark an element of each kind of text that is not known, note the kinds, and tell whether there are any."""
+    found = page.evaluate(SAMPLE_TEXT, [within, list(known)])
+    known.update(found)
+    return bool(found)
+
+
+def _ask_axe(page: Page, within: str, **options: object) -> list[str]:
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
     violations = page.evaluate(ASK_AXE, [within, options])
     return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in violations for node in v["nodes"][:3]]
-
-
-def contrast_violations(page: Page) -> list[str]:
-    """Ask axe which text is too faint."""
-    return axe_violations(page, runOnly=["color-contrast"])

@@ -1,7 +1,6 @@
 """Test reports of sharded models: each process measures its own part, and shards stay."""
 
-import sys
-from subprocess import run
+import warnings
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 from flopbook.measure import Report
-from tests.conftest import ROOT
+from flopbook.measure.distributed import run_ranks
 
 B, D, H, K = 4, 16, 32, 8
 PRODUCTS = 2 * B * (D * H + H * K)
@@ -79,23 +78,15 @@ def test_in_one_process(alone, kind):
     assert report.memory.parameters == 4 * (D * H + H + H * K + K)
 
 
-def test_in_two_processes(tmp_path):
-    ran = [sys.executable, "-W", "ignore", "-m", "tests.measure.report.test_sharded", str(tmp_path / "store")]
-    said = run(ran, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert said.returncode == 0, said.stderr
+def _of_two():
+    warnings.simplefilter("ignore")  # PyTorch's own, which differ from kind to kind
+    return {kind: measured(kind).memory for kind in KINDS}
 
 
-def _of_two(rank, store):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    for kind in KINDS:
-        memory = measured(kind).memory
-        if kind != "parallelize_module":
-            assert memory.activations == ACTIVATIONS, (kind, memory)
-        halves = 4 * (D * H + H + H * K + K) // 2
-        assert memory.parameters == halves + 4 * K // 2 * (kind == "parallelize_module"), (kind, memory)
-    distributed.barrier()  # the first to end would close what the other still reads
-    distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    torch.multiprocessing.spawn(_of_two, args=(sys.argv[1],), nprocs=2)
+def test_in_two_processes():
+    whole, last_bias = 4 * (D * H + H + H * K + K), 4 * K
+    for memories in run_ranks(_of_two, ranks=2):
+        assert all(memories[kind].activations == ACTIVATIONS for kind in KINDS if kind != "parallelize_module")
+        halves = dict.fromkeys(KINDS, whole // 2)
+        halves["parallelize_module"] += last_bias // 2  # each rank has the whole of it
+        assert {kind: memory.parameters for kind, memory in memories.items()} == halves

@@ -1,0 +1,211 @@
+"""Test in a browser that all that a reader can set, turn or answer says what it should, on every page."""
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import nbformat
+import pytest
+import sympy
+from playwright.sync_api import Page, expect
+
+from flopbook.predict.values import evaluate
+from tests.browser.test_calculators import SHOWN
+from tests.browser.test_pictures import DATA, assert_shows
+from tests.conftest import ROOT
+from tests.support.browser import IN_BROWSER
+
+pytestmark = IN_BROWSER
+
+KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
+CONTROLS = ('class="panel calculator"', 'class="picture"', 'class="question"', 'class="exercise"')
+# Choose an option in each list, type a size into each field, and a multiple where one size divides another.
+SET = """(box, [chosen, typed, times]) => {
+  const type = (field, text) => {
+    field.value = text;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const field = (size) => size.querySelector("[type=text]");
+  box.querySelectorAll("select").forEach((list, at) => type(list, list.options[chosen[at]].value));
+  box.querySelectorAll(".size").forEach((size, at) => type(field(size), typed[at]));
+  for (const size of box.querySelectorAll("[data-divides]")) {
+    const whole = box.querySelector(`[data-size="${size.dataset.divides}"]`);
+    type(field(whole), String(times * Number(field(size).value.replaceAll(",", ""))));
+  }
+}"""
+# The sizes that the options of all lists set; a list shows none of them once a reader has changed one by hand.
+OPTIONS = """(box, chosen) => Object.assign({}, ...[...box.querySelectorAll("select")].map(
+  (list, at) => JSON.parse(list.options[chosen[at]].dataset.sizes)))"""
+# Send many answers without the keyboard, and return the verdicts.
+ANSWER = """(form, answers) => answers.map((text) => {
+  form.querySelector("input").value = text;
+  form.requestSubmit();
+  return form.querySelector("[role=status]").innerText;
+})"""
+# Choose each answer of a question in turn, and return what is said of it.
+SAID = """question => [...question.querySelectorAll("input[type=radio]")].map((choice) => {
+  choice.click();
+  return question.querySelector("[role=status]").textContent;
+})"""
+
+
+@dataclass
+class Used:
+    """Holds what was found when a reader used everything on every page."""
+
+    #: By kind of control: what is wrong, by page.
+    wrong: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    #: By kind of control: how many there are on each page.
+    number: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    #: The lengths of calculators' results.
+    lengths: set[int] = field(default_factory=set)
+
+
+def boxed_on(page: str) -> Iterator[dict]:
+    """Return what a page's cells have boxed, from which its calculators are made."""
+    stored = ROOT / "_build" / "pages" / page.replace(".html", ".ipynb")
+    if stored.exists():
+        outputs = (output for cell in nbformat.read(stored, 4).cells for output in cell.get("outputs", []))
+        data = (output.get("data", {}).get(kind) for output in outputs for kind in KINDS)
+        yield from filter(None, data)
+
+
+def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
+    """Return what each calculator's rows compute, by name and title."""
+    return {
+        box["name"]: {title: sympy.sympify(text) for title, _, text, _ in box["rows"]}
+        if "rows" in box
+        else {box["title"]: sympy.sympify(box["expression"])}
+        for box in boxed_on(page)
+    }
+
+
+def written(value) -> str:
+    digits = [f"{abs(part):,}" for part in (value.numerator, value.denominator)]
+    sign = "−" if value < 0 else ""
+    return sign + (digits[0] if digits[1] == "1" else "/".join(digits)) if value.denominator < 10**6 else ""
+
+
+def value_of(expression: sympy.Expr, sizes: dict[str, int]) -> str:
+    if 0 not in sizes.values():
+        return written(evaluate(expression, sizes))
+    exact = expression.xreplace({letter: sympy.Integer(sizes[letter.name]) for letter in expression.free_symbols})
+    return written(exact)
+
+
+def use_calculators(page: Page, name: str, draw: random.Random, used: Used) -> int:
+    """Set each calculator at random, compare with its formulas, and note the lengths of results."""
+    formulas, calculators = formulas_on(name), page.locator(".calculator.ready").all()
+    known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
+    for box in calculators:
+        fields = box.locator(".size").evaluate_all("all => all.map((size) => ({ ...size.dataset }))")
+        options = box.locator("select").evaluate_all("all => all.map((select) => select.options.length)")
+        own = known | formulas[box.get_attribute("data-name")]
+        largest = draw.choice([2**4, 2**10, 2**16, 2**31, 2**40])
+        chosen = [draw.randrange(number - 1) for number in options]
+        typed = [
+            draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest)
+            for each in fields
+        ]
+        box.evaluate(SET, [chosen, list(map(str, typed)), draw.randint(1, 64)])
+        shown, rows = box.evaluate(SHOWN)
+        shown = box.evaluate(OPTIONS, chosen) | shown
+        sizes = {letter: int(str(size).replace(",", "")) for letter, size in shown.items()}
+        for title, said in rows:
+            if title in own:
+                assert said == value_of(own[title], sizes), (title, sizes)
+                used.lengths.add(len(said))
+    return len(calculators)
+
+
+def use_pictures(page: Page, name: str, draw: random.Random, used: Used) -> int:
+    """Turn each picture to its last state and to others at random, and compare with the frames that were drawn."""
+    figures = page.locator("figure.picture").all()
+    for figure in figures:
+        lengths = [len(keys) for _, keys, _, _ in json.loads(figure.evaluate(DATA))["controls"]]
+        if lengths:
+            expect(figure.locator("[data-control]").first).to_be_visible()
+        assert_shows(figure, [length - 1 for length in lengths])
+        for _ in range(5):
+            assert_shows(figure, [draw.randrange(length) for length in lengths])
+    return len(figures)
+
+
+def use_exercises(page: Page, name: str, draw: random.Random, used: Used) -> int:
+    """Give each exercise its right answer, and each wrong one that it knows; the audit is another test's."""
+    exercises = page.locator("form.exercise:not(#exercise-the-fourth-report)").all()
+    for exercise in exercises:
+        form = json.loads(exercise.get_attribute("data-form"))
+        wrong = [text for text, _ in form["hints"]]
+        *verdicts, right, unread = exercise.evaluate(ANSWER, [*wrong, form["right"], "2 +"])
+        assert verdicts == [f"Not yet. {hint}" for _, hint in form["hints"]]
+        assert right == "Right."
+        assert "I cannot read" in unread
+    if name.startswith("lectures/"):
+        assert page.locator("form.exercise").count() >= 3
+    return len(exercises)
+
+
+def use_questions(page: Page, name: str, draw: random.Random, used: Used) -> int:
+    """Choose each answer of each question, and compare what is said of it with its reason."""
+    questions = page.locator(".question").all()
+    for question in questions:
+        assert question.evaluate(SAID) == question.locator(".reason").all_text_contents() != []
+    if name.startswith("lectures/"):
+        total = page.locator("#quiz .question").count()
+        expect(page.locator("#quiz > .progress")).to_have_text(f"{total} of {total} done")
+    return len(questions)
+
+
+USES = {
+    "calculators": use_calculators,
+    "pictures": use_pictures,
+    "exercises": use_exercises,
+    "questions": use_questions,
+}
+
+
+@pytest.fixture(scope="module")
+def used(browser, address, pages, site) -> Used:
+    """Open each page once, and use all that is on it."""
+    draw, used = random.Random(1), Used()
+    for name in pages:
+        html = (site / name).read_text("utf-8")
+        if not name.startswith("lectures/") and not any(control in html for control in CONTROLS):
+            continue
+        with browser.new_page() as page:
+            page.set_default_timeout(60_000)
+            errors: list[str] = []
+            page.on("pageerror", lambda error, noted=errors: noted.append(str(error)))
+            page.goto(f"{address}/{name}")
+            for kind, use in USES.items():
+                try:
+                    used.number[kind][name] = use(page, name, draw, used)
+                    assert errors == []
+                except AssertionError as error:
+                    used.wrong[kind][name] = str(error)
+    return used
+
+
+def test_every_calculator_agrees_with_its_formula(used):
+    assert used.wrong["calculators"] == {}
+    assert sum(used.number["calculators"].values()) >= 12
+    assert max(used.lengths) > len(f"{2**53:,}")  # node is asked about any expression at many sizes: test_javascript.py
+
+
+def test_every_picture_turns_to_the_frames_that_were_drawn(used):
+    assert used.wrong["pictures"] == {}
+    assert sum(used.number["pictures"].values()) > 0
+
+
+def test_every_exercise_takes_its_right_answer_and_knows_its_wrong_ones(used):
+    assert used.wrong["exercises"] == {}
+    assert sum(used.number["exercises"].values()) >= 33
+
+
+def test_every_answer_to_a_question_gets_its_reason(used):
+    assert used.wrong["questions"] == {}
+    assert sum(used.number["questions"].values()) > 0
