@@ -183,6 +183,8 @@ def _place(event: FunctionEvent, operators: Collection[str]) -> tuple[str, str] 
     """Find phase and operator of an event's time, unless an outer operator includes it."""
     if event.device_type != DeviceType.CPU:  # an accelerator's kernel, whose time its operator includes
         return None
+    if event.name.startswith("gloo:"):  # what a thread exchanges in the background, while the step goes on or waits
+        return None
     around = event.cpu_parent
     while around:
         if around.name in operators:

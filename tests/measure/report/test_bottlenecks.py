@@ -11,7 +11,7 @@ def test_shares_are_of_the_whole(adamw):
     with FlopCount() as counted:
         adamw()
     found = shares(counted.breakdown, profile_time(adamw, {row.operator for row in counted.breakdown.operators}, 3))
-    assert tuple(found) == CATEGORIES
+    assert tuple(found) == tuple(name for name in CATEGORIES if name != "communication")
     assert sum(share.time for share in found.values()) == pytest.approx(1)
     whole = counted.breakdown.step.cost.flops
     assert found["optimizer"].flops == counted.breakdown.step.costs["optimizer"].flops / whole

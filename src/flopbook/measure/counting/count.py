@@ -84,7 +84,7 @@ class _Mode(TorchDispatchMode):
             if (found := find_rule(func)) is None:
                 return self._without_rule(func, types, args, kwargs or {})
             run, rule = func, found
-        if types and ((others := made_of_others(types, args, kwargs)) or _is_traced(types)):
+        if types and ((others := made_of_others(types, args, kwargs)) or is_traced(types)):
             # a tensor that is made of others runs the operator on those
             return NotImplemented if others else func(*args, **(kwargs or {}))
         if rule is MOVES:
@@ -146,7 +146,7 @@ class _Mode(TorchDispatchMode):
             _refuse_to_train(func, args)
         out = func(*args, **kwargs)
         written = (out, *args, *kwargs.values()) if schema and schema.is_mutable else out
-        if elements(written) and not _is_traced(types):  # without a floating-point result there are no FLOPs
+        if elements(written) and not is_traced(types):  # without a floating-point result there are no FLOPs
             self.noted._uncounted[schema.name if schema else f"{func.namespace}::{func}"] += 1
         return out
 
@@ -264,7 +264,7 @@ def _is_trained(value: object) -> bool:
     return any(isinstance(tensor, Tensor) and tensor.requires_grad for tensor in tensors)
 
 
-def _is_traced(types: Collection[type]) -> bool:
+def is_traced(types: Collection[type]) -> bool:
     """Tell whether operators run only to be recorded, for an export or a compiler, or for the shapes of shards."""
     return (
         torch.compiler.is_exporting()

@@ -7,8 +7,12 @@ from flopbook.counts.breakdown import Breakdown
 from flopbook.measure.profiler import BETWEEN, TimeProfile
 
 #: Kinds of work, in the order in which they are shown: matrix products, convolutions and attention; pointwise
-#: operators; views, copies and lookups; the optimizer with its own code; and Python and autograd between operators.
-CATEGORIES = ("contractions", "pointwise", "movement", "optimizer", BETWEEN)
+#: operators; views, copies and lookups; collectives; the optimizer with its own code; and Python and autograd between
+#: operators.
+CATEGORIES = ("contractions", "pointwise", "movement", "communication", "optimizer", BETWEEN)
+
+#: Where the operators come from that exchange tensors between ranks, or wait for them.
+_COMMUNICATION = ("c10d::", "_c10d_functional::", "_c10d_functional_autograd::", "_dtensor::")
 
 #: A category with less of the time than this is not a bottleneck: without it the step would hardly be faster.
 _WORTHWHILE = 0.2
@@ -23,6 +27,10 @@ _ADVICE = {
         "so that intermediate results stay in the cache."
     ),
     "movement": "Views and copies. Look for .to(), .contiguous() and indexing in the step, and do them once before.",
+    "communication": (
+        "Sending takes time, and so does waiting for the slowest rank. Give all ranks the same work; send while others "
+        "compute; send less, with more samples for each exchange or a narrower format."
+    ),
     "optimizer": (
         "An update makes {calls:,.0f} calls of operators for {flops:.1%} of the FLOPs. With fused=True, where the "
         "optimizer has it, it makes one for all parameters; a larger batch shares an update among more samples."
@@ -92,7 +100,7 @@ def shares(counted: Breakdown, spent: TimeProfile) -> dict[str, Share]:
     Returns
     -------
     dict of str to Share
-        In the order of `CATEGORIES`. Both kinds of parts add up to 1.
+        In the order of `CATEGORIES`, communication only where there is any. Both kinds of parts add up to 1.
 
     Examples
     --------
@@ -107,21 +115,24 @@ def shares(counted: Breakdown, spent: TimeProfile) -> dict[str, Share]:
     >>> found["contractions"].flops, found["contractions"].calls
     (1.0, 1.0)
     """
-    kinds = {row.operator: _kind(row.cost.contractions) for row in counted.operators}
+    kinds = {row.operator: _kind(row.operator, row.cost.contractions) for row in counted.operators}
     flops = dict.fromkeys(CATEGORIES, 0)
     for row in counted.operators:
         flops["optimizer" if row.phase == "optimizer" else kinds[row.operator]] += row.cost.flops
     time, calls = dict.fromkeys(CATEGORIES, 0.0), dict.fromkeys(CATEGORIES, 0.0)
     for phase, operator, number, seconds in spent.operators:
-        category = BETWEEN if operator == BETWEEN else kinds.get(operator, "movement")
+        category = BETWEEN if operator == BETWEEN else kinds.get(operator) or _kind(operator, 0, "movement")
         category = "optimizer" if phase == "optimizer" else category
         time[category] += seconds
         calls[category] += number if operator != BETWEEN else 0
-    return {name: Share(_part(name, time), _part(name, flops), calls[name]) for name in CATEGORIES}
+    found = [name for name in CATEGORIES if name != "communication" or calls[name]]
+    return {name: Share(_part(name, time), _part(name, flops), calls[name]) for name in found}
 
 
-def _kind(contractions: int) -> str:
-    return "contractions" if contractions else "pointwise"
+def _kind(operator: str, contractions: int, otherwise: str = "pointwise") -> str:
+    if operator.startswith(_COMMUNICATION):
+        return "communication"
+    return "contractions" if contractions else otherwise
 
 
 def _part(name: str, amounts: Mapping[str, float]) -> float:

@@ -227,6 +227,11 @@ def notes(report: "Report") -> list[str]:
             f"Roof: {roof.device} in {roof.dtype}, {peak} and {bandwidth}; {roof.source}. It allows an operator FLOPs "
             "over peak or bytes over bandwidth, the longer; what lies in a cache may take less."
         )
+    if report.counted.communication:
+        lines.append(
+            "Ranks: FLOPs, bytes and seconds are of this rank alone, and it may wait between operators. The parameters "
+            "of a split model are those of all ranks, in the rule of thumb too."
+        )
     lines.append("Activations: what is kept for the backward pass, at its most; after forward: when that pass begins.")
     return lines
 
