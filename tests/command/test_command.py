@@ -164,6 +164,18 @@ def test_plan_prints_exact_numbers_as_json(capsys):
     assert said["rows"]["Bytes of parameters"] == 2 * said["rows"]["Parameters"] // 8 == 2007565312
 
 
+def test_plan_takes_a_mesh(capsys):
+    mesh = ["--devices", "64", "--tensor", "8", "--pipeline", "4", "--micro-batches", "12"]
+    assert main(["plan", "Llama 3 70B", *mesh]) == 0
+    said = capsys.readouterr().out
+    assert "in steps of 24 sequences" in said and "tensor 8, context 1, pipeline 4, micro-batches 12" in said
+    assert main(["plan", "Llama 3 70B", "--json", *mesh]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert rows["Copies of the model"] == 2
+    assert rows["Bubble of the pipeline"] == 20
+    assert rows["Bytes of parameters"] == 2 * rows["Parameters"] // 32
+
+
 def test_models_lists_names_and_shows_one(capsys):
     assert main(["models"]) == 0
     assert "Llama 3 8B" in capsys.readouterr().out
@@ -184,6 +196,11 @@ def test_models_lists_names_and_shows_one(capsys):
         (["Llama 3 8B", "--tokens", "15X"], "--tokens '15X' is not an amount: write one such as 512, 300B or 15T"),
         (["Llama 3 8B", "--tokens", "9" * 5000], "is not an amount"),
         (["Llama 3 8B", "--devices", "0"], "--devices '0' is not an amount"),
+        (["Llama 3 8B", "--tensor", "0"], "--tensor '0' is not an amount"),
+        (
+            ["Llama 3 8B", "--devices", "20", "--tensor", "4", "--pipeline", "2"],
+            "take 8 devices for a copy of the model, which does not divide the 20 of --devices: give 24",
+        ),
         (["Llama 3 8B", "--batch", ""], "--batch '' is not an amount"),
         (["Llama 3 8B", "--mfu", "0.4"], "--mfu '0.4' is not a share of the peak: write a percentage such as 40%"),
         (["Llama 3 8B", "--device", "H100SXM"], "--device: device='H100SXM' is not a device"),

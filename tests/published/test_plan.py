@@ -1,6 +1,7 @@
 """Test plans of published models: every row follows from the model on paper."""
 
 import json
+from fractions import Fraction
 
 import pytest
 
@@ -38,7 +39,7 @@ QWEN3_NEXT = dict(
 )  # fmt: skip
 RWKV = dict(model_type="rwkv", hidden_size=24, num_hidden_layers=3, vocab_size=53)
 MODELS = {each["model_type"]: each for each in (LLAMA, MISTRAL, DEEPSEEK, LLAMA4, MAMBA2, BAMBA, QWEN3_NEXT, RWKV)}
-RUN = dict(B=6, T=11, devices=3, budget=1000, utilization=40)
+RUN = dict(B=6, T=11, devices=3, budget=1000, utilization=40, tensor=1, context=1, pipeline=1, micro_batches=1)
 PLAN, USE = run_plan({}), use_plan()
 
 
@@ -97,6 +98,48 @@ def test_activations_of_each_checkpoint():
 def test_a_loss_in_16_bits_keeps_half():
     by_bits = [values(LLAMA, Loss=option)["Bytes of activations"] for option in ("in 32 bits", "in 16 bits")]
     assert by_bits[0] - by_bits[1] == 2 * 2 * 11 * 53
+
+
+def on_mesh(devices, tensor=1, context=1, pipeline=1, micro_batches=1, B=12, T=8, sharding="none"):  # noqa: PLR0913, PLR0917
+    """Work out a Llama on a mesh, with a loss in 16 bits."""
+    sizes = RUN | dict(T=T, B=B, devices=devices) | amounts(from_config(LLAMA))
+    for label, options in PLAN.choices.items():
+        wanted = {"Sharding": sharding, "Loss": "in 16"}.get(label, "")
+        sizes |= next(option for name, option in options.items() if name.startswith(wanted))
+    mesh = dict(tensor=tensor, context=context, pipeline=pipeline, micro_batches=micro_batches)
+    return PLAN.at(**sizes | mesh)
+
+
+def test_a_mesh_shares_what_a_device_computes_and_holds():
+    alone, shared = on_mesh(1), on_mesh(8, tensor=2, context=2, pipeline=2, micro_batches=12)
+    assert shared["Copies of the model"] == 1
+    assert shared["Products of a device in a step"] * 8 == alone["Products of a device in a step"]
+    assert shared["Bytes of parameters"] * 4 == alone["Bytes of parameters"] == 2 * alone["Parameters"]
+    kept = alone["Bytes of activations"] - 2 * 12 * 8 * 53
+    assert shared["Bytes of activations"] == kept / 12 / 4 + 2 * 8 * 53 / 4  # two micro-batches wait, in half the layers
+    assert shared["Bubble of the pipeline"] == Fraction(100, 13)
+    assert shared["Time of a step"] * 8 == alone["Time of a step"] * Fraction(13, 12)
+    assert shared["Devices with work"] == 8
+
+
+def test_copies_shard_and_send_what_they_share():
+    for sharding, each in {"none": 4, "ZeRO 1": 4, "ZeRO 2": 4, "ZeRO 3": 6}.items():
+        rows = on_mesh(24, tensor=2, context=3, sharding=sharding)
+        ring = Fraction(rows["Parameters"], 2) * each * Fraction(11, 12)  # four copies of three devices each
+        assert rows["Bytes sent for gradients and parameters"] == -(-ring // 1)
+    assert on_mesh(24, tensor=2, context=3, sharding="ZeRO 3")["Bytes of gradients"] == -(-rows["Parameters"] // 12)
+    sums = 4 * 2 * (3 * 8 * 24 * 3) / 3  # of a copy's 3 sequences: 4 sums of BTD a layer, on 3 devices a sequence
+    assert rows["Bytes sent between the parts of a layer"] == 2 * sums / 2
+
+
+def test_devices_without_a_place_in_the_mesh_have_no_work():
+    assert on_mesh(11, tensor=2, pipeline=2)["Devices with work"] == 8
+    assert on_mesh(3, tensor=2, pipeline=2)["Devices that the mesh lacks"] == 1
+
+
+def test_micro_batches_keep_less_of_a_batch_at_a_time():
+    assert on_mesh(1, micro_batches=12)["Bytes of activations"] * 12 == on_mesh(1)["Bytes of activations"]
+    assert on_mesh(1, micro_batches=99)["Bytes of activations"] * 12 == on_mesh(1)["Bytes of activations"]
 
 
 def test_a_text_takes_what_it_leaves_beside_the_weights():

@@ -34,6 +34,13 @@ _CHOICES = {
     "Precision": "16 bits, with a float32 copy",
     "Sharding": "none",
 }
+#: Sizes of the mesh, and the micro-batches that a pipeline needs.
+_MESH = {
+    "tensor": "how many devices share each layer",
+    "context": "how many devices share each sequence",
+    "pipeline": "how many devices share the layers, stage by stage",
+    "micro-batches": "how many passes each copy of the model takes for its share of the batch",
+}
 _AMOUNT = re.compile(r"(?P<number>\d{1,18}(\.\d{1,18})?)(?P<unit>[kMBT]?)")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,18})?)%?")
@@ -44,8 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="CONFIG", help="a config.json, or the name of a published model")
     parser.add_argument("--tokens", default="1T", help="tokens to train on, such as 300B; %(default)s unless told")
     parser.add_argument("--length", default="4096", help="tokens of a sequence; %(default)s unless told")
-    parser.add_argument("--batch", help="sequences of a step on all devices; one for each device unless told")
+    parser.add_argument("--batch", help="sequences of a step on all devices; one for each copy and micro-batch unless told")
     parser.add_argument("--devices", default="8", help="how many devices; %(default)s unless told")
+    for name, what in _MESH.items():
+        parser.add_argument(f"--{name}", default="1", help=f"{what}; %(default)s unless told")
     parser.add_argument("--device", default="H100 SXM", help='such as "B200 HGX, fp8"; %(default)s in bf16 unless told')
     parser.add_argument("--mfu", default="40%", help="model FLOPs utilization; 40%% unless told")
     for label, first in _CHOICES.items():
@@ -56,10 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> str:
     """Plan the run, and return what it takes as a table."""
     devices = _amount("--devices", options.devices)
+    mesh = {name.replace("-", "_"): _amount(f"--{name}", getattr(options, name.replace("-", "_"))) for name in _MESH}
+    of_copy = mesh["tensor"] * mesh["context"] * mesh["pipeline"]
+    if devices % of_copy:
+        raise MistakeError(
+            f"--tensor, --context and --pipeline take {of_copy} devices for a copy of the model, which does not divide "
+            f"the {devices} of --devices: give {-(-devices // of_copy) * of_copy}, or a smaller mesh"
+        )
+    copies = devices // of_copy
     sizes: dict[str, int | Fraction] = {
         "budget": _amount("--tokens", options.tokens),
         "T": _amount("--length", options.length),
-        "B": _amount("--batch", options.batch) if options.batch is not None else devices,
+        "B": _amount("--batch", options.batch) if options.batch is not None else copies * mesh["micro_batches"],
+        **mesh,
         "devices": devices,
         "utilization": _percent(options.mfu),
     }
@@ -157,5 +175,7 @@ def _written(
         f"{sizes['devices']:,} x {chosen['Device']} at {float(sizes['utilization']):g}% of the peak"
     )
     choices = "; ".join(f"{label.lower()}: {option}" for label, option in chosen.items() if label != "Device")
+    if any(sizes[name.replace("-", "_")] > 1 for name in _MESH):
+        asked += "\n" + ", ".join(f"{name} {sizes[name.replace('-', '_')]}" for name in _MESH)
     table = Table(["", "about", "exactly"], [(title, short(value, unit), long(value)) for title, unit, value in rows])
     return f"{asked}\n{choices}\n\n{table}"

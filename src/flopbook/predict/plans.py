@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import ClassVar
 
 import sympy
-from sympy import Expr, Min, ceiling
+from sympy import Expr, Max, Min, ceiling, floor
 
 from flopbook import checks
 from flopbook.checks import quoted
@@ -150,6 +150,7 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
     *,
     again: Expr | int = 0,
     loss: Expr | int = 0,
+    entering: Expr | int = 0,
     choices: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None,
 ) -> Plan:
     """Predict what it takes to train a `model`.
@@ -174,6 +175,10 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
         FLOPs of the forward pass that checkpoints run again.
     loss : sympy.Expr, optional
         Bytes that the loss keeps for the backward pass, where the model's activations leave it out.
+    entering : sympy.Expr, optional
+        Numbers that enter all blocks of the model together. Where it is given, the plan has a mesh: so many devices
+        share a layer (`tensor`), a sequence (`context`) and the layers (`pipeline`), and a step has `micro_batches`.
+        What is left of the devices holds copies. Each divides evenly, and with a mesh of one, the plan is as without.
     choices : mapping, optional
         What else is chosen with a name, as `choices` of :class:`Plan`.
 
@@ -218,49 +223,103 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
         "Parameters": ("", model.parameters),
         **({} if model.active == model.parameters else {"Parameters that a token meets": ("", model.active)}),
         **{title: ("FLOPs", expression) for title, expression in flops.items()},
-        **_memory(model, number("loss", loss)),
-        **_duration(_largest_share(model.forward + model.backward), samples),
     }
+    mesh = _Mesh(number("entering", entering))
+    rows |= mesh.rows(flops)
+    rows |= _memory(model, number("loss", loss), mesh)
+    rows |= mesh.sent(model.parameters)
+    rows |= _duration(mesh.largest_share(model.forward + model.backward) / mesh.size, samples, mesh)
     return Plan(name, title, rows, {**({"Model": presets} if presets else {}), **(choices or {}), **_CHOICES})
 
 
-def _largest_share(of_batch: Expr) -> Expr:
-    """Give the part of the device that has the most samples of a batch."""
-    return of_batch.subs(axis("B"), ceiling(axis("B") / axis("devices")))
+class _Mesh:
+    """Says how devices share the model, in letters; without `entering`, each device is a copy."""
+
+    def __init__(self, entering: Expr):
+        self.entering, self.devices = entering, axis("devices")
+        self.there = entering != 0
+        names = ("tensor", "context", "pipeline", "micro_batches")
+        letters = [axis(name) if self.there else sympy.Integer(1) for name in names]
+        self.tensor, self.context, self.pipeline, self.micro_batches = letters
+        self.size = self.tensor * self.context * self.pipeline
+        self.copies = Max(1, floor(self.devices / self.size)) if self.there else self.devices
+        share = ceiling(axis("B") / self.copies)
+        self.passes = Min(self.micro_batches, share) if self.there else self.micro_batches
+        self.bubble = (self.pipeline - 1) / (self.passes + self.pipeline - 1)
+
+    def largest_share(self, of_batch: Expr) -> Expr:
+        """Give the part of the copy that has the most samples of a batch."""
+        return of_batch.subs(axis("B"), ceiling(axis("B") / self.copies))
+
+    def kept(self, of_batch: Expr, *, in_flight: bool) -> Expr:
+        """Give what a device keeps of a batch: of a micro-batch, or of as many as wait in its pipeline."""
+        if not self.there:
+            return self.largest_share(of_batch)
+        each = of_batch.subs(axis("B"), ceiling(ceiling(axis("B") / self.copies) / self.passes))
+        waiting = Min(self.passes, self.pipeline) / self.pipeline if in_flight else 1
+        return ceiling(each * waiting / (self.tensor * self.context))
+
+    def rows(self, flops: Mapping[str, Expr]) -> dict[str, tuple[str, Expr]]:
+        """Give what the mesh makes of the devices and of the FLOPs of a step."""
+        if not self.there:
+            return {}
+        products = flops["One step"] - flops["Update"]
+        return {
+            "Copies of the model": ("", self.copies),
+            "Devices that the mesh lacks": ("", Max(0, self.size - self.devices)),
+            "Products of a device in a step": ("FLOPs", ceiling(self.largest_share(products) / self.size)),
+            "Bubble of the pipeline": ("%", 100 * self.bubble),
+        }
+
+    def sent(self, parameters: Expr) -> dict[str, tuple[str, Expr]]:
+        """Give the bytes that a device sends in rings: for what copies share, and for what tensor devices add up."""
+        if not self.there:
+            return {}
+        ranks = self.copies * self.context
+        optimizer, whole = axis("shard_optimizer"), axis("shard_parameters")
+        each = axis("bytes_gradients") * (2 - optimizer) + axis("bytes_parameters") * (optimizer + whole)
+        of_copies = each * parameters / (self.tensor * self.pipeline) * (ranks - 1) / ranks
+        sums = 4 * 2 * axis("bytes_activations") * self.largest_share(self.entering) / (self.context * self.pipeline)
+        return {
+            "Bytes sent for gradients and parameters": ("B", ceiling(of_copies)),
+            "Bytes sent between the parts of a layer": ("B", ceiling(sums * (self.tensor - 1) / self.tensor)),
+        }
 
 
-def _memory(model: Model, loss: Expr) -> dict[str, tuple[str, Expr]]:
+def _memory(model: Model, loss: Expr, mesh: _Mesh) -> dict[str, tuple[str, Expr]]:
     """Predict the bytes on each device, with what it holds of the model and its share of the activations."""
     state = State(*(axis(name) for name in State._fields))
     formats = Formats(*(axis(f"bytes_{kind.name}") for kind in fields(Formats)))
-    held = bytes_held(model.parameters, model.tensors, _largest_share(model.activations), state, formats)
+    held = bytes_held(model.parameters, model.tensors, model.activations, state, formats)
     kinds = {
-        "Bytes of parameters": _shard(held.parameters, "parameters"),
-        "Bytes of gradients": _shard(held.gradients, "gradients"),
-        "Bytes of optimizer state": _shard(held.optimizer, "optimizer"),
-        "Bytes of activations": held.activations + _largest_share(loss),
+        "Bytes of parameters": _shard(held.parameters, "parameters", mesh),
+        "Bytes of gradients": _shard(held.gradients, "gradients", mesh),
+        "Bytes of optimizer state": _shard(held.optimizer, "optimizer", mesh),
+        "Bytes of activations": mesh.kept(held.activations, in_flight=True) + mesh.kept(loss, in_flight=False),
     }
     total = kinds["All bytes"] = sympy.Add(*kinds.values())
     return {
         **{title: ("B", size) for title, size in kinds.items()},
         "Memory of a device": ("of memory", total / axis("memory")),
-        "Bytes that do not fit": ("B", sympy.Max(0, total - axis("memory"))),
+        "Bytes that do not fit": ("B", Max(0, total - axis("memory"))),
     }
 
 
-def _shard(held: Expr, kind: str) -> Expr:
-    """Divide bytes among all devices where this kind is sharded: its letter is 1, and 0 where it is not."""
-    return ceiling(held / (1 + axis(f"shard_{kind}") * (axis("devices") - 1)))
+def _shard(held: Expr, kind: str, mesh: _Mesh) -> Expr:
+    """Divide bytes among all copies where this kind is sharded: its letter is 1, and 0 where it is not."""
+    ranks = mesh.copies * mesh.context
+    return ceiling(held / (mesh.tensor * mesh.pipeline) / (1 + axis(f"shard_{kind}") * (ranks - 1)))
 
 
-def _duration(share_flops: Expr, samples: Expr) -> dict[str, tuple[str, Expr]]:
+def _duration(share_flops: Expr, samples: Expr, mesh: _Mesh) -> dict[str, tuple[str, Expr]]:
     """Predict the time of the slowest device: the definition of MFU, solved for the seconds."""
     devices, seconds = axis("devices"), axis("seconds")
     utilization = mfu(share_flops, seconds, axis("peak") * GIGA)
     (step_seconds,) = sympy.solve(utilization - axis("utilization") / 100, seconds)
+    step_seconds /= 1 - mesh.bubble
     steps = ceiling(axis("budget") / samples)
     return {
-        "Devices with work": ("", Min(axis("B"), devices)),
+        "Devices with work": ("", Min(axis("B"), mesh.copies) * mesh.size),
         "Time of a step": ("s", step_seconds),
         "Steps": ("", steps),
         "Time of all steps": ("hours", steps * step_seconds / _HOUR),

@@ -1,0 +1,106 @@
+"""Test the time of a step on a mesh, worked out by hand for a small cluster, and the search for meshes."""
+
+import pytest
+
+from flopbook.predict.models import PUBLISHED
+from flopbook.predict.parallel.planning import Cluster, plan, search
+from flopbook.predict.parallel.ranks import Mesh, Training, rank_of_mesh
+
+SMALL = dict(B=12, T=40, L=6, D=30, H=12, G=4, E=7, F=44, V=52, matrices=3, tables=2)
+LLAMA = PUBLISHED["Llama 3 405B"]
+PEAK = 989.4e12
+
+
+def seconds(one, axis, rate):
+    return sum(int(transfer.ring) for transfer in one.transfers.get(axis, ())) / rate
+
+
+def test_one_device_takes_the_time_of_its_flops():
+    one = plan(SMALL, Mesh(), Cluster(1), Training(micro=12))
+    flops = rank_of_mesh(SMALL, Mesh(), Training(micro=12))
+    assert one.seconds == one.compute == (flops.forward + flops.backward) / PEAK
+    assert (one.mfu, one.bubble, one.exposed, one.waiting) == (pytest.approx(1), 0, {}, 0)
+
+
+def test_tensor_ranks_wait_for_their_sums_at_the_rate_of_the_node():
+    one = plan(SMALL, Mesh(tensor=4), Cluster(4))
+    wait = seconds(rank_of_mesh(SMALL, Mesh(tensor=4)), "tensor", 450e9)
+    assert one.exposed == {"tensor": pytest.approx(wait)}
+    slow = plan(SMALL, Mesh(tensor=4), Cluster(4, node=2, between_bytes_per_s=9e9))
+    assert slow.exposed["tensor"] == pytest.approx(50 * one.exposed["tensor"])
+
+
+def test_gradients_hide_behind_the_last_backward_pass():
+    mesh, fast = Mesh(data=4), Cluster(4, between_bytes_per_s=1e9)
+    one = plan(SMALL, mesh, fast, Training(zero=0))
+    ranks = rank_of_mesh(SMALL, mesh, Training(zero=0))
+    sent = seconds(ranks, "data", 450e9)
+    assert one.exposed["data"] == pytest.approx(sent - ranks.backward / PEAK / 3)  # of three micro-batches
+    assert one.hidden["data"] == pytest.approx(ranks.backward / PEAK / 3)
+    long = plan(SMALL | dict(T=40_000), mesh, fast, Training(zero=0))
+    assert "data" not in long.exposed and long.hidden["data"] == pytest.approx(sent)
+
+
+def test_the_bubble_is_a_share_of_what_the_pipeline_takes():
+    one = plan(SMALL, Mesh(pipeline=3), Cluster(3, between_bytes_per_s=1e9))
+    assert one.bubble == pytest.approx(2 / 14)
+    assert one.waiting == pytest.approx((one.seconds - one.exposed.get("data", 0)) / 7)
+    long = SMALL | dict(T=4000)
+    one = plan(long, Mesh(pipeline=3), Cluster(3))
+    last = rank_of_mesh(long, Mesh(pipeline=3), stage=2)
+    assert one.compute == pytest.approx((last.forward + last.backward) / PEAK)  # it has the output layer besides
+
+
+def test_a_share_of_the_peak_stretches_products_alone():
+    mesh, cluster = Mesh(tensor=4), Cluster(4)
+    one, slower = (plan(SMALL, mesh, each) for each in (cluster, Cluster(4, efficiency=0.5)))
+    assert slower.compute == 2 * one.compute
+    assert slower.exposed == one.exposed
+
+
+def test_checkpoints_add_time_and_no_model_flops():
+    training = [Training(micro=12, checkpoints=kind) for kind in ("none", "full")]
+    none, full = (plan(SMALL, Mesh(), Cluster(1), each) for each in training)
+    assert full.model_flops == none.model_flops
+    assert 1.3 < full.seconds / none.seconds < 4 / 3  # the output layer does not run again
+
+
+@pytest.mark.parametrize(
+    ("devices", "mesh"), [(8_192, Mesh(64, 8, 1, 16)), (16_384, Mesh(128, 8, 1, 16))], ids=["half", "all"]
+)
+def test_the_search_finds_the_meshes_of_llama_3(devices, mesh):
+    found = search(LLAMA | dict(B=2048), Cluster(devices), fixed=dict(context=1))
+    assert (found[0].mesh, found[0].training.chunks, found[0].training.checkpoints) == (mesh, 8, "selective")
+    assert [one.seconds for one in found] == sorted(one.seconds for one in found)
+    assert all(one.memory <= 80e9 and one.mesh.devices == devices for one in found)
+    assert len({(one.mesh, one.training.chunks) for one in found}) == len(found)
+
+
+def test_the_search_leaves_out_nothing_that_fits_and_is_faster():
+    cluster, sizes = Cluster(12, "L40S", node=1, between_bytes_per_s=25e9), PUBLISHED["Llama 3 8B"] | dict(B=24, T=512)
+    best = search(sizes, cluster, Training(zero=3), checkpoints=["none"], chunks=[1])[0]
+    every = [
+        plan(sizes, Mesh(data, 1, context, pipeline), cluster, Training(zero=3))
+        for data in (1, 2, 3, 4, 6, 12) for context in (1, 2, 4) for pipeline in (1, 2, 3, 4, 6, 12)
+        if data * context * pipeline == 12
+    ]  # fmt: skip
+    assert best.seconds == min(one.seconds for one in every if not one.short)
+
+
+@pytest.mark.parametrize(
+    ("look", "said"),
+    [
+        (lambda: search(LLAMA | dict(B=64), Cluster(64)), r"no mesh of 64 devices holds it: .*lacks [\d.]+ GB beside"),
+        (lambda: search(SMALL | dict(B=1), Cluster(7)), "no mesh of 7 devices divides B=1"),
+        (lambda: search(SMALL, Cluster(12), fixed=dict(tensors=2)), "did you mean 'tensor'"),
+        (lambda: search(SMALL, 12), "12 is not a cluster"),
+        (lambda: plan(SMALL, Mesh(data=4), Cluster(8)), "has 4 ranks, and the cluster 8 devices"),
+        (lambda: Cluster(8, "H100"), "is not a device"),
+        (lambda: Cluster(8, "H100 PCIe"), "has no links on its data sheet: write node=1"),
+        (lambda: Cluster(8, efficiency=1.5), "more than the peak"),
+        (lambda: Cluster(0), "devices=0"),
+    ],
+)
+def test_what_cannot_be_planned_is_said_in_a_sentence(look, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        look()

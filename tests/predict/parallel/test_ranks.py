@@ -1,0 +1,175 @@
+"""Test what one rank of a mesh computes, keeps and sends: by hand, by sums over all ranks, and by other modules."""
+
+from dataclasses import replace
+
+import pytest
+
+from flopbook.predict import evaluate
+from flopbook.predict.memory import FLOAT32
+from flopbook.predict.models import PUBLISHED, decoder
+from flopbook.predict.parallel import carried
+from flopbook.predict.parallel.pipelines import in_flight
+from flopbook.predict.parallel.ranks import Mesh, Training, rank_of_mesh
+from flopbook.predict.parallel.schedules import interleaved, one_forward_one_backward
+
+SMALL = dict(B=12, T=40, L=6, D=30, H=12, G=4, E=7, F=44, V=52, matrices=3, tables=2)
+WITH_EXPERTS = SMALL | dict(X=8, K=2)
+LLAMA = PUBLISHED["Llama 3 405B"] | dict(B=2048)
+MESHES = [
+    Mesh(), Mesh(data=3), Mesh(tensor=4), Mesh(pipeline=4), Mesh(context=5), Mesh(2, 2, 5, 3), Mesh(3, 4, 2, 6), Mesh(pipeline=5),
+]  # fmt: skip
+
+
+def calls(one, *axes):
+    return carried(transfer for axis in axes for transfer in one.transfers.get(axis, ()))
+
+
+@pytest.mark.parametrize("mesh", MESHES, ids=str)
+def test_all_ranks_together_compute_what_one_device_computes(mesh):
+    ranks = [rank_of_mesh(SMALL, mesh, stage=stage) for stage in range(mesh.pipeline)]
+    copies = mesh.devices // mesh.pipeline
+    whole = decoder()
+    assert copies * sum(one.forward for one in ranks) == evaluate(whole.forward, SMALL)
+    assert copies * sum(one.backward for one in ranks) == evaluate(whole.backward, SMALL)
+    assert sum(one.layers for one in ranks) == SMALL["L"]
+    assert max(one.layers for one in ranks) - min(one.layers for one in ranks) <= 1
+
+
+@pytest.mark.parametrize("mesh", MESHES, ids=str)
+def test_parameters_lie_on_tensor_ranks_and_stages_but_for_norms(mesh):
+    norms = SMALL["D"] * (2 * SMALL["L"] + 1)
+    held = sum(rank_of_mesh(SMALL, mesh, stage=stage).parameters for stage in range(mesh.pipeline))
+    assert mesh.tensor * (held - norms) + norms == evaluate(decoder().parameters, SMALL)
+
+
+def test_the_stages_of_llama_have_one_block_less_at_both_ends():
+    layers = [rank_of_mesh(LLAMA, Mesh(128, 8, 1, 16), stage=stage).layers for stage in range(16)]
+    assert layers == [7, *[8] * 14, 7]
+
+
+def test_bytes_by_hand_on_two_ranks_of_a_tensor():
+    small = dict(B=1, T=4, L=1, D=2, H=2, G=2, E=1, F=4, V=6, matrices=2, tables=2)
+    one = rank_of_mesh(small, Mesh(tensor=2), Training(formats=FLOAT32, sequence=False))
+    weights = 4 * 2 * 1 + 2 * 2 * 2 + 2 + 2 + 2 + 2 * (3 * 2)  # four of attention, two of the rest, norms, two tables
+    assert one.parameters == weights
+    assert one.held[:3] == (4 * weights, 4 * weights, 8 * weights)
+    of_norms = 3 * (2 * 4 * 2 + 2 * 4)  # what goes in and comes out, and two numbers a token: twice in a block, once behind
+    split = 4 * 4 * 1 + 4 * 1 + 2 * 4 * 2  # q, k, v, o; a number a row of scores; f and h
+    loss = 4 * 3 + 1
+    assert one.held.activations == 4 * (of_norms + split + loss)
+
+
+def test_in_sequence_parallelism_ranks_share_what_norms_read_and_keep_what_they_give():
+    alone, shared = (
+        rank_of_mesh(SMALL, Mesh(tensor=4), Training(formats=FLOAT32, micro=12, sequence=sequence)).held.activations
+        for sequence in (False, True)
+    )
+    read = 12 * 40 * (30 + 2) * (2 * 6 + 1)
+    assert alone - shared == 4 * read * 3 // 4
+
+
+@pytest.mark.parametrize("zero", range(4))
+def test_zero_shards_as_much_as_its_stage_says(zero):
+    one = rank_of_mesh(SMALL, Mesh(data=3, context=2), Training(zero=zero, micro=2))
+    whole = one.parameters
+    of_ranks = [1 if zero < level else 6 for level in (3, 2, 1)]
+    for held, each, ranks in zip(one.held, (2, 2, 12), of_ranks, strict=False):
+        assert whole * each <= held * ranks < whole * each + 6 * 8  # each unit is padded by itself
+    assert one.held.parameters + one.held.gradients == pytest.approx(whole * (2 / of_ranks[0] + 2 / of_ranks[1]), rel=0.01)
+
+
+def test_tensor_ranks_send_the_same_bytes_in_sequence_and_with_all_of_it():
+    plain, in_sequence = (
+        rank_of_mesh(SMALL, Mesh(tensor=4, pipeline=3), Training(sequence=sequence), stage=1)
+        for sequence in (False, True)
+    )
+    tokens = 2 * 40 * 30  # of one sequence, in 16 bits
+    assert calls(plain, "tensor") == {
+        ("all-reduce", phase): (2 * 2 * 12, 48 * tokens, 48 * tokens * 3 // 2) for phase in ("forward", "backward")
+    }
+    norms = 2 * 2 * 12 * 60 * 3 // 2
+    sent = [sum(ring for *_, ring in calls(one, "tensor").values()) for one in (plain, in_sequence)]
+    assert sent[1] - sent[0] == norms
+
+
+def test_each_expert_lies_on_one_rank_and_tokens_go_there_and_back():
+    one = rank_of_mesh(WITH_EXPERTS, Mesh(data=3, expert=4), Training(zero=3))
+    alone = rank_of_mesh(WITH_EXPERTS, Mesh(data=3, expert=1), Training(zero=3))
+    experts = 6 * 3 * 30 * 44 * 8
+    assert alone.parameters - one.parameters == experts * 3 // 4
+    rows = 2 * 40 * 30 * 2
+    assert calls(one, "expert") == {
+        ("all-to-all", phase): (2 * 6, 12 * rows, 12 * rows * 3 // 4) for phase in ("forward", "backward")
+    }
+    gathered = {(t.ranks, t.payload) for t in one.transfers["data"] if (t.collective, t.phase) == ("all-gather", "backward")}
+    attention, router = 2 * 30 * 7 * (12 + 4), 30 * 8
+    assert gathered == {(12, 2 * (attention + router + 60)), (3, 2 * 3 * 30 * 44 * 2)}
+
+
+def test_a_ring_hands_keys_and_values_on_and_their_gradients_back():
+    one = rank_of_mesh(SMALL, Mesh(context=5, tensor=2))
+    keys = 2 * 8 * 2 * 7  # 8 of 40 tokens, 2 of 4 heads
+    assert calls(one, "context") == {
+        (collective, phase): (12 * 6 * 4 * tensors, 12 * 6 * 4 * tensors * keys, 12 * 6 * 4 * tensors * keys * sends)
+        for phase, tensors in (("forward", 2), ("backward", 4)) for collective, sends in (("send", 1), ("receive", 0))
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("pipeline", "chunks"), [(1, 1), (3, 1), (6, 1), (3, 2), (2, 3)])
+def test_stages_keep_and_send_what_their_schedule_says(pipeline, chunks):
+    mesh, training = Mesh(pipeline=pipeline), Training(chunks=chunks, micro=2)
+    schedule = interleaved(pipeline, 6, chunks) if chunks > 1 else one_forward_one_backward(pipeline, 6)
+    for stage in range(pipeline):
+        one = rank_of_mesh(SMALL, mesh, replace(training, sequence=False), stage)
+        assert one.in_flight == schedule.in_flight(stage) == in_flight(pipeline, 6, stage, chunks)
+        assert calls(one, "pipeline") == carried(schedule.transfers(stage, 2 * 2 * 40 * 30))
+
+
+def test_checkpoints_keep_less_and_run_more():
+    none, selective, full = (
+        rank_of_mesh(LLAMA, Mesh(128, 8, 1, 16), Training(checkpoints=kind)) for kind in ("none", "selective", "full")
+    )
+    assert none.held.activations > selective.held.activations > full.held.activations
+    assert [one.recomputed for one in (none, selective)] == [0, 0]
+    assert full.recomputed == full.forward
+    assert none.held[:3] == selective.held[:3] == full.held[:3]
+
+
+def test_two_ends_that_share_a_table_both_hold_it():
+    tied = SMALL | dict(tables=1)
+    first, _, last = (rank_of_mesh(tied, Mesh(pipeline=3), stage=stage) for stage in range(3))
+    alone = rank_of_mesh(tied, Mesh())
+    assert first.parameters + last.parameters - (alone.parameters * 2 // 3) > 0
+    assert ("all-reduce", "backward") in calls(first, "pipeline") and ("all-reduce", "backward") in calls(last, "pipeline")
+    assert alone.parameters == evaluate(decoder().parameters, tied)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "training", "said"),
+    [
+        (Mesh(tensor=8), Training(), "tensor=8 does not divide H=12: write tensor that divides 12"),
+        (Mesh(context=3), Training(), "context=3 does not divide T=40"),
+        (Mesh(data=5), Training(), r"data \* expert \* micro=5 does not divide B=12"),
+        (Mesh(pipeline=9), Training(), "L=6 blocks are too few for pipeline=9 stages of 1 chunks"),
+        (Mesh(expert=2), Training(), "expert=2 needs experts: the decoder has no X"),
+        (Mesh(data=2), Training(micro=4), "does not divide B=12"),
+    ],
+    ids=str,
+)
+def test_a_mesh_that_does_not_divide_a_size_says_which(mesh, training, said):
+    with pytest.raises(ValueError, match=said):
+        rank_of_mesh(SMALL, mesh, training)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Mesh(data=0), lambda: Mesh(tensor=2.5), lambda: Training(zero=4), lambda: Training(checkpoints="some"),
+        lambda: Training(sequence=1), lambda: Training(formats=2), lambda: Training(optimizer="adam"),
+        lambda: rank_of_mesh(SMALL, "8"), lambda: rank_of_mesh(SMALL, Mesh(), 3), lambda: rank_of_mesh({}, Mesh()),
+        lambda: rank_of_mesh(SMALL, Mesh(), stage=1), lambda: rank_of_mesh(SMALL | dict(X=4), Mesh()),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_quoted(make):
+    with pytest.raises((TypeError, ValueError), match="[:;]"):
+        make()
