@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.loss_valleys import isoflop_valleys
     from flopbook.drawing.lost_updates import add_updates
     from flopbook.drawing.mask_grid import painted_mask
+    from flopbook.drawing.mesh_bars import steps_on_meshes
     from flopbook.drawing.number_formats import flip_bits, keep_number
     from flopbook.drawing.passing_arrows import derivative_arrows
     from flopbook.drawing.phase_shares import phases_of_a_step

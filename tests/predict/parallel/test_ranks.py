@@ -53,7 +53,9 @@ def test_bytes_by_hand_on_two_ranks_of_a_tensor():
     weights = 4 * 2 * 1 + 2 * 2 * 2 + 2 + 2 + 2 + 2 * (3 * 2)  # four of attention, two of the rest, norms, two tables
     assert one.parameters == weights
     assert one.held[:3] == (4 * weights, 4 * weights, 8 * weights)
-    of_norms = 3 * (2 * 4 * 2 + 2 * 4)  # what goes in and comes out, and two numbers a token: twice in a block, once behind
+    of_norms = 3 * (
+        2 * 4 * 2 + 2 * 4
+    )  # what goes in and comes out, and two numbers a token: twice in a block, once behind
     split = 4 * 4 * 1 + 4 * 1 + 2 * 4 * 2  # q, k, v, o; a number a row of scores; f and h
     loss = 4 * 3 + 1
     assert one.held.activations == 4 * (of_norms + split + loss)
@@ -75,7 +77,9 @@ def test_zero_shards_as_much_as_its_stage_says(zero):
     of_ranks = [1 if zero < level else 6 for level in (3, 2, 1)]
     for held, each, ranks in zip(one.held, (2, 2, 12), of_ranks, strict=False):
         assert whole * each <= held * ranks < whole * each + 6 * 8  # each unit is padded by itself
-    assert one.held.parameters + one.held.gradients == pytest.approx(whole * (2 / of_ranks[0] + 2 / of_ranks[1]), rel=0.01)
+    assert one.held.parameters + one.held.gradients == pytest.approx(
+        whole * (2 / of_ranks[0] + 2 / of_ranks[1]), rel=0.01
+    )
 
 
 def test_tensor_ranks_send_the_same_bytes_in_sequence_and_with_all_of_it():
@@ -101,7 +105,9 @@ def test_each_expert_lies_on_one_rank_and_tokens_go_there_and_back():
     assert calls(one, "expert") == {
         ("all-to-all", phase): (2 * 6, 12 * rows, 12 * rows * 3 // 4) for phase in ("forward", "backward")
     }
-    gathered = {(t.ranks, t.payload) for t in one.transfers["data"] if (t.collective, t.phase) == ("all-gather", "backward")}
+    gathered = {
+        (t.ranks, t.payload) for t in one.transfers["data"] if (t.collective, t.phase) == ("all-gather", "backward")
+    }
     attention, router = 2 * 30 * 7 * (12 + 4), 30 * 8
     assert gathered == {(12, 2 * (attention + router + 60)), (3, 2 * 3 * 30 * 44 * 2)}
 
@@ -140,7 +146,9 @@ def test_two_ends_that_share_a_table_both_hold_it():
     first, _, last = (rank_of_mesh(tied, Mesh(pipeline=3), stage=stage) for stage in range(3))
     alone = rank_of_mesh(tied, Mesh())
     assert first.parameters + last.parameters - (alone.parameters * 2 // 3) > 0
-    assert ("all-reduce", "backward") in calls(first, "pipeline") and ("all-reduce", "backward") in calls(last, "pipeline")
+    assert ("all-reduce", "backward") in calls(first, "pipeline") and ("all-reduce", "backward") in calls(
+        last, "pipeline"
+    )
     assert alone.parameters == evaluate(decoder().parameters, tied)
 
 

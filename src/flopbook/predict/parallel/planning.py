@@ -201,13 +201,25 @@ def plan(
         raise TypeError(f"mesh={quoted(mesh)} is not a mesh: write Mesh(data=8, tensor=8)")
     on = cluster or Cluster(mesh.devices)
     if mesh.devices != on.devices:
-        raise ValueError(f"the mesh {mesh} has {mesh.devices} ranks, and the cluster {on.devices} devices: give as many")
+        raise ValueError(
+            f"the mesh {mesh} has {mesh.devices} ranks, and the cluster {on.devices} devices: give as many"
+        )
     known = checks.sizes(sizes)
     ranks = tuple(rank_of_mesh(known, mesh, given, stage) for stage in _stages(known.get("L", 1), mesh.pipeline))
     share = bubble(mesh.pipeline, ranks[0].micro_batches, given.chunks)
     timed = [_timed(one, mesh, on, given) for one in ranks]
     compute, exposed, hidden = max(timed, key=lambda each: each[0] + sum(each[1].values()))
-    return Planned(mesh, given, on, ranks, _whole(tuple(sorted(known.items())), given.causal), compute, exposed, hidden, Fraction(int(share.p), int(share.q)))
+    return Planned(
+        mesh,
+        given,
+        on,
+        ranks,
+        _whole(tuple(sorted(known.items())), given.causal),
+        compute,
+        exposed,
+        hidden,
+        Fraction(int(share.p), int(share.q)),
+    )
 
 
 def _stages(layers: int, pipeline: int) -> list[int]:

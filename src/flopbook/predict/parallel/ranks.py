@@ -140,7 +140,9 @@ class Training:
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}={quoted(getattr(self, name))} is neither True nor False: give one of them")
         if not isinstance(self.formats, Formats):
-            raise TypeError(f"formats={quoted(self.formats)} are not formats: write MIXED or Formats(parameters=2, ...)")
+            raise TypeError(
+                f"formats={quoted(self.formats)} are not formats: write MIXED or Formats(parameters=2, ...)"
+            )
         one_of("optimizer", self.optimizer, OPTIMIZERS)
 
 
@@ -233,7 +235,9 @@ class _Split:
         self.sizes, self.mesh, self.training = checks.sizes(sizes), mesh, training
         wanted = _LETTERS + (_OF_EXPERTS if self._experts else ())
         if missing := [letter for letter in wanted if letter not in self.sizes]:
-            raise ValueError(f"the sizes of the decoder lack {', '.join(missing)}: write sizes | dict({missing[0]}=...)")
+            raise ValueError(
+                f"the sizes of the decoder lack {', '.join(missing)}: write sizes | dict({missing[0]}=...)"
+            )
         self.micro_batches = self._check()
         self.block, self.table, self.head = (self._local(part) for part in ("block", "table", "head"))
 
@@ -372,7 +376,9 @@ class _Split:
         again = 2 * layers * (self.training.checkpoints == "full")
         if not self.training.sequence:
             calls = {"forward": 2 * layers + table, "backward": 2 * layers + head, "recomputed": again}
-            yield from (Transfer("all-reduce", phase, self._tokens, t, m * each) for phase, each in calls.items() if each)
+            yield from (
+                Transfer("all-reduce", phase, self._tokens, t, m * each) for phase, each in calls.items() if each
+            )
             return
         # each rank has seen its own tokens: what they say of a norm's weights is summed
         norm = self.sizes["D"] * self.training.formats.gradients
