@@ -39,7 +39,7 @@ CASES = [
 class Block(nn.Module):
     """A block whose parts can be put on a mesh."""
 
-    def __init__(self, D, H, G, E, F, gated):
+    def __init__(self, D, H, G, E, F, gated):  # noqa: PLR0913, PLR0917  (sizes)
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(D, bias=False), nn.LayerNorm(D, bias=False)
         self.attention, self.feed = Attention(D, H, G, E, None), FeedForward(D, F, gated)

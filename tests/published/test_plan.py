@@ -116,9 +116,7 @@ def test_a_mesh_shares_what_a_device_computes_and_holds():
     assert shared["Products of a device in a step"] * 8 == alone["Products of a device in a step"]
     assert shared["Bytes of parameters"] * 4 == alone["Bytes of parameters"] == 2 * alone["Parameters"]
     kept = alone["Bytes of activations"] - 2 * 12 * 8 * 53
-    assert (
-        shared["Bytes of activations"] == kept / 12 / 4 + 2 * 8 * 53 / 4
-    )  # two micro-batches wait, in half the layers
+    assert shared["Bytes of activations"] == kept / 12 / 4 + 2 * 8 * 53 / 4  # two wait, in half the layers
     assert shared["Bubble of the pipeline"] == Fraction(100, 13)
     assert shared["Time of a step"] * 8 == alone["Time of a step"] * Fraction(13, 12)
     assert shared["Devices with work"] == 8

@@ -51,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="CONFIG", help="a config.json, or the name of a published model")
     parser.add_argument("--tokens", default="1T", help="tokens to train on, such as 300B; %(default)s unless told")
     parser.add_argument("--length", default="4096", help="tokens of a sequence; %(default)s unless told")
-    parser.add_argument(
-        "--batch", help="sequences of a step; one for each copy and micro-batch unless told"
-    )
+    parser.add_argument("--batch", help="sequences of a step; one for each copy and micro-batch unless told")
     parser.add_argument("--devices", default="8", help="how many devices; %(default)s unless told")
     for name, what in _MESH.items():
         parser.add_argument(f"--{name}", default="1", help=f"{what}; %(default)s unless told")

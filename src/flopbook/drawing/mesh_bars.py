@@ -18,7 +18,7 @@ _COLUMNS = (0.0, 0.31, 0.62, 1.0)
 _CHECKPOINTS = ("none", "selective", "full")
 
 
-def steps_on_meshes(
+def steps_on_meshes(  # noqa: PLR0913, PLR0917  (as many as can differ)
     sizes: Mapping[str, int],
     devices: int,
     tensor: Sequence[int] = (1, 2, 4, 8),
@@ -117,11 +117,8 @@ def _time(one: Planned) -> Iterator[str]:
         if right > left:
             yield rect(f"{left / one.seconds:.1%}", _TIME + 14, f"{(right - left) / one.seconds:.1%}", 16, look)
     hidden = sum(one.hidden.values())
-    yield from _columns(
-        _TIME + 44,
-        [*times, "hidden"],
-        [si(seconds, "s") if seconds else "0 s" for seconds in (*times.values(), hidden)],
-    )
+    amounts = [si(seconds, "s") if seconds else "0 s" for seconds in (*times.values(), hidden)]
+    yield from _columns(_TIME + 44, [*times, "hidden"], amounts)
 
 
 def _columns(y: float, names: Sequence[str], amounts: Sequence[str]) -> Iterator[str]:

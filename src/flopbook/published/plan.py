@@ -294,8 +294,8 @@ def run_plan(presets: Mapping[str, Mapping[str, int]]) -> Plan:
     model = Model(axis("parameters"), axis("active"), axis("tensors"), B * forward, B * backward, B * kept, B * results)
     plan = training_plan(
         "model", "What it takes to train the model", model, B * T, presets,
-        again=full * B * (forward - T * axis("output")), loss=axis("bytes_loss") * B * T * axis("logits"), entering=B * T * inputs,
-        choices=_CHOICES,
+        again=full * B * (forward - T * axis("output")), loss=axis("bytes_loss") * B * T * axis("logits"),
+        entering=B * T * inputs, choices=_CHOICES,
     )  # fmt: skip
     return replace(plan, reader=f"{__name__}:{read_option.__name__}" if presets else "")
 

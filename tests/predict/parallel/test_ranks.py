@@ -16,7 +16,8 @@ SMALL = dict(B=12, T=40, L=6, D=30, H=12, G=4, E=7, F=44, V=52, matrices=3, tabl
 WITH_EXPERTS = SMALL | dict(X=8, K=2)
 LLAMA = PUBLISHED["Llama 3 405B"] | dict(B=2048)
 MESHES = [
-    Mesh(), Mesh(data=3), Mesh(tensor=4), Mesh(pipeline=4), Mesh(context=5), Mesh(2, 2, 5, 3), Mesh(3, 4, 2, 6), Mesh(pipeline=5),
+    Mesh(), Mesh(data=3), Mesh(tensor=4), Mesh(pipeline=4), Mesh(context=5), Mesh(2, 2, 5, 3), Mesh(3, 4, 2, 6),
+    Mesh(pipeline=5),
 ]  # fmt: skip
 
 
@@ -53,9 +54,7 @@ def test_bytes_by_hand_on_two_ranks_of_a_tensor():
     weights = 4 * 2 * 1 + 2 * 2 * 2 + 2 + 2 + 2 + 2 * (3 * 2)  # four of attention, two of the rest, norms, two tables
     assert one.parameters == weights
     assert one.held[:3] == (4 * weights, 4 * weights, 8 * weights)
-    of_norms = 3 * (
-        2 * 4 * 2 + 2 * 4
-    )  # what goes in and comes out, and two numbers a token: twice in a block, once behind
+    of_norms = 3 * (2 * 4 * 2 + 2 * 4)  # what goes in and comes out, and two numbers a token
     split = 4 * 4 * 1 + 4 * 1 + 2 * 4 * 2  # q, k, v, o; a number a row of scores; f and h
     loss = 4 * 3 + 1
     assert one.held.activations == 4 * (of_norms + split + loss)
@@ -77,9 +76,6 @@ def test_zero_shards_as_much_as_its_stage_says(zero):
     of_ranks = [1 if zero < level else 6 for level in (3, 2, 1)]
     for held, each, ranks in zip(one.held, (2, 2, 12), of_ranks, strict=False):
         assert whole * each <= held * ranks < whole * each + 6 * 8  # each unit is padded by itself
-    assert one.held.parameters + one.held.gradients == pytest.approx(
-        whole * (2 / of_ranks[0] + 2 / of_ranks[1]), rel=0.01
-    )
 
 
 def test_tensor_ranks_send_the_same_bytes_in_sequence_and_with_all_of_it():
@@ -179,5 +175,5 @@ def test_a_mesh_that_does_not_divide_a_size_says_which(mesh, training, said):
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_quoted(make):
-    with pytest.raises((TypeError, ValueError), match="[:;]"):
+    with pytest.raises((TypeError, ValueError), match=r"[:;]"):
         make()

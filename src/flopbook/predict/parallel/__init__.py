@@ -12,6 +12,8 @@ if TYPE_CHECKING:
         split_backward_bubble,
         stage_flops,
     )
+    from flopbook.predict.parallel.planning import Cluster, Planned, plan, search
+    from flopbook.predict.parallel.ranks import Mesh, RankOfMesh, Training, rank_of_mesh
     from flopbook.predict.parallel.schedules import (
         Schedule,
         gpipe,

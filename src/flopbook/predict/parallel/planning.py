@@ -279,7 +279,7 @@ def _sent(one: RankOfMesh, mesh: Mesh, cluster: Cluster) -> dict[str, dict[str, 
     return found
 
 
-def search(
+def search(  # noqa: PLR0913, PLR0917  (as many as can differ)
     sizes: Mapping[str, int],
     cluster: Cluster,
     training: Training | None = None,

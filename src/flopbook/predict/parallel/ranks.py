@@ -73,16 +73,16 @@ class Mesh:
     expert: int = 1
 
     def __post_init__(self):
-        for axis in fields(self):
-            size(axis.name, getattr(self, axis.name))
+        for each in fields(self):
+            size(each.name, getattr(self, each.name))
 
     @property
     def devices(self) -> int:
         """Return how many ranks there are."""
-        return prod(getattr(self, axis.name) for axis in fields(self))
+        return prod(getattr(self, each.name) for each in fields(self))
 
     def __str__(self):
-        named = {axis.name: getattr(self, axis.name) for axis in fields(self)}
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
         return ", ".join(f"{name} {ranks}" for name, ranks in named.items() if ranks > 1) or "one device"
 
 
@@ -140,9 +140,7 @@ class Training:
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}={quoted(getattr(self, name))} is neither True nor False: give one of them")
         if not isinstance(self.formats, Formats):
-            raise TypeError(
-                f"formats={quoted(self.formats)} are not formats: write MIXED or Formats(parameters=2, ...)"
-            )
+            raise TypeError(f"formats={quoted(self.formats)} are not formats: write MIXED or Formats(...)")
         one_of("optimizer", self.optimizer, OPTIMIZERS)
 
 
@@ -235,9 +233,7 @@ class _Split:
         self.sizes, self.mesh, self.training = checks.sizes(sizes), mesh, training
         wanted = _LETTERS + (_OF_EXPERTS if self._experts else ())
         if missing := [letter for letter in wanted if letter not in self.sizes]:
-            raise ValueError(
-                f"the sizes of the decoder lack {', '.join(missing)}: write sizes | dict({missing[0]}=...)"
-            )
+            raise ValueError(f"the sizes lack {', '.join(missing)}: write sizes | dict({missing[0]}=...)")
         self.micro_batches = self._check()
         self.block, self.table, self.head = (self._local(part) for part in ("block", "table", "head"))
 
@@ -248,9 +244,9 @@ class _Split:
     def _check(self) -> int:
         """Refuse a mesh that does not divide a size, and return the micro-batches."""
         mesh, training = self.mesh, self.training
-        for ranks, letters, axis in ((mesh.tensor, "HGFV", "tensor"), (mesh.context, "T", "context")):
+        for ranks, letters, way in ((mesh.tensor, "HGFV", "tensor"), (mesh.context, "T", "context")):
             for letter in letters:
-                _divide(letter, self.sizes[letter], axis, ranks)
+                _divide(letter, self.sizes[letter], way, ranks)
         if mesh.expert > 1:
             if not self._experts:
                 raise ValueError(f"expert={mesh.expert} needs experts: the decoder has no X, write expert=1")
@@ -332,7 +328,8 @@ class _Split:
         waiting = -(-layers * in_flight // training.chunks) * kept + (whole if layers and kept is not whole else 0)
         outside = last * (head["read"] + self._shared(head["between"]))
         activations = formats.activations * (waiting + outside) + last * training.loss * head["kept"]
-        return TrainingMemory(*held, activations)
+        parameters, gradients, optimizer = held
+        return TrainingMemory(parameters, gradients, optimizer, activations)
 
     def _shared(self, numbers: int) -> int:
         """Return a tensor rank's share of what lies between the split products."""
@@ -356,7 +353,7 @@ class _Split:
             "pipeline": self._along_pipeline(stage),
             "data": self._along_data(layers, ends),
         }
-        return {axis: given for axis, each in found.items() if (given := tuple(each))}
+        return {way: given for way, each in found.items() if (given := tuple(each))}
 
     @property
     def _tokens(self) -> int:
@@ -373,9 +370,9 @@ class _Split:
         if head:  # the largest logit of each token, the sum of exponentials, and the logit of the right one
             tokens = self.training.micro * self.sizes["T"] // self.mesh.context
             yield Transfer("all-reduce", "forward", self.training.loss * tokens, t, 3 * m)
-        again = 2 * layers * (self.training.checkpoints == "full")
+        sums = 2 * layers * (self.training.checkpoints == "full")
         if not self.training.sequence:
-            calls = {"forward": 2 * layers + table, "backward": 2 * layers + head, "recomputed": again}
+            calls = {"forward": 2 * layers + table, "backward": 2 * layers + head, "recomputed": sums}
             yield from (
                 Transfer("all-reduce", phase, self._tokens, t, m * each) for phase, each in calls.items() if each
             )
@@ -386,9 +383,9 @@ class _Split:
         gathered = 2 * layers * (self.training.checkpoints != "none")  # norms run again, and products read all of them
         for collective, ahead, back, again in (
             ("all-gather", 2 * layers + head, 2 * layers + table, gathered),
-            ("reduce-scatter", 2 * layers + table, 2 * layers + head, again),
+            ("reduce-scatter", 2 * layers + table, 2 * layers + head, sums),
         ):
-            calls = {"forward": ahead, "backward": back, "recomputed": again}
+            calls = {"forward": ahead, "backward": back, "recomputed": sums}
             yield from (Transfer(collective, phase, self._tokens, t, m * each) for phase, each in calls.items() if each)
 
     def _along_context(self, layers: int) -> Iterator[Transfer]:
@@ -446,11 +443,11 @@ class _Split:
                         yield Transfer("all-gather", "backward", gathered, ranks, calls * m)
 
 
-def _divide(letter: str, whole: int, axis: str, ranks: int) -> int:
+def _divide(letter: str, whole: int, way: str, ranks: int) -> int:
     share, left = divmod(whole, ranks)
     if left:
-        remedy = f"{letter}={ranks * (share + 1)}" if letter == "V" else f"{axis} that divides {whole}"
-        raise ValueError(f"{axis}={ranks} does not divide {letter}={whole}: write {remedy}")
+        remedy = f"{letter}={ranks * (share + 1)}" if letter == "V" else f"{way} that divides {whole}"
+        raise ValueError(f"{way}={ranks} does not divide {letter}={whole}: write {remedy}")
     return share
 
 
