@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.scaled_block import transformer_block
     from flopbook.drawing.shared_scales import Sharing, outlier_in_block
     from flopbook.drawing.sizes_alone import run_on_letters
+    from flopbook.drawing.split_layer import split_product
     from flopbook.drawing.step_lines import whole_step
     from flopbook.drawing.stepped_product import multiply_adds
     from flopbook.drawing.sum_of_products import dot_product
