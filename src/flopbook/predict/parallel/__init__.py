@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         whole_tensors,
         zero,
     )
-    from flopbook.predict.parallel.splitting import MeshAxis, Split, passed_around, split
-    from flopbook.predict.parallel.transfers import Transfer, carried
+    from flopbook.predict.parallel.splitting import MeshAxis, Split, split
+    from flopbook.predict.parallel.transfers import Transfer, carried, passed_around
 
 __getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import sympy
 from sympy import Expr
 
-from flopbook.checks import one_of, quoted, sizes
+from flopbook.checks import quoted, sizes
 from flopbook.predict.axes import axis
 from flopbook.predict.memory import FLOAT32, Formats
 from flopbook.predict.notation import Tensor
@@ -22,7 +22,7 @@ from flopbook.predict.products import Product
 from flopbook.predict.steps import TrainingStep
 from flopbook.predict.values import evaluate, number
 
-__all__ = ["MeshAxis", "Move", "OnRank", "Split", "passed_around", "split"]
+__all__ = ["MeshAxis", "Move", "OnRank", "Split", "split"]
 
 _WHOLE, _PARTIAL = "", "partial sums"  # how a tensor lies over an axis of the mesh, besides along a letter
 
@@ -261,47 +261,6 @@ def split(step: TrainingStep, *mesh: MeshAxis, weights: str | None = None, forma
     for name in sorted(named - inputs):
         raise ValueError(f"{quoted(name)} is not an input of the step: give some of {', '.join(sorted(inputs))}")
     return _Splitter(step, mesh, named, formats).run()
-
-
-def passed_around(transfer: Transfer) -> tuple[Transfer, Transfer]:
-    """Replace a collective by parts that travel around a ring, from each rank to the next.
-
-    Of an all-gather each rank passes on what came last, and of a reduce-scatter what came last with its own term added:
-    for n ranks n - 1 parts, with as many bytes as a ring sends of the collective. So each part can be used while the
-    next one travels.
-
-    Parameters
-    ----------
-    transfer : Transfer
-        An all-gather or a reduce-scatter.
-
-    Returns
-    -------
-    tuple of Transfer
-        What a rank sends and what it receives.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is another collective.
-
-    Notes
-    -----
-    Liu and others, *Ring Attention with Blockwise Transformers for Near-Infinite Context* (2023).
-
-    Examples
-    --------
-    >>> send, receive = passed_around(Transfer("all-gather", "forward", 4096, 4))
-    >>> send.payload, send.calls, send.ring
-    (1024, 3, 3072)
-    """
-    if not isinstance(transfer, Transfer):
-        raise TypeError(f"{quoted(transfer)} is not a transfer: write passed_around(move.transfer)")
-    one_of("collective", transfer.collective, ("all-gather", "reduce-scatter"))
-    payload = sympy.Integer(1) * transfer.payload / transfer.ranks
-    calls = transfer.calls * (transfer.ranks - 1)
-    send, receive = (Transfer(kind, transfer.phase, payload, 2, calls) for kind in ("send", "receive"))
-    return send, receive
 
 
 def _base(name: str) -> str:

@@ -10,7 +10,7 @@ from flopbook.checks import one_of, quoted
 from flopbook.collectives import COLLECTIVES, ring_bytes
 from flopbook.predict.values import evaluate, number
 
-__all__ = ["Transfer", "carried"]
+__all__ = ["Transfer", "carried", "passed_around"]
 
 _PHASES = ("forward", "backward", "recomputed", "optimizer")
 
@@ -111,3 +111,44 @@ def carried(
             for place, value in enumerate((calls, calls * payload, calls * ring)):
                 sums[transfer.collective, transfer.phase][place] += value
     return {key: (calls, payload, ring) for key, (calls, payload, ring) in sums.items()}
+
+
+def passed_around(transfer: Transfer) -> tuple[Transfer, Transfer]:
+    """Replace a collective by parts that travel around a ring, from each rank to the next.
+
+    Of an all-gather each rank passes on what came last, and of a reduce-scatter what came last with its own term added:
+    for n ranks n - 1 parts, with as many bytes as a ring sends of the collective. So each part can be used while the
+    next one travels.
+
+    Parameters
+    ----------
+    transfer : Transfer
+        An all-gather or a reduce-scatter.
+
+    Returns
+    -------
+    tuple of Transfer
+        What a rank sends and what it receives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is another collective.
+
+    Notes
+    -----
+    Liu and others, *Ring Attention with Blockwise Transformers for Near-Infinite Context* (2023).
+
+    Examples
+    --------
+    >>> send, receive = passed_around(Transfer("all-gather", "forward", 4096, 4))
+    >>> send.payload, send.calls, send.ring
+    (1024, 3, 3072)
+    """
+    if not isinstance(transfer, Transfer):
+        raise TypeError(f"{quoted(transfer)} is not a transfer: write passed_around(move.transfer)")
+    one_of("collective", transfer.collective, ("all-gather", "reduce-scatter"))
+    payload = Integer(1) * transfer.payload / transfer.ranks
+    calls = transfer.calls * (transfer.ranks - 1)
+    send, receive = (Transfer(kind, transfer.phase, payload, 2, calls) for kind in ("send", "receive"))
+    return send, receive
