@@ -134,6 +134,8 @@ def test_checkpoints_keep_less_and_run_more():
     assert none.held.activations > selective.held.activations > full.held.activations
     assert [one.recomputed for one in (none, selective)] == [0, 0]
     assert full.recomputed == full.forward
+    again = [{key[0] for key in calls(one, "tensor") if key[1] == "recomputed"} for one in (none, selective, full)]
+    assert again == [set(), {"all-gather"}, {"all-gather", "reduce-scatter"}]
     assert none.held[:3] == selective.held[:3] == full.held[:3]
 
 

@@ -385,7 +385,7 @@ class _Split:
             ("all-gather", 2 * layers + head, 2 * layers + table, gathered),
             ("reduce-scatter", 2 * layers + table, 2 * layers + head, sums),
         ):
-            calls = {"forward": ahead, "backward": back, "recomputed": sums}
+            calls = {"forward": ahead, "backward": back, "recomputed": again}
             yield from (Transfer(collective, phase, self._tokens, t, m * each) for phase, each in calls.items() if each)
 
     def _along_context(self, layers: int) -> Iterator[Transfer]:
