@@ -39,7 +39,7 @@ def steps_on_meshes(  # noqa: PLR0913, PLR0917  (as many as can differ)
     tensor, pipeline : sequence of int
         How many of them may share a layer, and the layers; what is left holds copies.
     chunks : int
-        Pieces of the model that a stage holds where the schedule can interleave.
+        Pieces of the model that a stage holds at the most, where the schedule can interleave.
     device : str
         A name in `flopbook.devices.DEVICES`.
 
@@ -81,7 +81,7 @@ def _plans(sizes: Mapping[str, int], devices: int, chunks: int, device: str) -> 
     def found(tensor: int, pipeline: int, checkpoints: str) -> Planned:
         mesh = Mesh(data=devices // (tensor * pipeline), tensor=tensor, pipeline=pipeline)
         m = sizes["B"] // mesh.data
-        pieces = chunks if pipeline > 1 and m % pipeline == 0 and pipeline * chunks <= sizes["L"] + 2 else 1
+        pieces = max(1, min(chunks, (sizes["L"] + 2) // pipeline)) if pipeline > 1 and m % pipeline == 0 else 1
         return plan(sizes, mesh, Cluster(devices, device), Training(checkpoints=checkpoints, chunks=pieces))
 
     return found
