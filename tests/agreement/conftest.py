@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from flopbook.predict import TrainingStep
+from tests.support.reports import quick_reports  # noqa: F401  (pytest finds it here)
 
 
 @pytest.fixture(scope="module", params=["cpu", "accelerator"])

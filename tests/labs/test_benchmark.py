@@ -1,7 +1,7 @@
 """Test the benchmark of a small network: seeded, bounded in time, counted to the integer."""
 
 import json
-import subprocess
+import runpy
 import sys
 from itertools import pairwise
 
@@ -99,7 +99,7 @@ def test_json_holds_all():
 
 
 @pytest.mark.parametrize("what, file", [("benchmark", "benchmark.json"), ("profile", "profile.json")])
-def test_the_commands_fill_a_folder(what, file, tmp_path):
-    command = [sys.executable, "-m", "flopbook.labs", what, "--results", str(tmp_path / "results")]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"{file} is in" in run.stdout and (tmp_path / "results" / file).is_file()
+def test_the_commands_fill_a_folder(what, file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["flopbook.labs", what, "--results", str(tmp_path / "results")])
+    runpy.run_module("flopbook.labs", run_name="__main__")
+    assert f"{file} is in" in capsys.readouterr().out and (tmp_path / "results" / file).is_file()

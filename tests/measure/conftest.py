@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.support.reports import quick_reports  # noqa: F401  (pytest finds it here)
+
 
 @pytest.fixture
 def adamw():

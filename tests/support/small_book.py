@@ -1,5 +1,7 @@
 """Build a book of three pages in a folder of its own."""
 
+import atexit
+import json
 import os
 import re
 import shutil
@@ -8,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from flopsite.execution.cache_key import imported_files
 from tests.conftest import ROOT
@@ -29,6 +32,28 @@ FILES = {
         "# Unrelated\n\n```{code-cell}\nimport flopbook.other\n```\n"
     ),
 }
+#: Runs `python -m flopsite` in a fork for each line that it reads: the folder of a book, and the file to print to.
+IN_FORKS = """
+import importlib, json, os, runpy, sys, traceback
+import flopsite.__main__, flopsite.build
+for extension in runpy.run_path("conf.py")["extensions"]:
+    importlib.import_module(extension)
+sys.argv = ["flopsite"]
+for line in sys.stdin:
+    folder, printed = json.loads(line)
+    if not (child := os.fork()):
+        code = 1
+        for stream in (1, 2):
+            os.dup2(os.open(printed, os.O_WRONLY | os.O_APPEND), stream)
+        try:
+            os.chdir(folder)
+            code = flopsite.__main__.main()
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 ALL = {"lectures/direct", "lectures/indirect", "lectures/unrelated"}
 
 
@@ -38,6 +63,21 @@ def _own_files() -> set[Path]:
     sources = [path.read_text("utf-8") for path in (ROOT / "src" / "flopsite").rglob("*.py")]
     found = set().union(*(imported_files(source, "flopsite", ROOT / "src") for source in sources))
     return {path for path in found if path.is_relative_to(ROOT / "src" / "flopbook")}
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """Start the process that builds are forked from."""
+    server = subprocess.Popen(
+        [sys.executable, "-c", IN_FORKS],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(server.communicate)
+    return server
 
 
 @dataclass
@@ -98,6 +138,8 @@ class SmallBook:
         )
 
     def build(self) -> Build:
-        process = self.start()
-        text, _ = process.communicate(timeout=600)  # what hangs ends, and a slow machine is waited for
-        return Build(process.returncode, text)
+        """Build in a fork of a process that has imported Sphinx, which takes most of the time of so small a book."""
+        server = _server()
+        with NamedTemporaryFile("r", encoding="utf-8") as printed:
+            print(json.dumps([str(self.folder), printed.name]), file=server.stdin, flush=True)
+            return Build(int(server.stdout.readline()), printed.read())

@@ -430,27 +430,6 @@ def test_a_counted_function_still_compiles(count, x):
     assert count(lambda: compiled(x)).total == 2 * B * D * B
 
 
-def test_a_function_that_first_compiles_inside_the_block_still_compiles_afterwards():
-    program = """
-import sys, torch
-from flopbook.measure import FlopCount
-assert "torch._dynamo" not in sys.modules
-graphs = []
-def backend(graph, inputs):
-    graphs.append(graph)
-    return graph.forward
-x = torch.ones(7, 5)
-with FlopCount() as counted:
-    compiled = torch.compile(lambda x: x @ x.T, backend=backend)
-    compiled(x)
-compiled(x)
-print(counted.total, len(graphs))
-"""
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout.split()[0] == str(2 * 7 * 5 * 7)
-    assert int(run.stdout.split()[1]) >= 1
-
-
 @pytest.fixture
 def recalled(monkeypatch):
     """Note whether each step of an optimizer was known already."""
@@ -594,20 +573,6 @@ def test_a_known_step_that_raises_leaves_nothing_behind():
     assert counted.forward == 54
 
 
-def test_what_compiles_by_itself_is_counted_before_anything_was_compiled():
-    program = """
-import torch
-from torch.nn.attention.flex_attention import flex_attention
-from flopbook.measure import FlopCount
-heads = torch.ones(1, 2, 16, 8)
-with FlopCount() as counted:
-    flex_attention(heads, heads, heads)
-print(counted.total)
-"""
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert int(run.stdout) == 2 * 2 * 2 * 16 * 16 * 8
-
-
 def test_what_follows_a_known_update_outside_of_modules_is_counted(count):
     w = torch.ones(4, 4, requires_grad=True)
     optimizer = torch.optim.AdamW([w])
@@ -622,26 +587,75 @@ def test_what_follows_a_known_update_outside_of_modules_is_counted(count):
     assert (again.total, again.pointwise["optimizer"]) == (3 * once.total, 3 * once.pointwise["optimizer"])
 
 
-def test_to_count_does_not_import_the_compiler():
-    program = """
-import sys, torch
-from flopbook.measure import FlopCount
+#: What is to run where nothing was compiled yet, each in a process of its own; `torch` and `FlopCount` are imported.
+FRESH = {
+    "plain": """
 with FlopCount():
     torch.ones(2, 2) @ torch.ones(2, 2)
 print("torch._dynamo" in sys.modules)
-"""
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout == "False\n"
-
-
-def test_a_condition_compiles_itself_and_not_the_count():
-    program = """
-import torch
-from flopbook.measure import FlopCount
+""",
+    "compiles inside": """
+graphs = []
+def backend(graph, inputs):
+    graphs.append(graph)
+    return graph.forward
+x = torch.ones(7, 5)
+with FlopCount() as counted:
+    compiled = torch.compile(lambda x: x @ x.T, backend=backend)
+    compiled(x)
+compiled(x)
+print(counted.total, len(graphs))
+""",
+    "compiles itself": """
+from torch.nn.attention.flex_attention import flex_attention
+heads = torch.ones(1, 2, 16, 8)
+with FlopCount() as counted:
+    flex_attention(heads, heads, heads)
+print(counted.total)
+""",
+    "condition": """
 x = torch.ones(4, 4)
 with FlopCount() as counted:
     found = torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x, (x,))
 print(found.sum().item(), counted.uncounted)
+""",
+}
+#: Imports PyTorch once, and runs each program in a fork.
+IN_FORKS = """
+import os, sys, torch
+from flopbook.measure import FlopCount
+assert "torch._dynamo" not in sys.modules
+for program in sys.argv[1:]:
+    if not os.fork():
+        exec(program, globals())
+        sys.stdout.flush()
+        os._exit(0)
+    assert os.wait()[1] == 0
 """
-    run = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout == "64.0 {'higher_order::cond': 1}\n"
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """Run the programs in processes where nothing was compiled yet, and return the line that each prints."""
+    command = [sys.executable, "-W", "ignore", "-c", IN_FORKS, *FRESH.values()]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return dict(zip(FRESH, run.stdout.splitlines(), strict=True))
+
+
+def test_to_count_does_not_import_the_compiler(fresh):
+    assert fresh["plain"] == "False"
+
+
+def test_a_function_that_first_compiles_inside_the_block_still_compiles_afterwards(fresh):
+    counted, graphs = map(int, fresh["compiles inside"].split())
+    assert counted == 2 * 7 * 5 * 7
+    assert graphs >= 1
+
+
+def test_what_compiles_by_itself_is_counted_before_anything_was_compiled(fresh):
+    assert int(fresh["compiles itself"]) == 2 * 2 * 2 * 16 * 16 * 8
+
+
+def test_a_condition_compiles_itself_and_not_the_count(fresh):
+    assert fresh["condition"] == "64.0 {'higher_order::cond': 1}"

@@ -78,16 +78,11 @@ def test_a_setting_of_the_environment_makes_the_site_anew(book, monkeypatch):
     assert stamp(book.folder) != before
 
 
-def test_a_broken_module_fails_every_time_and_every_page_is_named(book):
-    book.write("src/flopbook/one.py", "raise RuntimeError('no value')\n")
-    for build in (book.build(), book.build()):
-        assert build.code != 0
-        last = build.text[build.text.index("The site was not built") :]
-        assert "lectures/direct.md:7: code cell 1 failed: RuntimeError: no value" in last
-        assert "    from flopbook.one import value" in last
-        assert "lectures/indirect.md:7: code cell 1 failed: RuntimeError: no value" in last
-    book.write("src/flopbook/one.py", FILES["src/flopbook/one.py"])
-    assert book.build().code == 0
+BOX = (
+    "\n```{code-cell}\nfrom IPython.display import display\n"
+    "display({'application/vnd.flopbook.formula+json': dict(name='same', title='T', latex='x', when='y', "
+    "sizes='z', value='1', witnesses=['counted'])}, raw=True)\n```\n"
+)
 
 
 FAULTS = {
@@ -104,17 +99,30 @@ FAULTS = {
         "display({'application/vnd.flopbook.exercise+json': dict(right='1')}, raw=True)\n```",
         "this exercise has no title",
     ),
+    "twice": (BOX, "a formula named 'same' is boxed already on lectures/box"),
     "kernel": ("```{code-cell}\nimport os\nos.kill(os.getpid(), 9)\n```", "code cell 1 failed"),
 }
 
 
-def test_a_fault_on_a_page_fails_the_build_and_the_next_one_too(book):
+def test_faults_fail_every_build_and_are_named_until_they_are_mended(book):
+    """Faults of pages, a broken module, and a formula that two pages box."""
     for name, (text, _) in FAULTS.items():
         book.write(f"lectures/{name}.md", f"{HEAD}# A fault\n\n{text}\n")
+    book.write("lectures/box.md", f"{HEAD}# A box\n{BOX}")
+    book.write("src/flopbook/one.py", "raise RuntimeError('no value')\n")
     for build in (book.build(), book.build()):
         assert build.code != 0
         for name, (_, complaint) in FAULTS.items():
             assert re.search(rf"lectures/{name}\.md:.*{re.escape(complaint)}", build.text), build.text
+        last = build.text[build.text.index("The site was not built") :]
+        assert "lectures/direct.md:7: code cell 1 failed: RuntimeError: no value" in last
+        assert "    from flopbook.one import value" in last
+        assert "lectures/indirect.md:7: code cell 1 failed: RuntimeError: no value" in last
+    for name in (*FAULTS, "box"):
+        (book.folder / "lectures" / f"{name}.md").unlink()
+    book.list_lectures()
+    book.write("src/flopbook/one.py", FILES["src/flopbook/one.py"])
+    assert book.build().code == 0
 
 
 @pytest.mark.parametrize(
@@ -133,22 +141,6 @@ def test_a_page_that_cannot_be_read_is_named(book, text, complaint):
     assert build.code != 0
     assert re.search(f"The site was not built. lectures/direct.md.*{complaint}", build.text), build.text
     assert "Traceback" not in build.text
-
-
-BOX = (
-    "\n```{code-cell}\nfrom IPython.display import display\n"
-    "display({'application/vnd.flopbook.formula+json': dict(name='same', title='T', latex='x', when='y', "
-    "sizes='z', value='1', witnesses=['counted'])}, raw=True)\n```\n"
-)
-
-
-def test_a_formula_is_boxed_once(book):
-    book.append("lectures/direct.md", BOX)
-    assert book.build().code == 0
-    book.append("lectures/unrelated.md", BOX)
-    build = book.build()
-    assert build.code != 0
-    assert "a formula named 'same' is boxed already on lectures/direct" in build.text
 
 
 def test_a_box_moves_to_a_page_that_is_read_before(book):
