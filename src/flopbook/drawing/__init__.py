@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.phase_shares import phases_of_a_step
     from flopbook.drawing.pipeline_lanes import pipeline_timeline
     from flopbook.drawing.quarters import seven_products
+    from flopbook.drawing.rank_holdings import rank_holdings
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.routing import token_routing
     from flopbook.drawing.run_costs import training_run
