@@ -119,7 +119,9 @@ def _columns(stage: int, ranks: int, whole: _Now) -> Iterator[str]:
             yield rect(x, round(above, 1), round(width - _GAP, 1), max(round(part, 1), 1.2), look)
             bottom -= height
         if place < shown:
-            name = f"… {rank:,}" if ranks > _SHOWN and place == shown - 1 else f"rank {rank}" if shown <= 4 else f"{rank}"
+            name = (
+                f"… {rank:,}" if ranks > _SHOWN and place == shown - 1 else f"rank {rank}" if shown <= 4 else f"{rank}"
+            )
             yield words(round(x + (width - _GAP) / 2, 1), _BOTTOM + 11, name)
         else:
             yield "<g/>"
