@@ -132,7 +132,7 @@ def _legend(now: _Now) -> Iterator[str]:
     y = _BOTTOM + 30
     yield words(_LEFT, y, "Each keeps", "start strong")
     yield words(WIDTH - _LEFT, y, f"{now.held:,} B", "end strong")
-    for x, (kind, look) in zip((_LEFT, 142, 276), _KINDS.items(), strict=True):
+    for x, (kind, look) in zip((_LEFT, 150, 292), _KINDS.items(), strict=True):
         yield rect(x, y + 13, 10, 10, look)
         yield words(x + 14, y + 18, f"{_NAMES[kind].removeprefix('optimizer ')} {si(now.kept[kind], 'B')}", "start")
 
@@ -146,7 +146,7 @@ def _sent(now: _Now, most: int) -> Iterator[str]:
         width = round(now.sent[phase] * scale, 1)
         yield rect(round(x, 1), y + 9, width, 12, look) if width else "<g/>"
         x += width
-    for left, (phase, look) in zip((_LEFT, 142, 276), _PHASES.items(), strict=True):
+    for left, (phase, look) in zip((_LEFT, 150, 292), _PHASES.items(), strict=True):
         name = "update" if phase == "optimizer" else phase
         yield rect(left, y + 27, 10, 10, look)
         yield words(left + 14, y + 32, f"{name} {si(now.sent[phase], 'B')}", "start")
