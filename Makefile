@@ -16,7 +16,7 @@ INSTALLED := .venv/installed-$(shell { cat requirements.lock pyproject.toml pack
 $(shell [ -e $(BIN)/python ] || rm -f .venv/installed-*)
 
 .DEFAULT_GOAL := help
-.PHONY: help html pdf serve test lab notebooks benchmark profile accelerator lint types bench peers executed published fuzz mutants versions wheel colab clean
+.PHONY: help html pdf serve test lab notebooks benchmark profile accelerator lint types bench peers executed published ranks fuzz mutants versions wheel colab clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -67,6 +67,9 @@ executed: $(INSTALLED)  ## Record the floating-point instructions that a process
 
 published: $(INSTALLED)  ## Record what the library's models of published sizes have and run
 	@$(BIN)/python reference/published
+
+ranks: $(INSTALLED)  ## Record what one of up to 1,024 ranks computes, keeps and sends
+	@OMP_NUM_THREADS=1 $(BIN)/python reference/ranks
 
 fuzz: $(INSTALLED)  ## Count random networks (N=10000)
 	@FUZZ="$(N)" $(BIN)/python -m pytest -q --hypothesis-seed=random tests/agreement/test_fuzz.py

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import distributed, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
@@ -39,6 +40,39 @@ def test_a_rank_of_1024_gathers_what_is_sharded():
     whole = 4 * (H * D + 1024 * H)  # of K = 11 rows, each rank keeps one, so that there are 1,024
     assert counted.by_collective == {"all-gather": Sent(1, whole, whole * 1023 // 1024)}
     assert counted.total == 2 * B * H * (D + K)
+
+
+def steps_without_data(rank, count_first):
+    """Count two steps of a perceptron whose layers two ranks share, and whose parts three shard."""
+    with fake_ranks(6, rank):
+        mesh = init_device_mesh("cpu", (3, 2), mesh_dim_names=("data", "tensor"))
+        with torch.device("meta"):
+            model = perceptron().append(nn.ReLU())  # PyTorch warns where a sharded module returns a view
+        parallelize_module(model, mesh["tensor"], {"0": ColwiseParallel(), "2": RowwiseParallel()})
+        fully_shard(model, mesh=mesh["data"])
+        fake, counts = FakeTensorMode(allow_non_fake_inputs=True), []
+        with fake:
+            model.to_empty(device="cpu")
+        for _ in range(2):
+            counted = FlopCount()
+            with counted if count_first else fake, fake if count_first else counted:
+                model(torch.ones(B, D)).square().sum().backward()
+            counts.append((counted.forward, counted.backward, counted.by_collective))
+    return counts
+
+
+@pytest.mark.parametrize("count_first", [False, True])
+def test_a_step_without_data_counts_what_a_rank_runs_the_first_time_too(count_first):
+    of_rank = 2 * B * (H // 2)
+    padded = 4 * 3 * (854 * D + 4 * H // 2)  # of 2,560 and of 11 rows
+    sent = {
+        "all-gather": Sent(1, padded, padded * 2 // 3),
+        "all-reduce": Sent(1, 4 * B * K, 4 * B * K),
+        "reduce-scatter": Sent(1, padded, padded * 2 // 3),
+    }
+    step = (of_rank * (D + K), of_rank * (D + 2 * K), sent)
+    for rank in (0, 3):  # the second one finds nothing of the first one's groups
+        assert steps_without_data(rank, count_first) == [step, step]
 
 
 def test_the_group_ends_with_the_block_and_after_an_error():

@@ -1,5 +1,6 @@
 """Be one rank of many in a single process, with PyTorch's fake process group."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -59,3 +60,12 @@ def fake_ranks(ranks: int, rank: int = 0) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+        _forget_groups()
+
+
+def _forget_groups() -> None:
+    """Clear what sharded tensors remember: a later rank of an equal mesh would look for a group that has ended."""
+    if "torch.distributed.tensor" in sys.modules:
+        from torch.distributed.tensor.debug import _clear_sharding_prop_cache  # noqa: PLC0415  (else imported for all)
+
+        _clear_sharding_prop_cache()
