@@ -123,14 +123,15 @@ class Rank(NamedTuple):
     @property
     def lines(self) -> dict[str, int]:
         """Give each number a name, in the order of a table."""
+        sent = sorted(self.sent.items(), key=lambda pair: (pair[0][2], pair[0]))
         return {
             **{f"FLOPs, {phase}": amount for phase, amount in self.flops.items() if amount},
             **{f"bytes kept, {kind}": amount for kind, amount in self.bytes.items()},
             **{
-                f"{collective}, {phase}, {ranks:,} ranks: {what}": amount
-                for (collective, phase, ranks), amounts in sorted(self.sent.items())
-                for what, amount in zip(("calls", "bytes", "bytes sent in a ring"), amounts, strict=True)
+                f"{collective}, {phase}, {calls:,} calls among {ranks:,} ranks: bytes": payload
+                for (collective, phase, ranks), (calls, payload, _) in sent
             },
+            "bytes sent in a ring": sum(ring for _, (_, _, ring) in sent),
         }
 
 
