@@ -55,11 +55,13 @@ def fake_ranks(ranks: int, rank: int = 0) -> Iterator[None]:
         )
     from torch.testing._internal.distributed.fake_pg import FakeStore  # noqa: PLC0415  (it registers the fake group)
 
+    shows_errors = sys.excepthook  # which a group replaces by one that says on each line which rank it is
     distributed.init_process_group("fake", store=FakeStore(), rank=rank, world_size=ranks)
     try:
         yield
     finally:
         distributed.destroy_process_group()
+        sys.excepthook = shows_errors
         _forget_groups()
 
 
