@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch import nn
 from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopCount, held_bytes, watch_memory, weigh
+from flopbook.measure.distributed import fake_ranks
 
 B, D, H = 7, 16, 32  # batch, width of the blocks, width within
 
@@ -125,3 +128,12 @@ def test_what_a_step_keeps_stays():
     kept, x = [], torch.ones(4)
     assert watch_memory(lambda: kept.append(x + 1)).bytes == (16, 16)
     assert watch_memory(lambda: None).peak == 0
+
+
+def test_what_a_product_of_shards_gathers_is_held():
+    with fake_ranks(2):
+        mesh = init_device_mesh("cpu", (2,))
+        x, w = (DTensor.from_local(torch.ones(rows, columns), mesh, [Shard(0)]) for rows, columns in ((2, 6), (3, 5)))
+        found = watch_memory(lambda: x @ w)
+    assert "_c10d_functional::all_gather_into_tensor" in found.operators
+    assert found.peak == 4 * (6 * 5 + 2 * 5)  # the whole of w, and this rank's rows of the product

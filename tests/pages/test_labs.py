@@ -14,7 +14,10 @@ ODD = {
     "serve-a-small-model": dict(prompt=1, batches=(1,), wanted="abacus"),
 }
 #: Those that choose neither a device nor a folder.
-ODD_RUNS = {"fit-a-scaling-law": dict(noise=0, teacher=1, smallest=1, budgets=0)}
+ODD_RUNS = {
+    "fit-a-scaling-law": dict(noise=0, teacher=1, smallest=1, budgets=0),
+    "two-ranks": dict(ranks=3, B=1, D=5, H=9, extra=0),
+}
 
 
 def with_choices(name, choices):

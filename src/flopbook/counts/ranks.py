@@ -76,7 +76,7 @@ class _Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Ranks:
-    """Shows the ranks of a group side by side, made by :func:`flopbook.measure.distributed.gather`.
+    """Shows the ranks of a group side by side, made by :func:`flopbook.measure.distributed.gathering.gather`.
 
     It prints as text and, in a notebook, as tables, and holds plain data only.
 

@@ -163,7 +163,7 @@ def plan(
     Parameters
     ----------
     sizes : mapping of str to int
-        As for :func:`flopbook.predict.parallel.rank_of_mesh`.
+        As for :func:`flopbook.predict.parallel.ranks.rank_of_mesh`.
     mesh : Mesh
         How many ranks lie along each axis: as many as there are devices.
     cluster : Cluster, optional
@@ -295,7 +295,7 @@ def search(  # noqa: PLR0913, PLR0917  (as many as can differ)
     Parameters
     ----------
     sizes : mapping of str to int
-        As for :func:`flopbook.predict.parallel.rank_of_mesh`.
+        As for :func:`flopbook.predict.parallel.ranks.rank_of_mesh`.
     cluster : Cluster
         What there is.
     training : Training, optional

@@ -112,7 +112,7 @@ class OnRank(NamedTuple):
         Bytes.
     carried : dict
         Calls, payload and bytes sent in a ring by collective and phase, as in
-        :func:`flopbook.predict.parallel.carried`.
+        :func:`flopbook.predict.parallel.transfers.carried`.
     """
 
     forward: int
