@@ -101,10 +101,7 @@ def _memory(one: Planned, rank: RankOfMesh) -> Iterator[str]:
 
 
 def _times(one: Planned) -> dict[str, float]:
-    again = sum(rank.recomputed for rank in one.ranks) > 0
-    waits = sum(one.exposed.values())
-    name = "products, some again" if again else "products"
-    return {name: one.compute, "waits for parts": waits, "bubble": one.waiting}
+    return {"products": one.compute, "waits for parts": sum(one.exposed.values()), "bubble": one.waiting}
 
 
 def _time(one: Planned) -> Iterator[str]:
