@@ -68,7 +68,7 @@ forward and an all-reduce of x.grad backward. Each rank sends 4,096 bytes in a s
         given = {**known, "B": B}
         others = [_sent(found[name, ranks, B]) for name in SPLITS]
         moves = [
-            (move.transfer.phase, move.transfer.collective, move.tensor, *carried([move.transfer], given).values())
+            (move.transfer.phase, move.transfer.collective, move.tensor, _only(carried([move.transfer], given)))
             for move in part.moves
         ]
         rows = [
@@ -93,6 +93,11 @@ forward and an all-reduce of x.grad backward. Each rank sends 4,096 bytes in a s
             Slider("B", "B, the batch", list(batches)),
         ],
     )
+
+
+def _only(found: dict[tuple[str, str], tuple[int, int, int]]) -> tuple[int, int, int]:
+    (one,) = found.values()
+    return one
 
 
 def _sent(found: OnRank) -> int:
