@@ -263,7 +263,7 @@ class _Mesh:
         """Give what the mesh makes of the devices and of the FLOPs of a step."""
         if not self.there:
             return {}
-        products = flops["One step"] - flops["Update"]
+        products = sympy.Add(*(each for title, each in flops.items() if title not in ("Update", "One step")))
         return {
             "Copies of the model": ("", self.copies),
             "Devices that the mesh lacks": ("", Max(0, self.size - self.devices)),
