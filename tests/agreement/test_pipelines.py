@@ -10,7 +10,6 @@ from torch.distributed.pipelining import schedules
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopCount
-from flopbook.measure.distributed import run_ranks
 from flopbook.measure.memory import weigh
 from flopbook.predict import evaluate, matmul, training_step
 from flopbook.predict.models import attention_part, embedding, feed_forward_part, output_layer
@@ -22,6 +21,7 @@ from flopbook.predict.parallel import (
     stage_flops,
     zero_bubble,
 )
+from tests.support.ranks import run_on
 
 #: Of each schedule PyTorch's own, ours, and chunks, micro-batches, sequences of one; stages' widths follow.
 CASES = {
@@ -100,7 +100,7 @@ def measured(named, modules, micro_batches, x, y, loss):  # noqa: PLR0913, PLR09
     """Run a schedule of PyTorch on this rank, and say in plain data what it did."""
     rank, ranks = distributed.get_rank(), distributed.get_world_size()
     mine = range(rank, len(modules), ranks)
-    stages = [pipelining.PipelineStage(modules[i], i, len(modules), torch.device("cpu")) for i in mine]
+    stages = [pipelining.PipelineStage(modules[i], i, len(modules), torch.get_default_device()) for i in mine]
     one = named in {"ScheduleGPipe", "Schedule1F1B"}
     schedule = getattr(schedules, named)(stages[0] if one else stages, micro_batches, loss_fn=loss)
     ran, held = [], []
@@ -164,9 +164,9 @@ def all_cases(cases):
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda ranks: f"{ranks} ranks")
-def on_ranks(request):
+def on_ranks(request, device):
     ranks = request.param
-    return ranks, run_ranks(all_cases, CASES[ranks], ranks=ranks)
+    return ranks, run_on(device, all_cases, CASES[ranks], ranks=ranks)
 
 
 def schedule_of(ranks, case):

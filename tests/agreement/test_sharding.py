@@ -9,13 +9,13 @@ from torch import distributed, nn
 from torch.nn import functional as F
 
 from flopbook.measure import FlopCount
-from flopbook.measure.distributed import fake_ranks, run_ranks
+from flopbook.measure.distributed import fake_ranks
 from flopbook.measure.memory import weigh
 from flopbook.predict import evaluate, flops
 from flopbook.predict.memory import FLOAT32, Formats
 from flopbook.predict.models.transformer import decoder_block
 from flopbook.predict.parallel import Unit, carried, data_parallel, flat_sharded, fully_sharded, whole_tensors, zero
-from tests.support.ranks import carried_by
+from tests.support.ranks import carried_by, run_on
 
 WIDTHS, BATCH = (7, 11, 5, 3), 12
 SIZES = dict(V=13, D=6, H=3, G=3, E=2, F=14, L=2, T=5, S=5, B=8)
@@ -168,7 +168,7 @@ def wrapped(model, how, options):
     elif how == "flat_sharded":
         inner = {id(part) for part in parts(model)}
         model = FullyShardedDataParallel(
-            model, device_id=torch.device("cpu"),
+            model, device_id=torch.get_default_device(),
             auto_wrap_policy=lambda module, recurse, nonwrapped_numel: recurse or id(module) in inner,
         )  # fmt: skip
     else:
@@ -176,7 +176,9 @@ def wrapped(model, how, options):
             options["mp_policy"] = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
         shape = options.pop("mesh", None)
         mesh = init_device_mesh(
-            "cpu", (2, ranks // 2) if shape else (ranks,), mesh_dim_names=("copies", "shards")[-2 if shape else -1 :]
+            torch.get_default_device().type,
+            (2, ranks // 2) if shape else (ranks,),
+            mesh_dim_names=("copies", "shards")[-2 if shape else -1 :],
         )
         for part in [*parts(model), model]:
             fully_shard(part, mesh=mesh, **options)
@@ -218,8 +220,8 @@ def all_cases():
 
 
 @pytest.fixture(scope="module", params=[2, 4])
-def counted(request):
-    return run_ranks(all_cases, ranks=request.param)
+def counted(request, device):
+    return run_on(device, all_cases, ranks=request.param)
 
 
 def products(kind, sizes, ranks):
@@ -271,9 +273,9 @@ def acceptance():
     return ran("GPT", "DDP", ACCEPTANCE)
 
 
-def test_the_published_gpt_sums_the_gradients_of_all_parameters():
+def test_the_published_gpt_sums_the_gradients_of_all_parameters(device):
     parameters = sum(map(prod, shapes("GPT", ACCEPTANCE)))
-    for seen in run_ranks(acceptance, ranks=2):
+    for seen in run_on(device, acceptance, ranks=2):
         assert seen == predicted("GPT", "DDP", 2, 0, ACCEPTANCE)
         assert seen[0] == {("all-reduce", "backward"): (2, 4 * parameters, 4 * parameters)}
         assert sum(seen[1]) == 352_321_536
@@ -312,10 +314,10 @@ def by_hand(stage, numbers):
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_zero_by_hand_sends_what_the_paper_says(stage):
+def test_zero_by_hand_sends_what_the_paper_says(stage, device):
     paper = zero(stage, 24, 2, formats=FLOAT32, micro_batches=3)
     by_kind = sorted((kind, sent) for (kind, _), sent in carried(paper.transfers).items())
-    assert run_ranks(by_hand, stage, 24, ranks=2) == 2 * [(by_kind, paper.held.optimizer)]
+    assert run_on(device, by_hand, stage, 24, ranks=2) == 2 * [(by_kind, paper.held.optimizer)]
 
 
 @pytest.mark.parametrize("ranks", [2, 4])

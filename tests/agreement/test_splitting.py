@@ -20,11 +20,11 @@ from torch.distributed.tensor.parallel import (
 from torch.nn import functional
 
 from flopbook.measure import FlopCount
-from flopbook.measure.distributed import fake_ranks, run_ranks
+from flopbook.measure.distributed import fake_ranks
 from flopbook.predict import B, T, evaluate, matmul, training_step
 from flopbook.predict.models import decoder_block
 from flopbook.predict.parallel import MeshAxis, Transfer, carried, passed_around, split
-from tests.support.ranks import carried_by
+from tests.support.ranks import carried_by, run_on
 
 H_OF_X, Y_OF_H = matmul("x[B,D] @ w1[D,H] -> h[B,H]"), matmul("h[B,H] @ w2[H,K] -> y[B,K]")
 MLP = training_step(H_OF_X, Y_OF_H)
@@ -73,7 +73,7 @@ def mlp(D, H, K, *between):
 
 def mesh_of(*shape):
     names = ("data", "tensor")[-len(shape) :]
-    return init_device_mesh("cpu", shape, mesh_dim_names=names)
+    return init_device_mesh(torch.get_default_device().type, shape, mesh_dim_names=names)
 
 
 def on_rank(run, model=None):
@@ -330,9 +330,9 @@ def ranks(request):
 
 
 @pytest.fixture(scope="module")
-def counted(ranks):
+def counted(ranks, device):
     """Counts of every rank, by case and sizes."""
-    found = run_ranks(run_all, ranks=ranks)
+    found = run_on(device, run_all, ranks=ranks)
     return {name: [[each[name][place] for each in found] for place in range(len(found[0][name]))] for name in found[0]}
 
 
