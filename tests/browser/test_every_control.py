@@ -31,10 +31,13 @@ SET = """(box, [chosen, typed, times]) => {
   const field = (size) => size.querySelector("[type=text]");
   box.querySelectorAll("select").forEach((list, at) => type(list, list.options[chosen[at]].value));
   box.querySelectorAll(".size").forEach((size, at) => type(field(size), typed[at]));
+  const wholes = {};
   for (const size of box.querySelectorAll("[data-divides]")) {
-    const whole = box.querySelector(`[data-size="${size.dataset.divides}"]`);
-    type(field(whole), String(times * Number(field(size).value.replaceAll(",", ""))));
+    const { divides } = size.dataset;
+    wholes[divides] = (wholes[divides] ?? BigInt(times)) * BigInt(field(size).value.replaceAll(",", ""));
   }
+  for (const [name, whole] of Object.entries(wholes))
+    type(field(box.querySelector(`[data-size="${name}"]`)), String(whole));
 }"""
 # The sizes that the options of all lists set; a list shows none of them once a reader has changed one by hand.
 OPTIONS = """(box, chosen) => Object.assign({}, ...[...box.querySelectorAll("select")].map(

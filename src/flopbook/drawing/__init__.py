@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flopbook.drawing.feedback import error_paths
     from flopbook.drawing.freezing import training_graph
     from flopbook.drawing.held_bytes import Setting, memory_over_step
+    from flopbook.drawing.holdings import rank_holdings
     from flopbook.drawing.kernel_places import moving_kernel
     from flopbook.drawing.loss_valleys import isoflop_valleys
     from flopbook.drawing.lost_updates import add_updates
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from flopbook.drawing.phase_shares import phases_of_a_step
     from flopbook.drawing.pipeline_lanes import pipeline_timeline
     from flopbook.drawing.quarters import seven_products
-    from flopbook.drawing.rank_holdings import rank_holdings
     from flopbook.drawing.roofs import Work, roofline
     from flopbook.drawing.routing import token_routing
     from flopbook.drawing.run_costs import training_run

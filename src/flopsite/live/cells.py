@@ -13,6 +13,8 @@ from flopsite.live.names import Names, names
 
 #: Packages that the page's Python has, apart from the standard library and modules of `flopbook`.
 PROVIDED = {"sympy", "mpmath"}
+#: What of the standard library needs processes, which the browser lacks.
+_PROCESSES = {"multiprocessing", "subprocess"}
 
 
 @dataclass(frozen=True)
@@ -90,4 +92,4 @@ def missing(source: str, src: Path) -> set[str]:
     """Return the packages that code imports, also through modules under `src`, and the browser lacks."""
     texts = [source, *(path.read_text("utf-8") for path in imported_files(source, "", src))]
     packages = {module.partition(".")[0] for text in texts for module in imported_modules(text, "flopbook")}
-    return packages - PROVIDED - sys.stdlib_module_names - {"flopbook"}
+    return packages - PROVIDED - (sys.stdlib_module_names - _PROCESSES) - {"flopbook"}

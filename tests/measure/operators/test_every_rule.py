@@ -469,10 +469,14 @@ def test_every_rule_stands_here_and_everything_that_stands_here_is_a_rule(kind):
 locked = pytest.mark.skipif(not torch.__version__.startswith("2.13."), reason="the names are those of PyTorch 2.13")
 
 
+#: Names that came after it.
+NEWER = {"c10d::gather_into_tensor_"}
+
+
 @locked
 def test_every_name_is_one_of_pytorchs():
     """A name that PyTorch does not know would be looked up by nothing, and missed by nobody."""
-    names = [name for table in KINDS.values() for name in rules_of_the_book(table)]
+    names = [name for table in KINDS.values() for name in rules_of_the_book(table) if name not in NEWER]
     assert [name for name in [*names, *map(qualified, MOVEMENT)] if not is_here(name)] == []
 
 
