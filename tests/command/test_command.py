@@ -201,6 +201,16 @@ def test_models_lists_names_and_shows_one(capsys):
             ["Llama 3 8B", "--devices", "20", "--tensor", "4", "--pipeline", "2"],
             "take 8 devices for a copy of the model, which does not divide the 20 of --devices: give 24",
         ),
+        (
+            ["Llama 3 8B", "--devices", "64", "--tensor", "64"],
+            "--tensor 64 does not divide 32 heads: give a divisor of 32",
+        ),
+        (["Llama 3 8B", "--devices", "16", "--tensor", "16"], "--tensor 16 does not divide 8 heads of keys and values"),
+        (["Llama 3 8B", "--devices", "3", "--context", "3"], "--context 3 does not divide 4,096 tokens of a sequence"),
+        (
+            ["Llama 3 8B", "--devices", "64", "--pipeline", "64"],
+            "--pipeline 64 is more than 32 layers: give at most 32",
+        ),
         (["Llama 3 8B", "--batch", ""], "--batch '' is not an amount"),
         (["Llama 3 8B", "--mfu", "0.4"], "--mfu '0.4' is not a share of the peak: write a percentage such as 40%"),
         (["Llama 3 8B", "--device", "H100SXM"], "--device: device='H100SXM' is not a device"),
@@ -222,3 +232,11 @@ def test_plan_tells_a_mistake_in_one_sentence(arguments, words, capsys, folder):
 def test_models_names_the_nearest(capsys):
     assert main(["models", "Lama 3 8B"]) == 2
     assert "known are Llama 3 8B" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_ends_a_command_without_a_word():
+    models = subprocess.Popen(
+        [sys.executable, "-u", "-m", "flopbook", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    models.stdout.close()
+    assert (models.stderr.read(), models.wait(60)) == (b"", 0)

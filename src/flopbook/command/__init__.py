@@ -1,6 +1,7 @@
 """Answer on the command line: ``flopbook count train:step``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -40,8 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if said := options.run(options):
-            print(said)
+            print(said, flush=True)
     except MistakeError as mistake:
         print(f"flopbook: {mistake}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -56,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, what in _MESH.items():
         parser.add_argument(f"--{name}", default="1", help=f"{what}; %(default)s unless told")
     parser.add_argument("--device", default="H100 SXM", help='such as "B200 HGX, fp8"; %(default)s in bf16 unless told')
-    parser.add_argument("--mfu", default="40%", help="model FLOPs utilization; 40%% unless told")
+    parser.add_argument(
+        "--mfu", default="40%", help="model FLOPs utilization, of a pipeline outside its bubble; 40%% unless told"
+    )
     for label, first in _CHOICES.items():
         parser.add_argument(f"--{label.lower()}", metavar="CHOICE", default=first, help=f"{first} unless told")
     parser.add_argument("--json", action="store_true", help="print exact numbers as JSON")
@@ -82,6 +84,7 @@ def run(options: argparse.Namespace) -> str:
         "utilization": _percent(options.mfu),
     }
     network = read(options.model)
+    _check_mesh(mesh, {**network.sizes, "T": sizes["T"]})
 
     from flopbook.published.plan import amounts, run_plan, use_plan  # noqa: PLC0415  (help needs no SymPy)
 
@@ -100,6 +103,21 @@ def run(options: argparse.Namespace) -> str:
         return json.dumps({"model": network.name, "choices": chosen, "rows": exact}, indent=2)
     units = {title: unit for title, (unit, _) in [*plan.rows.items(), *use.rows.items()]}
     return _written(network.name, sizes, chosen, [(title, units[title], value) for title, value in values.items()])
+
+
+def _check_mesh(mesh: Mapping[str, int], sizes: Mapping[str, int | Fraction]) -> None:
+    """Refuse a mesh that cannot split the model."""
+    for name, letter, what in (
+        ("tensor", "H", "heads"),
+        ("tensor", "G", "heads of keys and values"),
+        ("context", "T", "tokens of a sequence"),
+    ):
+        number = sizes.get(letter, 0)
+        if number % mesh[name]:
+            raise MistakeError(f"--{name} {mesh[name]} does not divide {number:,} {what}: give a divisor of {number}")
+    layers = sizes.get("L", mesh["pipeline"])
+    if mesh["pipeline"] > layers:
+        raise MistakeError(f"--pipeline {mesh['pipeline']} is more than {layers} layers: give at most {layers}")
 
 
 def read(model: str) -> "Network":
@@ -173,6 +191,7 @@ def _written(
     asked = (
         f"{name}: {sizes['budget']:,} tokens in steps of {sizes['B']:,} sequences of {sizes['T']:,}, on "
         f"{sizes['devices']:,} x {chosen['Device']} at {float(sizes['utilization']):g}% of the peak"
+        f"{' outside the bubble' if sizes['pipeline'] > 1 else ''}"
     )
     choices = "; ".join(f"{label.lower()}: {option}" for label, option in chosen.items() if label != "Device")
     if any(sizes[name.replace("-", "_")] > 1 for name in _MESH):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
+from math import inf
 
 from flopbook import checks
 from flopbook.checks import one_of, positive, quoted, size
@@ -21,6 +22,8 @@ __all__ = ["Cluster", "Planned", "plan", "search"]
 #: Ranks that lie along the first axes are neighbours.
 _ORDER = ("tensor", "context", "expert", "pipeline", "data")
 _PHASES = ("forward", "recomputed", "backward", "optimizer")
+#: What goes in rings: the ranks of a node share their networks in it.
+_RINGS = {"all-reduce", "all-gather", "reduce-scatter"}
 _CHECKPOINTS = ("none", "selective", "full")
 #: What a search tries, at the most.
 _MOST = 20_000
@@ -53,8 +56,8 @@ class Cluster:
     Examples
     --------
     >>> cluster = Cluster(16384)
-    >>> cluster.peak, cluster.bytes_per_s(8), cluster.bytes_per_s(16)
-    (989400000000000.0, 450000000000.0, 50000000000.0)
+    >>> cluster.peak, cluster.bytes_per_s(8), cluster.bytes_per_s(16), cluster.bytes_per_s(16, in_node=8)
+    (989400000000000.0, 450000000000.0, 50000000000.0, 400000000000.0)
     """
 
     devices: int
@@ -85,10 +88,24 @@ class Cluster:
         """Return the bytes that a device can hold."""
         return find_device(self.device).memory_bytes
 
-    def bytes_per_s(self, span: int) -> float:
-        """Return what a device sends, in one direction, in a ring among so many neighbours."""
+    def bytes_per_s(self, span: int, in_node: int = 1) -> float:
+        """Return what a device sends, in one direction, to others of so many neighbours.
+
+        Parameters
+        ----------
+        span : int
+            How many neighbouring devices they are among.
+        in_node : int
+            How many of them share a node. As many rings then leave it side by side, each over another one's network.
+
+        Examples
+        --------
+        >>> Cluster(16, between_bytes_per_s=25e9).bytes_per_s(16, in_node=4)
+        100000000000.0
+        """
         links = find_device(self.device).link_bytes_per_s
-        return links / 2 if links is not None and span <= self.node else self.between_bytes_per_s
+        inside = inf if links is None else links / 2
+        return inside if links is not None and span <= self.node else min(inside, in_node * self.between_bytes_per_s)
 
 
 @dataclass(frozen=True)
@@ -269,12 +286,15 @@ def _timed(
 
 def _sent(one: RankOfMesh, mesh: Mesh, cluster: Cluster) -> dict[str, dict[str, float]]:
     """Return the seconds of a step's collectives along each axis, by phase."""
-    found, span = {}, 1
+    found, inner = {}, 1
     for axis in _ORDER:
-        span *= getattr(mesh, axis)
+        ranks = getattr(mesh, axis)
+        in_node = min(ranks, max(1, cluster.node // inner))
         seconds = dict.fromkeys(_PHASES, 0.0)
         for transfer in one.transfers.get(axis, ()):
-            seconds[transfer.phase] += int(transfer.ring) / cluster.bytes_per_s(span)
+            rings = in_node if transfer.collective in _RINGS else 1
+            seconds[transfer.phase] += int(transfer.ring) / cluster.bytes_per_s(inner * ranks, rings)
+        inner *= ranks
         found[axis] = seconds
     return found
 
