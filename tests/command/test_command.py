@@ -235,8 +235,7 @@ def test_models_names_the_nearest(capsys):
 
 
 def test_a_reader_that_has_enough_ends_a_command_without_a_word():
-    models = subprocess.Popen(
-        [sys.executable, "-u", "-m", "flopbook", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    models.stdout.close()
-    assert (models.stderr.read(), models.wait(60)) == (b"", 0)
+    command = [sys.executable, "-u", "-m", "flopbook", "models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as models:
+        models.stdout.close()
+        assert (models.stderr.read(), models.wait(60)) == (b"", 0)
