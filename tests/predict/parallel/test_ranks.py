@@ -168,6 +168,37 @@ def test_a_mesh_that_does_not_divide_a_size_says_which(mesh, training, said):
 
 
 @pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        (SMALL | dict(G=5), "G=5 does not divide H=12: write G that divides 12"),
+        (WITH_EXPERTS | dict(K=9), "K=9 is more than X=8: write K of at most 8"),
+        (SMALL | dict(matrices=4), "matrices=4 .*: write 3 with a gate, or 2"),
+        (SMALL | dict(matrices=1), "matrices=1 .*: write 3 with a gate, or 2"),
+        (SMALL | dict(tables=3), "tables=3 .*: write 1 .* or 2"),
+    ],
+)
+def test_sizes_that_no_decoder_has_are_refused(sizes, said):
+    with pytest.raises(ValueError, match=said):
+        rank_of_mesh(sizes, Mesh())
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        (Training(micro=6, chunks=2), "micro_batches=2 in 2 chunks on 4 ranks leave a gap: give a multiple of 4"),
+    ],
+)
+def test_micro_batches_that_stages_cannot_take_in_turn_are_refused(training, said):
+    with pytest.raises(ValueError, match=said):
+        rank_of_mesh(SMALL, Mesh(pipeline=4), training)
+
+
+def test_training_that_is_empty_is_not_the_default():
+    with pytest.raises(TypeError, match=r"training=\{\} does not say how to train"):
+        rank_of_mesh(SMALL, Mesh(), {})
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: Mesh(data=0), lambda: Mesh(tensor=2.5), lambda: Training(zero=4), lambda: Training(checkpoints="some"),

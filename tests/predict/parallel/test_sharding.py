@@ -95,6 +95,15 @@ def test_formats_are_those_that_are_sent():
         (lambda: data_parallel([(7, 0)], 2), "0"),
         (lambda: fully_sharded([(7, 5)], 2), "is not a unit"),
         (lambda: fully_sharded([Unit([(7, 5)])], 2, 2), "rank=2 is not one of 2"),
+        (lambda: fully_sharded(None, 4), r"units=None does not hold several: write units=\[Unit"),
+        (lambda: flat_sharded(None, 4), r"units=None does not hold several: write units=\[Unit"),
+        (lambda: fully_sharded([Unit(None)], 4), r"shapes=None does not hold several: write shapes=\["),
+        (lambda: data_parallel(None, 2), r"shapes=None does not hold several: write shapes=\["),
+        (lambda: buckets(None), r"sizes=None does not hold several: write sizes=\["),
+        (lambda: buckets([-1, 2]), "bytes of a gradient=-1 is not a size: write a whole number of at least 1"),
+        (lambda: buckets([1, 2], limit=0), "limit=0 is not a size"),
+        (lambda: buckets([1, 2], first=None), "first=None is not a size"),
+        (lambda: fully_sharded([Unit([(7, 5)], reshard="no")], 2), "reshard='no' is neither True nor False"),
     ],
 )
 def test_what_cannot_be_is_quoted(run, message):

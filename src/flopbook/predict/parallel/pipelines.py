@@ -21,7 +21,12 @@ __all__ = ["Stage", "bubble", "in_flight", "pipeline_stages", "split_backward_bu
 def bubble(ranks: Expr | int, micro_batches: Expr | int, chunks: Expr | int = 1) -> Expr:
     """Predict the share of all ranks' time in which they wait: GPipe, 1F1B, or interleaved in some chunks.
 
-    All stages take the same time.
+    All stages take the same time. With more than one chunk, the ranks have to divide the micro-batches.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not a whole one of at least 1, or the ranks do not divide the micro-batches of several chunks.
 
     Examples
     --------
@@ -38,6 +43,13 @@ def bubble(ranks: Expr | int, micro_batches: Expr | int, chunks: Expr | int = 1)
 def split_backward_bubble(ranks: Expr | int, micro_batches: Expr | int) -> Expr:
     """Predict the share in which ranks wait where gradients of weights fill gaps, and all three parts take as long.
 
+    This is so where there are at least as many micro-batches as ranks, m >= p: fewer leave more gaps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not a whole one of at least 1, or there are fewer micro-batches than ranks.
+
     Examples
     --------
     >>> from flopbook.predict import axis
@@ -45,6 +57,8 @@ def split_backward_bubble(ranks: Expr | int, micro_batches: Expr | int) -> Expr:
     (p - 1)/(3*m + p - 1)
     """
     p, m, _ = _amounts(ranks, micro_batches)
+    if p.is_number and m.is_number and m < p:
+        raise ValueError(f"micro_batches={quoted(m)} are fewer than ranks={quoted(p)}: give at least {quoted(p)}")
     return (p - 1) / (3 * m + p - 1)
 
 
@@ -52,6 +66,11 @@ def in_flight(ranks: Expr | int, micro_batches: Expr | int, rank: Expr | int = 0
     """Predict the forward passes that a rank keeps at the most in 1F1B, each through one of its chunks.
 
     In GPipe it is all micro-batches; where gradients of weights wait, as many as there are ranks, on each.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not a whole one in its range, or the ranks do not divide the micro-batches of several chunks.
 
     Examples
     --------
@@ -62,13 +81,21 @@ def in_flight(ranks: Expr | int, micro_batches: Expr | int, rank: Expr | int = 0
     11
     """
     p, m, v = _amounts(ranks, micro_batches, chunks)
-    behind = p - 1 - number("rank", rank)
+    r = number("rank", rank)
+    if p.is_number and r.is_number and r >= p:
+        raise ValueError(f"rank={quoted(r)} is not one of {quoted(p)}: give 0 to {quoted(p - 1)}")
+    behind = p - 1 - r
     return Min(v * m, behind + 1) if chunks == 1 else Min(v * m, (v - 1) * p + 2 * behind + 1)
 
 
 def _amounts(ranks: object, micro_batches: object, chunks: object = 1) -> tuple[Expr, Expr, Expr]:
     names = ("ranks", "micro_batches", "chunks")
     p, m, v = (number(name, given, least=1) for name, given in zip(names, (ranks, micro_batches, chunks), strict=True))
+    if all(each.is_number for each in (p, m, v)) and v > 1 and m % p:
+        raise ValueError(
+            f"micro_batches={quoted(m)} in {quoted(v)} chunks on {quoted(p)} ranks leave a gap: "
+            f"give a multiple of {quoted(p)}"
+        )
     return p, m, v
 
 

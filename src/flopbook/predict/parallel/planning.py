@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
-from math import inf
+from math import inf, prod
 
 from flopbook import checks
 from flopbook.checks import one_of, positive, quoted, size
 from flopbook.devices import find_device, find_peak
 from flopbook.predict.parallel.pipelines import bubble
-from flopbook.predict.parallel.ranks import Mesh, RankOfMesh, Training, rank_of_mesh
+from flopbook.predict.parallel.ranks import Mesh, RankOfMesh, Training, rank_of_mesh, sizes_of_decoder, trained
 from flopbook.units import si
 
 __all__ = ["Cluster", "Planned", "plan", "search"]
@@ -213,16 +213,16 @@ def plan(
     >>> plan(sizes, Mesh(data=128, tensor=8, pipeline=16), training=Training(checkpoints="selective", chunks=8))
     data 128, tensor 8, pipeline 16; checkpoints selective, ZeRO 1, chunks 8: 64.1 GB on a rank, ...
     """
-    given = training or Training()
+    given = trained(training)
     if not isinstance(mesh, Mesh):
         raise TypeError(f"mesh={quoted(mesh)} is not a mesh: write Mesh(data=8, tensor=8)")
-    on = cluster or Cluster(mesh.devices)
+    on = Cluster(mesh.devices) if cluster is None else _cluster(cluster)
     if mesh.devices != on.devices:
         raise ValueError(
             f"the mesh {mesh} has {mesh.devices} ranks, and the cluster {on.devices} devices: give as many"
         )
-    known = checks.sizes(sizes)
-    ranks = tuple(rank_of_mesh(known, mesh, given, stage) for stage in _stages(known.get("L", 1), mesh.pipeline))
+    known = sizes_of_decoder(sizes)
+    ranks = tuple(rank_of_mesh(known, mesh, given, stage) for stage in _stages(known["L"], mesh.pipeline))
     share = bubble(mesh.pipeline, ranks[0].micro_batches, given.chunks)
     timed = [_timed(one, mesh, on, given) for one in ranks]
     compute, exposed, hidden = max(timed, key=lambda each: each[0] + sum(each[1].values()))
@@ -343,15 +343,11 @@ def search(  # noqa: PLR0913, PLR0917  (as many as can differ)
     ...
     ValueError: no mesh of 1 devices holds it: one device, with checkpoints full, comes nearest, and lacks ...
     """
-    if not isinstance(cluster, Cluster):
-        raise TypeError(f"cluster={quoted(cluster)} is not a cluster: write Cluster(16384, 'H100 SXM')")
-    given, known = training or Training(), checks.sizes(sizes)
-    ways = [one_of("checkpoints", each, _CHECKPOINTS) for each in checkpoints]
-    pieces = [size("chunks", each) for each in chunks]
-    held = {one_of("axis", axis, _ORDER): size(axis, ranks) for axis, ranks in (fixed or {}).items()}
-    meshes = [
-        mesh for mesh in _meshes(known, cluster, given) if all(getattr(mesh, axis) == held[axis] for axis in held)
-    ]
+    _cluster(cluster)
+    given, known = trained(training), sizes_of_decoder(sizes)
+    ways = [one_of("checkpoints", each, _CHECKPOINTS) for each in _tried("checkpoints", checkpoints, "['full']")]
+    pieces = [size("chunks", each) for each in _tried("chunks", chunks, "[1, 2]")]
+    meshes = _meshes_with(_held(fixed, cluster.devices), known, cluster, given)
     if len(meshes) * len(pieces) > _MOST:
         raise ValueError(f"{len(meshes) * len(pieces):,} ways are too many to try: give fewer devices or chunks")
     found, misfits = [], []
@@ -370,8 +366,8 @@ def search(  # noqa: PLR0913, PLR0917  (as many as can differ)
         return sorted(found, key=lambda one: one.seconds)
     if not misfits:
         raise ValueError(
-            f"no mesh of {cluster.devices} devices divides B={known['B']}, T={known['T']} and the heads: "
-            "give a batch with more divisors, or other devices"
+            f"chunks={quoted(pieces)} suits no mesh, whose stages have too few blocks or do not divide the "
+            "micro-batches: write chunks=[1]"
         )
     nearest = min(misfits, key=lambda one: one.short)
     raise ValueError(
@@ -379,6 +375,53 @@ def search(  # noqa: PLR0913, PLR0917  (as many as can differ)
         f"{nearest.training.checkpoints}, comes nearest, and lacks {si(nearest.short, 'B')} beside the "
         f"{si(cluster.memory, 'B')} of a device: give more devices, a higher zero or a shorter T"
     )
+
+
+def _cluster(given: object) -> Cluster:
+    if not isinstance(given, Cluster):
+        raise TypeError(f"cluster={quoted(given)} is not a cluster: write Cluster(16384, 'H100 SXM')")
+    return given
+
+
+def _tried(name: str, given: object, example: str) -> tuple[object, ...]:
+    """Return what a search tries, at least one."""
+    tried = checks.several(name, given, example)
+    if not tried:
+        raise ValueError(f"{name}={quoted(given)} leaves nothing to try: write {name}={example}")
+    return tried
+
+
+def _held(fixed: object, devices: int) -> dict[str, int]:
+    """Return the axes that have so many ranks, and refuse those that the devices cannot have."""
+    if fixed is None:
+        return {}
+    if not isinstance(fixed, Mapping):
+        raise TypeError(f"fixed={quoted(fixed)} is not a mapping of axes: write fixed=dict(tensor=8)")
+    held = {one_of("axis", axis, _ORDER): size(axis, ranks) for axis, ranks in fixed.items()}
+    ranks, wanted = prod(held.values()), "is" if len(held) == len(_ORDER) else "divides"
+    if devices % ranks or (wanted == "is" and ranks != devices):
+        raise ValueError(
+            f"fixed={quoted(held)} fixes {quoted(ranks)} ranks, and the cluster has {devices} devices: "
+            f"write ranks whose product {wanted} {devices}"
+        )
+    return held
+
+
+def _meshes_with(held: Mapping[str, int], sizes: Mapping[str, int], cluster: Cluster, training: Training) -> list[Mesh]:
+    """List the meshes whose axes have as many ranks as is held, and say what is at fault where there are none."""
+    every = list(_meshes(sizes, cluster, training))
+    if not every:
+        raise ValueError(
+            f"no mesh of {cluster.devices} devices divides B={sizes['B']}, T={sizes['T']} and the heads: "
+            "give a batch with more divisors, or other devices"
+        )
+    meshes = [mesh for mesh in every if all(getattr(mesh, axis) == held[axis] for axis in held)]
+    if not meshes:
+        raise ValueError(
+            f"fixed={quoted(held)} suits no mesh of {cluster.devices} devices with nodes of {cluster.node} "
+            "that divides the sizes: fix fewer axes, or give them other ranks"
+        )
+    return meshes
 
 
 def _meshes(sizes: Mapping[str, int], cluster: Cluster, training: Training) -> Iterator[Mesh]:

@@ -216,10 +216,38 @@ def rank_of_mesh(sizes: Mapping[str, int], mesh: Mesh, training: Training | None
     >>> one.layers, one.micro_batches, one.held.parameters / 1e9
     (8, 16, 6.37...)
     """
-    split = _Split(sizes, mesh, training or Training())
+    split = _Split(sizes, mesh, trained(training))
     if size("stage", stage, least=0) >= mesh.pipeline:
         raise ValueError(f"stage={stage} is not there: the pipeline has {mesh.pipeline}, from 0")
     return split.rank(stage)
+
+
+def trained(training: object) -> Training:
+    """Return how a decoder is trained, as usual unless told, and refuse what does not say it."""
+    if training is None:
+        return Training()
+    if not isinstance(training, Training):
+        raise TypeError(f"training={quoted(training)} does not say how to train: write Training(micro=1)")
+    return training
+
+
+def sizes_of_decoder(given: object) -> dict[str, int]:
+    """Return the sizes of a decoder, and refuse those that lack one or that no decoder has."""
+    sizes = checks.sizes(given)
+    wanted = _LETTERS + (_OF_EXPERTS if "X" in sizes else ())
+    if missing := [letter for letter in wanted if letter not in sizes]:
+        raise ValueError(f"the sizes lack {', '.join(missing)}: write sizes | dict({missing[0]}=...)")
+    heads, groups, matrices_, tables = (sizes[name] for name in ("H", "G", "matrices", "tables"))
+    if heads % groups:
+        raise ValueError(f"G={quoted(groups)} does not divide H={quoted(heads)}: write G that divides {quoted(heads)}")
+    if "X" in sizes and sizes["K"] > sizes["X"]:
+        experts = quoted(sizes["X"])
+        raise ValueError(f"K={quoted(sizes['K'])} is more than X={experts}: write K of at most {experts}")
+    if matrices_ not in {2, 3}:
+        raise ValueError(f"matrices={quoted(matrices_)} make no feed-forward part: write 3 with a gate, or 2")
+    if tables not in {1, 2}:
+        raise ValueError(f"tables={quoted(tables)} make no decoder: write 1 for a table that both ends share, or 2")
+    return sizes
 
 
 class _Split:
@@ -228,12 +256,7 @@ class _Split:
     def __init__(self, sizes: Mapping[str, int], mesh: Mesh, training: Training):
         if not isinstance(mesh, Mesh):
             raise TypeError(f"mesh={quoted(mesh)} is not a mesh: write Mesh(data=8, tensor=8)")
-        if not isinstance(training, Training):
-            raise TypeError(f"training={quoted(training)} does not say how to train: write Training(micro=1)")
-        self.sizes, self.mesh, self.training = checks.sizes(sizes), mesh, training
-        wanted = _LETTERS + (_OF_EXPERTS if self._experts else ())
-        if missing := [letter for letter in wanted if letter not in self.sizes]:
-            raise ValueError(f"the sizes lack {', '.join(missing)}: write sizes | dict({missing[0]}=...)")
+        self.sizes, self.mesh, self.training = sizes_of_decoder(sizes), mesh, training
         self.micro_batches = self._check()
         self.block, self.table, self.head = (self._local(part) for part in ("block", "table", "head"))
 
@@ -258,7 +281,15 @@ class _Split:
                 f"L={self.sizes['L']} blocks are too few for pipeline={mesh.pipeline} stages of {training.chunks} "
                 "chunks: write fewer"
             )
-        return _divide("B", self.sizes["B"], "data * expert * micro", mesh.data * mesh.expert * training.micro)
+        m = _divide("B", self.sizes["B"], "data * expert * micro", mesh.data * mesh.expert * training.micro)
+        if training.chunks > 1 and mesh.pipeline == 1:
+            raise ValueError(f"chunks={training.chunks} needs a pipeline of at least 2 stages: write chunks=1")
+        if training.chunks > 1 and m % mesh.pipeline:
+            raise ValueError(
+                f"micro_batches={m} in {training.chunks} chunks on {mesh.pipeline} ranks leave a gap: "
+                f"give a multiple of {mesh.pipeline}, or chunks=1"
+            )
+        return m
 
     def layers(self, stage: int) -> int:
         """Spread the blocks: the stages in the middle get those that are left."""

@@ -78,7 +78,15 @@ class Run:
 
     @property
     def bubble(self) -> Fraction:
-        """Return the share of all ranks' time in which they wait."""
+        """Return the share of all ranks' time in which they wait.
+
+        Raises
+        ------
+        ValueError
+            If no work takes time.
+        """
+        if not self.length:
+            raise ValueError("the run takes no time, so that no share of it is spent waiting: write a time above 0")
         return 1 - Fraction(sum(self.busy(rank) for rank in range(self.ranks))) / (self.ranks * self.length)
 
 
@@ -205,11 +213,18 @@ class Schedule:
     def in_flight(self, rank: int) -> int:
         """Count the forward passes that a rank keeps at the most: each until its weights have their gradient.
 
+        Raises
+        ------
+        ValueError
+            If there is no such rank; quotes it.
+
         Examples
         --------
         >>> [gpipe(4, 8).in_flight(0), *(one_forward_one_backward(4, 8).in_flight(rank) for rank in range(4))]
         [8, 4, 3, 2, 1]
         """
+        if checks.size("rank", rank, least=0) >= self.ranks:
+            raise ValueError(f"rank={quoted(rank)} is not one of {self.ranks}: give 0 to {self.ranks - 1}")
         now = most = 0
         for action in self.orders[rank]:
             now += (action.kind == FORWARD) - (action.kind in {BACKWARD, WEIGHT_GRADIENT})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sympy import Expr, Integer
 
-from flopbook.checks import one_of, quoted, size
+from flopbook.checks import one_of, quoted, several, size
 from flopbook.predict.memory import FLOAT32, MIXED, Formats, TrainingMemory, bytes_held
 from flopbook.predict.optimizers import OPTIMIZERS, State
 from flopbook.predict.parallel.transfers import Transfer
@@ -141,6 +141,11 @@ def buckets(sizes: Iterable[int], limit: int = 25 * _MIB, first: int = _MIB) -> 
     limit, first : int
         A bucket is closed when it holds so many bytes; the first one sooner, so that sending begins early.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not a whole one of at least 1; quotes it.
+
     Notes
     -----
     This is so from the second step on. In the first, PyTorch does not know the order yet, and takes one bucket.
@@ -150,9 +155,11 @@ def buckets(sizes: Iterable[int], limit: int = 25 * _MIB, first: int = _MIB) -> 
     >>> buckets([2**19, 2**20, 2**23, 2**25, 4])
     [1572864, 41943040, 4]
     """
+    size("limit", limit)
+    size("first", first)
     filled: list[int] = []
     room = 0
-    for bytes_ in sizes:
+    for bytes_ in (size("bytes of a gradient", each) for each in several("sizes", sizes, "[1024, 4096]")):
         if room <= 0:
             filled.append(0)
             room = limit if len(filled) > 1 else first
@@ -392,7 +399,7 @@ def _share(rows: int, ranks: int, rank: int) -> int:
 
 
 def _numbers(shapes: Iterable[Shape]) -> list[int]:
-    return [prod(_shape(shape)) for shape in shapes]
+    return [prod(_shape(shape)) for shape in several("shapes", shapes, "[(7, 5), (7,)]")]
 
 
 def _shape(shape: object) -> Shape:
@@ -404,9 +411,12 @@ def _shape(shape: object) -> Shape:
 
 
 def _units(units: Iterable[Unit]) -> list[Unit]:
-    known = list(units)
-    for unit in known:
+    known = []
+    for unit in several("units", units, "[Unit([(7, 5), (7,)])]"):
         if not isinstance(unit, Unit):
             raise TypeError(f"{quoted(unit)} is not a unit: write Unit([(7, 5), (7,)])")
-        list(map(_shape, unit.shapes))
+        if not isinstance(unit.reshard, bool):
+            raise TypeError(f"reshard={quoted(unit.reshard)} is neither True nor False: give one of them")
+        shapes = several("shapes", unit.shapes, "[(7, 5), (7,)]")
+        known.append(unit._replace(shapes=[_shape(shape) for shape in shapes]))
     return known
