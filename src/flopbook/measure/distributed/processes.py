@@ -188,6 +188,7 @@ def _work(pipe: connection.Connection, task: bytes, store: str, rank: int, ranks
         torch.cuda.set_device(rank)
     try:
         distributed.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=ranks)
+        distributed.barrier()  # a rank that ended before all had met would make gloo write to stderr
         function, arguments = cloudpickle.loads(task)
         value = function(*arguments)
         answer = cloudpickle.dumps(value)
