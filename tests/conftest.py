@@ -1,11 +1,15 @@
 """Share the built site, kernels, and a way to count one step."""
 
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# Where a script runs the tests in the background, Ctrl-C is ignored, and all that they start would ignore it, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if find_spec("hypothesis"):  # on a borrowed machine it may be missing, and then the tests that draw nothing run
     from hypothesis import HealthCheck, settings
