@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from threading import Lock, Timer
+from threading import Lock, Thread
 
 import pytest
 import torch
@@ -166,12 +166,17 @@ def test_a_result_that_cannot_be_sent_is_an_error_of_the_rank(noted):
         run_ranks(step)
 
 
-def test_an_interrupt_ends_all_ranks(noted):
+def test_an_interrupt_ends_all_ranks(noted, tmp_path):
     def step():
         noted()
         time.sleep(600)
 
-    Timer(0.8, os.kill, [os.getpid(), signal.SIGINT]).start()
+    def interrupt():
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         run_ranks(step)
 
