@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from flopbook.predict import evaluate
+from flopbook.predict import evaluate, flops
 from flopbook.predict.models import (
     X,
     attention_part,
@@ -31,6 +31,15 @@ def test_published_models(sizes, parameters, active):
     block = attention_part() + experts_part().at(J=0)
     model = sizes["L"] * block + output_layer() + sizes["tables"] * embedding()
     assert (evaluate(model.parameters, sizes), evaluate(model.active, sizes)) == (parameters, active)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_layer_multiplies_by_the_gates_of_the_experts_that_it_has(gated, shared):
+    B, D, F, J, M, T, X = sizes = 2, 3, 5, 7, 11, 13, 17
+    products = 2 + gated
+    found = evaluate(flops(experts_layer(gated, shared).forward), dict(zip("BDFJMTX", sizes, strict=True)))
+    assert found == 2 * D * (B * T * X + products * M * F + shared * products * B * T * J)
 
 
 def test_a_model_without_experts_is_active_as_a_whole():

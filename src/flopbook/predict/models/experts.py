@@ -73,9 +73,10 @@ def experts_layer(gated: bool = False, shared: bool = False) -> TrainingStep:
     for name, given in {"gated": gated, "shared": shared}.items():
         if not isinstance(given, bool):
             raise TypeError(f"{name}={quoted(given)} is neither True nor False: give one of them")
-    gates = (_GATE, _SHARED_GATE) if gated else ()
-    always = (*gates[1:], *_SHARED) if shared else ()
-    return training_step(_ROUTER, *gates[:1], *_EXPERT, *always)
+    products = [_ROUTER, *([_GATE] if gated else []), *_EXPERT]
+    if shared:
+        products += [*([_SHARED_GATE] if gated else []), *_SHARED]
+    return training_step(*products)
 
 
 def experts_part(rows: Expr | int = B * T * K) -> Model:
