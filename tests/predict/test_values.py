@@ -7,7 +7,7 @@ import pytest
 import sympy
 
 from flopbook.predict import B, D, H, K, evaluate, matmul
-from flopbook.predict.values import value_at
+from flopbook.predict.values import number, value_at
 
 FLOPS = matmul("x[B,D] @ w[D,K] -> y[B,K]").flops
 
@@ -32,6 +32,12 @@ def test_a_whole_ratio_is_an_int():
 
 def test_sizes_are_put_in_all_at_once():
     assert evaluate(sympy.Max(2, B / (2 * D * K)), {"B": 4, "D": 1, "K": 2}) == 2
+
+
+def test_an_amount_may_be_nothing_where_a_size_is_at_least_one():
+    assert number("steps", 0) == 0
+    with pytest.raises(ValueError, match="side=0 is not a size: write a whole number of at least 1"):
+        number("side", 0, least=1)
 
 
 def test_a_plain_number_is_its_own_value():

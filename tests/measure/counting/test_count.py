@@ -211,6 +211,14 @@ def test_an_optimizer_that_steps_in_the_backward_pass(count, x):
     assert (counted.forward, counted.backward, counted.optimizer) == (FIRST, FIRST, 2 * H * D * D)
 
 
+def test_an_optimizer_that_steps_in_a_backward_pass_which_is_counted_alone(count):
+    weight = nn.Parameter(torch.ones(H, D))
+    optimizer = Turning([weight])
+    weight.register_post_accumulate_grad_hook(lambda parameter: optimizer.step())
+    counted = count(weight.sum().backward)
+    assert (counted.backward, counted.optimizer) == (0, 2 * H * D * D)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_counts_the_same(count, model, x, dtype):
     plain = count(lambda: train(model, x))
@@ -326,6 +334,19 @@ def test_what_follows_a_step_that_raised_is_no_part_of_it(count, model, x):
     counted = count(step)
     assert (counted.forward, counted.optimizer) == (FIRST + SECOND, 0)
     assert counted.pointwise["optimizer"] == 3
+
+
+def test_an_update_in_the_backward_pass_after_a_step_that_raised_is_an_update(count, x):
+    layer = nn.Linear(D, H, bias=False)
+    optimizer = Turning([layer.weight])
+    layer.weight.register_post_accumulate_grad_hook(lambda parameter: optimizer.step())
+
+    def step():
+        with suppress(ArithmeticError):
+            Fails(layer.parameters()).step()
+        layer(x).sum().backward()
+
+    assert count(step).optimizer == 2 * H * D * D
 
 
 def test_what_follows_a_known_step_that_raised_is_seen(count, model, x, monkeypatch):
