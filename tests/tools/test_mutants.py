@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tools.mutants.changes import mutants_of
-from tools.mutants.choice import ON_IMPORT, Record
+from tools.mutants.choice import ON_IMPORT, Record, is_left_out
 from tools.mutants.trial import swap
 
 SOURCE = '''
@@ -88,6 +88,13 @@ def test_only_a_line_that_importing_does_not_run_is_changed_in_place(mutants):
     tests = Record({"a::x": 1.0}, {str(mutants[0].path): lines})
     swappable = [mutant.shown()["becomes"] for mutant in mutants if tests.swappable(mutant)]
     assert swappable == ["if not (left):", "return 3 * out", "return 2 + out"]
+
+
+def test_tests_of_agreement_that_take_long_are_not_asked():
+    assert is_left_out("tests/agreement/test_report.py::test_bytes", [])
+    assert is_left_out("tests/agreement/test_sharding.py::test_bytes[2]", ["device", "counted"])
+    assert not is_left_out("tests/agreement/test_sharding.py::test_bytes", ["device"])
+    assert not is_left_out("tests/counts/test_breakdown.py::test_report", ["counted"])
 
 
 IN_PLACE = """

@@ -14,8 +14,9 @@ TARGETS = ["predict", "measure/operators", "measure/counting", "comparison.py"]
 #: The tests that are asked: those of these parts, the examples of the targets, and what agrees with them.
 _PARTS = ("counts", "measure/counting", "measure/operators", "predict", "test_bad_inputs.py", "test_comparison.py")
 TESTS = [*(f"src/flopbook/{target}" for target in TARGETS), *(f"tests/{part}" for part in _PARTS), "tests/agreement"]
-#: Tests of agreement that are not asked: they take long, and rest on more than the targets.
-LEFT_OUT = re.compile(r"tests/agreement/.*(answers|audit|executed|report|tracing|traced?_)")
+#: Tests of agreement that are not asked take long, and rest on more than the targets: by name, and by a fixture.
+_LONG = re.compile(r"tests/agreement/.*(answers|audit|executed|report|tracing|traced?_)")
+_OF_RANKS = {"counted", "on_ranks"}
 ON_IMPORT = ""  # coverage's name for what runs outside of all tests
 
 
@@ -72,6 +73,11 @@ class Record(NamedTuple):
 
         tests = sorted(self.tests(mutant), key=_file)
         return sorted((list(group) for _, group in groupby(tests, _file)), key=cost)
+
+
+def is_left_out(test: str, fixtures: Sequence[str]) -> bool:
+    """Tell whether a test is not asked, from its name and its fixtures."""
+    return bool(_LONG.match(test)) or (test.startswith("tests/agreement/") and not _OF_RANKS.isdisjoint(fixtures))
 
 
 def _file(test: str) -> str:

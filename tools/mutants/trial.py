@@ -19,7 +19,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from tools.mutants.changes import Mutant
-from tools.mutants.choice import LEFT_OUT, SOURCE, TESTS, Record
+from tools.mutants.choice import SOURCE, TESTS, Record, is_left_out
 
 PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 #: How a process ends that has no function to give the new code to.
@@ -117,7 +117,7 @@ class Session:
 
     def pytest_collection_modifyitems(self, items) -> None:
         """Leave out what takes too long."""
-        items[:] = [item for item in items if not LEFT_OUT.search(item.nodeid)]
+        items[:] = [item for item in items if not is_left_out(item.nodeid, item.fixturenames)]
 
     def pytest_runtestloop(self, session) -> bool:
         """Take the place of pytest's loop."""
