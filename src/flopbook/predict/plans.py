@@ -198,7 +198,7 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
     >>> from flopbook.predict.models import mlp
     >>> plan = training_plan("mlp", "A perceptron", mlp(), samples=B)
     >>> plan.rows["Time of a step"]
-    ('s', H*(2*D + 3*H*L - 3*H + 3*K)*ceiling(B/devices)/(5000000*peak*utilization))
+    ('s', H*(2*D + 3*H*(L - 1) + 3*K)*ceiling(B/devices)/(5000000*peak*utilization))
     """
     checks.text("name", name)
     checks.text("title", title)
@@ -313,10 +313,11 @@ def _shard(held: Expr, kind: str, mesh: _Mesh) -> Expr:
 
 def _duration(share_flops: Expr, samples: Expr, mesh: _Mesh) -> dict[str, tuple[str, Expr]]:
     """Predict the time of the slowest device: the definition of MFU, solved for the seconds."""
-    devices, seconds = axis("devices"), axis("seconds")
-    utilization = mfu(share_flops, seconds, axis("peak") * GIGA)
+    devices, seconds, share = axis("devices"), axis("seconds"), axis("share")
+    utilization = mfu(share, seconds, axis("peak") * GIGA)
+    # for a letter: of all that a model's FLOPs are made of, `solve` writes out every product
     (step_seconds,) = sympy.solve(utilization - axis("utilization") / 100, seconds)
-    step_seconds /= 1 - mesh.bubble
+    step_seconds = step_seconds.xreplace({share: sympy.factor_terms(share_flops)}) / (1 - mesh.bubble)
     steps = ceiling(axis("budget") / samples)
     return {
         "Devices with work": ("", Min(axis("B"), mesh.copies) * mesh.size),
