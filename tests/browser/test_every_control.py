@@ -22,7 +22,7 @@ pytestmark = IN_BROWSER
 KINDS = ("application/vnd.flopbook.formula+json", "application/vnd.flopbook.plan+json")
 CONTROLS = ('class="panel calculator"', 'class="picture"', 'class="question"', 'class="exercise"')
 # Choose an option in each list, type a size into each field, and a multiple where one size divides another.
-SET = """(box, [chosen, typed, times]) => {
+SET = """(box, { chosen, typed, times }) => {
   const type = (field, text) => {
     field.value = text;
     field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -42,17 +42,35 @@ SET = """(box, [chosen, typed, times]) => {
 # The sizes that the options of all lists set; a list shows none of them once a reader has changed one by hand.
 OPTIONS = """(box, chosen) => Object.assign({}, ...[...box.querySelectorAll("select")].map(
   (list, at) => JSON.parse(list.options[chosen[at]].dataset.sizes)))"""
-# Send many answers without the keyboard, and return the verdicts.
-ANSWER = """(form, answers) => answers.map((text) => {
-  form.querySelector("input").value = text;
-  form.requestSubmit();
-  return form.querySelector("[role=status]").innerText;
+# Of each calculator: its name, what it says of its fields, and how many options its lists have.
+FIELDS = """boxes => boxes.map((box) => [
+  box.dataset.name,
+  [...box.querySelectorAll(".size")].map((size) => ({ ...size.dataset })),
+  [...box.querySelectorAll("select")].map((list) => list.options.length),
+])"""
+# Set all calculators first: a page is laid out again where its words are read after a change.
+RESULTS = f"""(boxes, settings) => {{
+  boxes.forEach((box, at) => ({SET})(box, settings[at]));
+  return boxes.map((box, at) => [({OPTIONS})(box, settings[at].chosen), ...({SHOWN})(box)]);
+}}"""
+# Send each exercise its wrong answers, the right one and what is not a formula, and return what is said of them.
+VERDICTS = """forms => forms.map((form) => {
+  const { hints, right } = JSON.parse(form.dataset.form);
+  const said = [...hints.map(([wrong]) => wrong), right, "2 +"].map((answer) => {
+    form.querySelector("input").value = answer;
+    form.requestSubmit();
+    return form.querySelector("[role=status]").textContent;
+  });
+  return [hints.map(([, hint]) => hint), said];
 })"""
-# Choose each answer of a question in turn, and return what is said of it.
-SAID = """question => [...question.querySelectorAll("input[type=radio]")].map((choice) => {
-  choice.click();
-  return question.querySelector("[role=status]").textContent;
-})"""
+# Choose each answer of each question, and return what is said of it beside its reason.
+SAID = """questions => questions.map((question) => [
+  [...question.querySelectorAll("input[type=radio]")].map((choice) => {
+    choice.click();
+    return question.querySelector("[role=status]").textContent;
+  }),
+  [...question.querySelectorAll(".reason")].map((reason) => reason.textContent),
+])"""
 
 
 @dataclass
@@ -101,51 +119,47 @@ def value_of(expression: sympy.Expr, sizes: dict[str, int]) -> str:
 
 def use_calculators(page: Page, name: str, draw: random.Random, used: Used) -> int:
     """Set each calculator at random, compare with its formulas, and note the lengths of results."""
-    formulas, calculators = formulas_on(name), page.locator(".calculator.ready").all()
+    formulas, calculators = formulas_on(name), page.locator(".calculator.ready")
     known = {title: expression for rows in formulas.values() for title, expression in rows.items()}
-    for box in calculators:
-        fields = box.locator(".size").evaluate_all("all => all.map((size) => ({ ...size.dataset }))")
-        options = box.locator("select").evaluate_all("all => all.map((select) => select.options.length)")
-        own = known | formulas[box.get_attribute("data-name")]
+    boxes, settings = calculators.evaluate_all(FIELDS), []
+    for _, fields, options in boxes:
         largest = draw.choice([2**4, 2**10, 2**16, 2**31, 2**40])
         chosen = [draw.randrange(number - 1) for number in options]
         typed = [
-            draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest)
+            str(draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest))
             for each in fields
         ]
-        box.evaluate(SET, [chosen, list(map(str, typed)), draw.randint(1, 64)])
-        shown, rows = box.evaluate(SHOWN)
-        shown = box.evaluate(OPTIONS, chosen) | shown
-        sizes = {letter: int(str(size).replace(",", "")) for letter, size in shown.items()}
+        settings.append({"chosen": chosen, "typed": typed, "times": draw.randint(1, 64)})
+    results = calculators.evaluate_all(RESULTS, settings)
+    for (box, _, _), (options, shown, rows) in zip(boxes, results, strict=True):
+        own = known | formulas[box]
+        sizes = {letter: int(str(size).replace(",", "")) for letter, size in (options | shown).items()}
         for title, said in rows:
             if title in own:
                 assert said == value_of(own[title], sizes), (title, sizes)
                 used.lengths.add(len(said))
-    return len(calculators)
+    return len(boxes)
 
 
 def use_pictures(page: Page, name: str, draw: random.Random, used: Used) -> int:
     """Turn each picture to its last state and to others at random, and compare with the frames that were drawn."""
     figures = page.locator("figure.picture").all()
     for figure in figures:
-        lengths = [len(keys) for _, keys, _, _ in json.loads(figure.evaluate(DATA))["controls"]]
+        data = json.loads(figure.evaluate(DATA))
+        lengths = [len(keys) for _, keys, _, _ in data["controls"]]
         if lengths:
             expect(figure.locator("[data-control]").first).to_be_visible()
-        assert_shows(figure, [length - 1 for length in lengths])
-        for _ in range(5):
-            assert_shows(figure, [draw.randrange(length) for length in lengths])
+        last = [length - 1 for length in lengths]
+        assert_shows(figure, data, [last, *([draw.randrange(length) for length in lengths] for _ in range(5))])
     return len(figures)
 
 
 def use_exercises(page: Page, name: str, draw: random.Random, used: Used) -> int:
     """Give each exercise its right answer, and each wrong one that it knows; the audit is another test's."""
-    exercises = page.locator("form.exercise:not(#exercise-the-fourth-report)").all()
-    for exercise in exercises:
-        form = json.loads(exercise.get_attribute("data-form"))
-        wrong = [text for text, _ in form["hints"]]
-        *verdicts, right, unread = exercise.evaluate(ANSWER, [*wrong, form["right"], "2 +"])
-        assert verdicts == [f"Not yet. {hint}" for _, hint in form["hints"]]
-        assert right == "Right."
+    exercises = page.locator("form.exercise:not(#exercise-the-fourth-report)").evaluate_all(VERDICTS)
+    for hints, (*verdicts, right, unread) in exercises:
+        assert verdicts == [f"Not yet. {hint}" for hint in hints]
+        assert right.strip() == "Right."
         assert "I cannot read" in unread
     if name.startswith("lectures/"):
         assert page.locator("form.exercise").count() >= 3
@@ -154,9 +168,9 @@ def use_exercises(page: Page, name: str, draw: random.Random, used: Used) -> int
 
 def use_questions(page: Page, name: str, draw: random.Random, used: Used) -> int:
     """Choose each answer of each question, and compare what is said of it with its reason."""
-    questions = page.locator(".question").all()
-    for question in questions:
-        assert question.evaluate(SAID) == question.locator(".reason").all_text_contents() != []
+    questions = page.locator(".question").evaluate_all(SAID)
+    for said, reasons in questions:
+        assert said == reasons != []
     if name.startswith("lectures/"):
         total = page.locator("#quiz .question").count()
         expect(page.locator("#quiz > .progress")).to_have_text(f"{total} of {total} done")

@@ -22,12 +22,16 @@ TURN = """(figure, state) => figure.querySelectorAll("[data-control]").forEach((
   else input.selectedIndex = state[number];
   input.dispatchEvent(new Event("input", { bubbles: true }));
 })"""
-# What the picture shows: shapes without blanks, rows and the sentence.
-SHOWN = """figure => ({
-  svg: [...figure.querySelector("svg.drawing").children].slice(1).map(shape => shape.outerHTML),
-  rows: [...figure.querySelectorAll("details tbody tr")].map(row => row.outerHTML),
-  said: [figure.querySelector("figcaption").textContent],
-})"""
+# What the picture shows in each state, at some places: shapes, which follow the style, rows and the sentence.
+SHOWN = f"""(figure, [states, places]) => states.map((state) => {{
+  ({TURN})(figure, state);
+  const shown = {{
+    svg: [...figure.querySelector("svg.drawing").children].slice(1),
+    rows: [...figure.querySelectorAll("details tbody tr")],
+    said: [figure.querySelector("figcaption")],
+  }};
+  return places.map(([place, number]) => shown[place][number][place === "said" ? "textContent" : "outerHTML"]);
+}})"""
 DATA = 'figure => figure.querySelector(":scope > script").textContent'
 
 
@@ -37,14 +41,12 @@ def alike(markup: str) -> tuple[str, ...]:
     return tuple(sorted(re.findall(r'[\w-]+="[^"]*"|(?<=>)[^<]+|(?<=<)\w+', plain)))
 
 
-def assert_shows(figure: Locator, state: list[int]) -> None:
-    """Turn a picture, and compare all that changes with what was drawn."""
-    data = json.loads(figure.evaluate(DATA))
-    figure.evaluate(TURN, state)
-    shown = figure.evaluate(SHOWN)
-    for (place, number), markup in parts_in(data, state).items():
-        seen = shown[place][number]
-        assert seen == markup if place == "said" else alike(seen) == alike(markup)
+def assert_shows(figure: Locator, data: dict, states: list[list[int]]) -> None:
+    """Turn a picture to each state, and compare all that changes with what was drawn."""
+    drawn = [parts_in(data, state) for state in states]
+    for seen, expected in zip(figure.evaluate(SHOWN, [states, list(drawn[0])]), drawn, strict=True):
+        for (place, _), text, markup in zip(expected, seen, expected.values(), strict=True):
+            assert text == markup if place == "said" else alike(text) == alike(markup)
 
 
 def draw(B: int, wide: bool, name: str, step: int) -> Frame:
@@ -88,10 +90,9 @@ def sentence(page: Page) -> Locator:
 
 def test_a_picture_shows_every_frame_that_was_drawn(page, own):
     page.goto(own)
-    for B in range(3):
-        for wide in range(2):
-            for name in range(2):
-                assert_shows(page.locator("figure"), [B, wide, name, B])
+    figure = page.locator("figure")
+    states = [[B, wide, name, B] for B in range(3) for wide in range(2) for name in range(2)]
+    assert_shows(figure, json.loads(figure.evaluate(DATA)), states)
 
 
 def test_the_keyboard_turns_a_picture(page, own):
