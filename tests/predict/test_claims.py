@@ -1,5 +1,7 @@
 """Test the formulas that people publish, against their sources' own arithmetic and against published tables."""
 
+from dataclasses import replace
+
 import pytest
 from sympy import Rational, expand
 
@@ -9,6 +11,7 @@ from flopbook.predict.models import (
     CLAIMS,
     INVENTORIES,
     KINDS,
+    TRAINERS,
     attention_part,
     decoder,
     embedding,
@@ -240,6 +243,12 @@ class TestSources:
         tied = inventory(gated=True, tied=True).at(**SIZES)
         assert CLAIMS["Hugging Face"].flops(tied) == own - 6 * 24 * 101
         assert CLAIMS["Hugging Face"].flops(self.experts) == own + 6 * 6 * (6 * self.expert + 24 * 7)
+
+    def test_maxtext_knows_the_windows_of_some_architectures(self):
+        dense = 6 * (6 * (self.attention + self.expert) + 24 * 101)
+        known = replace(self.windows, architecture="gpt_oss")
+        for model, area in ((self.windows, Rational(14 * 14, 2)), (known, 14 * 9 - Rational(9 * 9, 2))):
+            assert 14 * TRAINERS["MaxText"].flops(model) == 14 * dense + 12 * 6 * 5 * 8 * area
 
     def test_nanogpt(self):
         gpt = inventory(tied=True, biases=True, positions=True).at(**SIZES | {"G": 5, "E": 4, "D": 20})
