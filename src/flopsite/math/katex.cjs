@@ -6,7 +6,6 @@ const options = { strict: false, trust: (context) => context.command === "\\html
 
 // The places of the letters of a parsed formula, without those in a power, such as the T of a transpose, or in another font.
 function* places(node) {
-  if (Array.isArray(node)) for (const part of node) yield* places(part);
   if (!node || typeof node !== "object" || ["font", "text", "operatorname"].includes(node.type)) return;
   if (node.type === "mathord") yield node.loc.start;
   const isPower = node.type === "supsub" && node.base?.type !== "op";
