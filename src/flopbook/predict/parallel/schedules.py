@@ -73,7 +73,19 @@ class Run:
         return max(event.end for event in self.events)
 
     def busy(self, rank: int) -> _Time:
-        """Return how long a rank works."""
+        """Return how long a rank works.
+
+        Raises
+        ------
+        ValueError
+            If there is no such rank; quotes it.
+
+        Examples
+        --------
+        >>> gpipe(4, 4).run().busy(3)
+        12
+        """
+        _one_of_ranks(rank, self.ranks)
         return sum(event.end - event.start for event in self.events if event.rank == rank)
 
     @property
@@ -136,8 +148,19 @@ class Schedule:
         return len(self.orders)
 
     def stages(self, rank: int) -> range:
-        """Return the stages of a rank."""
-        return range(rank, self.ranks * self.chunks, self.ranks)
+        """Return the stages of a rank.
+
+        Raises
+        ------
+        ValueError
+            If there is no such rank; quotes it.
+
+        Examples
+        --------
+        >>> list(interleaved(4, 8, chunks=2).stages(1))
+        [1, 5]
+        """
+        return range(_one_of_ranks(rank, self.ranks), self.ranks * self.chunks, self.ranks)
 
     def run(
         self,
@@ -223,10 +246,8 @@ class Schedule:
         >>> [gpipe(4, 8).in_flight(0), *(one_forward_one_backward(4, 8).in_flight(rank) for rank in range(4))]
         [8, 4, 3, 2, 1]
         """
-        if checks.size("rank", rank, least=0) >= self.ranks:
-            raise ValueError(f"rank={quoted(rank)} is not one of {self.ranks}: give 0 to {self.ranks - 1}")
         now = most = 0
-        for action in self.orders[rank]:
+        for action in self.orders[_one_of_ranks(rank, self.ranks)]:
             now += (action.kind == FORWARD) - (action.kind in {BACKWARD, WEIGHT_GRADIENT})
             most = max(most, now)
         return most
@@ -243,6 +264,11 @@ class Schedule:
             From 0 on.
         payload : int or sympy.Expr
             Bytes of what one stage gives to the next for one micro-batch, such as ``2 * B * T * D`` in 16 bits.
+
+        Raises
+        ------
+        ValueError
+            If there is no such rank; quotes it.
 
         Examples
         --------
@@ -261,6 +287,14 @@ class Schedule:
             for collective, phase, boundaries in ways
             if boundaries
         ]
+
+
+def _one_of_ranks(rank: object, ranks: int) -> int:
+    """Return a rank, and refuse what is none of them."""
+    place = checks.size("rank", rank, least=0)
+    if place >= ranks:
+        raise ValueError(f"rank={quoted(rank)} is not one of {ranks}: give 0 to {ranks - 1}")
+    return place
 
 
 def _times(name: str, given: object, stages: int) -> list[_Time]:
