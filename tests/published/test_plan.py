@@ -5,6 +5,9 @@ from fractions import Fraction
 
 import pytest
 
+from flopbook.predict.memory import MIXED
+from flopbook.predict.models import decoder_block
+from flopbook.predict.parallel import MeshAxis, split
 from flopbook.published import from_config, named, names
 from flopbook.published.config import ConfigError
 from flopbook.published.network import CAUSAL
@@ -100,11 +103,13 @@ def test_a_loss_in_16_bits_keeps_half():
     assert by_bits[0] - by_bits[1] == 2 * 2 * 11 * 53
 
 
-def on_mesh(devices, tensor=1, context=1, pipeline=1, micro_batches=1, B=12, T=8, sharding="none"):  # noqa: PLR0913, PLR0917
+def on_mesh(  # noqa: PLR0913, PLR0917
+    devices, tensor=1, context=1, pipeline=1, micro_batches=1, B=12, T=8, sharding="none", checkpoints="none"
+):
     """Work out a Llama on a mesh, with a loss in 16 bits."""
     sizes = RUN | dict(T=T, B=B, devices=devices) | amounts(from_config(LLAMA))
     for label, options in PLAN.choices.items():
-        wanted = {"Sharding": sharding, "Loss": "in 16"}.get(label, "")
+        wanted = {"Sharding": sharding, "Checkpoints": checkpoints, "Loss": "in 16"}.get(label, "")
         sizes |= next(option for name, option in options.items() if name.startswith(wanted))
     mesh = dict(tensor=tensor, context=context, pipeline=pipeline, micro_batches=micro_batches)
     return PLAN.at(**sizes | mesh)
@@ -128,8 +133,25 @@ def test_copies_shard_and_send_what_they_share():
         ring = Fraction(rows["Parameters"], 2) * each * Fraction(11, 12)  # four copies of three devices each
         assert rows["Bytes sent for gradients and parameters"] == -(-ring // 1)
     assert on_mesh(24, tensor=2, context=3, sharding="ZeRO 3")["Bytes of gradients"] == -(-rows["Parameters"] // 12)
-    sums = 4 * 2 * (3 * 8 * 24 * 3) / 3  # of a copy's 3 sequences: 4 sums of BTD a layer, on 3 devices a sequence
-    assert rows["Bytes sent between the parts of a layer"] == 2 * sums / 2
+    halves = 10 * 2 * (3 * 8 * 24 * 3) / 3  # of a copy's 3 sequences: 10 of BTD a layer, on 3 devices a sequence
+    assert rows["Bytes sent between the parts of a layer"] == halves / 2
+
+
+@pytest.mark.parametrize("tensor", [1, 2])
+def test_devices_that_keep_nothing_whole_send_what_their_split_products_say(tensor):
+    """The inputs of products are kept in parts, as the bytes of activations say, and gathered again backward."""
+    lies, kept_in_parts = dict(x="T", y="T", n="T", z="T"), ("x", "n")
+    block = split(
+        decoder_block(gated=True), MeshAxis("H,G,F", tensor, lies, again=kept_in_parts), weights="wq wk wv wo wg w1 w2",
+        formats=MIXED,
+    )  # fmt: skip
+    carried = block.at(dict(B=12, T=8, S=8, D=24, H=4, G=2, E=6, F=40)).carried
+    sent = on_mesh(tensor, tensor=tensor)["Bytes sent between the parts of a layer"]
+    assert sent == 3 * sum(ring for *_, ring in carried.values())
+    forward = sum(ring for (_, phase), (*_, ring) in carried.items() if phase == "forward")
+    of_full = on_mesh(tensor, tensor=tensor, checkpoints="full")["Bytes sent between the parts of a layer"]
+    assert of_full == sent + 3 * forward  # all of a block runs again
+    assert on_mesh(tensor, tensor=tensor, checkpoints="selective")["Bytes sent between the parts of a layer"] == sent
 
 
 def test_devices_without_a_place_in_the_mesh_have_no_work():

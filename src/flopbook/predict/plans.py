@@ -150,7 +150,7 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
     *,
     again: Expr | int = 0,
     loss: Expr | int = 0,
-    entering: Expr | int = 0,
+    exchanged: Expr | int = 0,
     choices: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None,
 ) -> Plan:
     """Predict what it takes to train a `model`.
@@ -175,10 +175,11 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
         FLOPs of the forward pass that checkpoints run again.
     loss : sympy.Expr, optional
         Bytes that the loss keeps for the backward pass, where the model's activations leave it out.
-    entering : sympy.Expr, optional
-        Numbers that enter all blocks of the model together. Where it is given, the plan has a mesh: so many devices
-        share a layer (`tensor`), a sequence (`context`) and the layers (`pipeline`), and a step has `micro_batches`.
-        What is left of the devices holds copies. Each divides evenly, and with a mesh of one, the plan is as without.
+    exchanged : sympy.Expr, optional
+        Numbers that devices which share a layer gather or add up in a step, whole, all such transfers together. Where
+        it is given, the plan has a mesh: so many devices share a layer (`tensor`), a sequence (`context`) and the
+        layers (`pipeline`), and a step has `micro_batches`. What is left of the devices holds copies. Each divides
+        evenly, and with a mesh of one, the plan is as without.
     choices : mapping, optional
         What else is chosen with a name, as `choices` of :class:`Plan`.
 
@@ -224,7 +225,7 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
         **({} if model.active == model.parameters else {"Parameters that a token meets": ("", model.active)}),
         **{title: ("FLOPs", expression) for title, expression in flops.items()},
     }
-    mesh = _Mesh(number("entering", entering))
+    mesh = _Mesh(number("exchanged", exchanged))
     rows |= mesh.rows(flops)
     rows |= _memory(model, number("loss", loss), mesh)
     rows |= mesh.sent(model.parameters)
@@ -233,11 +234,11 @@ def training_plan(  # noqa: PLR0913  (what a model adds to the rest is optional)
 
 
 class _Mesh:
-    """Says how devices share the model, in letters; without `entering`, each device is a copy."""
+    """Says how devices share the model, in letters; without `exchanged`, each device is a copy."""
 
-    def __init__(self, entering: Expr):
-        self.entering, self.devices = entering, axis("devices")
-        self.there = entering != 0
+    def __init__(self, exchanged: Expr):
+        self.exchanged, self.devices = exchanged, axis("devices")
+        self.there = exchanged != 0
         names = ("tensor", "context", "pipeline", "micro_batches")
         letters = [axis(name) if self.there else sympy.Integer(1) for name in names]
         self.tensor, self.context, self.pipeline, self.micro_batches = letters
@@ -272,17 +273,17 @@ class _Mesh:
         }
 
     def sent(self, parameters: Expr) -> dict[str, tuple[str, Expr]]:
-        """Give the bytes that a device sends in rings: for what copies share, and for what tensor devices add up."""
+        """Give the bytes that a device sends in rings: for what copies share, and for what tensor devices exchange."""
         if not self.there:
             return {}
         ranks = self.copies * self.context
         optimizer, whole = axis("shard_optimizer"), axis("shard_parameters")
         each = axis("bytes_gradients") * (2 - optimizer) + axis("bytes_parameters") * (optimizer + whole)
         of_copies = each * parameters / (self.tensor * self.pipeline) * (ranks - 1) / ranks
-        sums = 4 * 2 * axis("bytes_activations") * self.largest_share(self.entering) / (self.context * self.pipeline)
+        between = axis("bytes_activations") * self.largest_share(self.exchanged) / (self.context * self.pipeline)
         return {
             "Bytes sent for gradients and parameters": ("B", ceiling(of_copies)),
-            "Bytes sent between the parts of a layer": ("B", ceiling(sums * (self.tensor - 1) / self.tensor)),
+            "Bytes sent between the parts of a layer": ("B", ceiling(between * (self.tensor - 1) / self.tensor)),
         }
 
 

@@ -34,6 +34,10 @@ _REACHES = {"window": "window", "chunks": "chunk"}
 _IN_BLOCKS = (MATRICES, ROUTERS, BIASES, NORMS, HEAD_NORMS, LATENT_NORMS)
 _LOGITS = (OUTPUT, TIED)
 
+#: What devices that share a layer gather or hand out of a block's width, where they share its tokens, too, and so keep
+#: nothing whole: 4 forward, 4 backward, and what 2 weights' gradients read, once more. Full checkpoints run 4 again.
+_EXCHANGES, _RUN_AGAIN = 10, 4
+
 _SCANS = ceiling(T / axis("scan"))
 #: What an amount may be for: a plan has so many of it in a sequence of T tokens.
 _GROWTH = {
@@ -295,7 +299,7 @@ def run_plan(presets: Mapping[str, Mapping[str, int]]) -> Plan:
     plan = training_plan(
         "model", "What it takes to train the model", model, B * T, presets,
         again=full * B * (forward - T * axis("output")), loss=axis("bytes_loss") * B * T * axis("logits"),
-        entering=B * T * inputs, choices=_CHOICES,
+        exchanged=(_EXCHANGES + full * _RUN_AGAIN) * B * T * inputs, choices=_CHOICES,
     )  # fmt: skip
     return replace(plan, reader=f"{__name__}:{read_option.__name__}" if presets else "")
 
