@@ -13,7 +13,9 @@ SOURCE = ROOT / "src" / "flopbook"
 PAGES = sorted((ROOT / "reference" / "api").glob("*.md"))
 PAGE = "\n".join(path.read_text("utf-8") for path in PAGES)
 PACKAGES = sorted(
-    path for found in ("*", "measure/distributed", "predict/parallel") for path in SOURCE.glob(f"{found}/__init__.py")
+    path
+    for found in ("*", "measure/distributed", "predict/parallel", "predict/post_training")
+    for path in SOURCE.glob(f"{found}/__init__.py")
 )
 ON_THE_PAGE = set(re.findall(r"^\.\. automodule:: (\S+)", PAGE, re.MULTILINE))
 #: What is used through its package, or by the book's own code alone.

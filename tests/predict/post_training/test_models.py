@@ -1,0 +1,36 @@
+"""Test the models that take part in post-training: which limits they meet, and what is refused."""
+
+import pytest
+from sympy import expand
+
+from flopbook.predict import D, S, T, evaluate
+from flopbook.predict.models import PUBLISHED, decoder
+from flopbook.predict.post_training import adapted_decoder, asked_decoder, rule_of_six, supervised
+
+
+def test_at_all_tokens_it_is_the_decoder():
+    whole = asked_decoder().at(A=T)
+    assert expand(whole.forward - decoder(keys=S).forward) == 0
+    assert whole.parameters == decoder().parameters
+    assert asked_decoder(outputs=1).parameters == decoder().at(tables=1).parameters + D
+
+
+def test_an_adapted_model_takes_two_thirds():
+    llama = PUBLISHED["Llama 3 8B"] | dict(B=1, P=500, R=500)
+    whole, adapted = (supervised(model).flops for model in (asked_decoder(), adapted_decoder()))
+    assert 0.66 < evaluate(adapted, llama | dict(rank=1)) / evaluate(whole, llama) < 0.68
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda: rule_of_six(-5), "parameters=-5 is not a size"),
+        (lambda: rule_of_six(frozen=None), "frozen=None is neither True nor False"),
+        (lambda: asked_decoder(outputs=0), "outputs=0 is not a size"),
+        (lambda: adapted_decoder(gated=2), "gated=2 is neither True nor False"),
+    ],
+)
+def test_what_is_not_of_its_kind_is_refused(wrong, says):
+    with pytest.raises((TypeError, ValueError)) as refusal:
+        wrong()
+    assert says in str(refusal.value)
