@@ -139,6 +139,12 @@ def test_stages_of_a_model_add_up_to_it():
         (lambda: Schedule((), 2, 0), ValueError, "chunks=0"),
         (lambda: Schedule(((Action(FORWARD, 0, 0),),), 1), ValueError, "the order of rank 0 has Action.*'backward'"),
         (
+            lambda: Schedule(((Action(FORWARD, 0, 0), *2 * [Action(BACKWARD, 0, 0)]),), 1),
+            ValueError,
+            "the order of rank 0 has Action.*'backward'.* too often",
+        ),
+        (lambda: Schedule(((),), 1), ValueError, "the order of rank 0 has Action.*'forward'.* not at all"),
+        (
             lambda: Schedule(((Action(BACKWARD, 0, 0), Action(FORWARD, 0, 0)),), 1).run(),
             ValueError,
             "rank 0 waits for ever before Action.*'backward'",

@@ -136,7 +136,7 @@ class Schedule:
                 for kind in kinds for stage in self.stages(rank) for micro_batch in range(self.micro_batches)
             ]  # fmt: skip
             if sorted(order) != sorted(wanted):
-                off = next(iter(set(order) ^ set(wanted)), order[0] if order else "nothing")
+                off = next(each for each in (*order, *wanted) if order.count(each) != wanted.count(each))
                 raise ValueError(
                     f"the order of rank {rank} has {quoted(off)} too often or not at all: give each micro-batch's "
                     f"{', '.join(kinds)} on stage {', '.join(map(str, self.stages(rank)))} once"
