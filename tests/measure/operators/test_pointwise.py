@@ -56,6 +56,7 @@ OPERATIONS = {
     "group norm with weight": (lambda: functional.group_norm(IMAGE, 3, ones(3), ones(3)), 5 * 96),
     "batch norm in training": (lambda: nn.BatchNorm1d(6)(X), 5 * N),
     "batch norm in evaluation": (lambda: nn.BatchNorm1d(6).eval()(X), 2 * N),
+    "batch norm in evaluation without weight": (lambda: functional.batch_norm(X, torch.zeros(6), ones(6)), N),
     "average pool": (lambda: functional.avg_pool2d(IMAGE, 2), 96),
     "largest of a window": (lambda: functional.max_pool2d(IMAGE, 2), 96),
     "bias of a convolution": (lambda: functional.conv2d(IMAGE, ones(5, 3, 3, 3), ones(5)), 2 * 5 * 2 * 2),

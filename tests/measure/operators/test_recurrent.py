@@ -149,6 +149,14 @@ def test_cudnn_of_two_layers_both_ways_with_a_projection():
     assert CONTRACTIONS["aten::_cudnn_rnn_backward"](None, *backward) == products
 
 
+def test_in_cudnn_too_the_inner_layers_data_is_the_outer_layers_result():
+    weights = [w for width in (D, H) for w in (meta(4 * H, width), meta(4 * H, H), meta(4 * H), meta(4 * H))]
+    x, state = meta(T, B, D), meta(2, B, H)
+    given = None, x, weights, 4, None, state, state, x, x, None, None, 2, H, 0, 2, False, 0.0, True, False, [], None, x
+    states = 2 * 2 * (T - 1) * B * 4 * H * H
+    assert cudnn_rnn_backward(*given, [False, False, False, False]) == states + 2 * T * B * 4 * H * H
+
+
 def test_cudnn_of_a_packed_sequence_counts_the_samples_that_are_left_at_each_step():
     sizes = [3, 2, 2, 1]
     x, state = meta(8, D), meta(1, 3, H)

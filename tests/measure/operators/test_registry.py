@@ -221,6 +221,16 @@ def test_an_error_inside_a_rule_names_its_operator():
     assert error.value.__notes__ == ["This happened in the rule of flopbook_test::product."]
 
 
+def test_an_error_inside_a_rule_with_a_named_argument_names_its_operator():
+    library = torch.library.Library("flopbook_test", "FRAGMENT")
+    library.define("scaled(Tensor left, *, float by) -> Tensor")
+    library.impl("scaled", lambda left, *, by: left * by, "CPU")
+    flop_rule(torch.ops.flopbook_test.scaled)(lambda out, left, *, by: 1 // 0)
+    with pytest.raises(ZeroDivisionError) as error, FlopCount():
+        torch.ops.flopbook_test.scaled(ones(3), by=2.0)
+    assert error.value.__notes__ == ["This happened in the rule of flopbook_test::scaled."]
+
+
 def test_a_product_of_integers_takes_integer_operations(count):
     counted = count(lambda: ones(3, 4, dtype=torch.long) @ ones(4, 5, dtype=torch.long))
     assert (counted.total, counted.integer["forward"], counted.uncounted) == (0, 120, {})

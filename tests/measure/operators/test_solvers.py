@@ -157,7 +157,7 @@ def note_of_q(m, n, k):
     return multiplications + k * (2 * m * n + n - m + 1 / 3 + k * (2 / 3 * k - (m + n)))
 
 
-@pytest.mark.parametrize(("m", "n"), [(6, 4), (4, 4), (4, 6), (1, 1), (5, 1), (1, 5), (9, 7)])
+@pytest.mark.parametrize(("m", "n"), [(6, 4), (4, 4), (4, 6), (1, 1), (5, 1), (1, 5), (9, 7), (7, 9)])
 def test_a_qr_factorization(count, m, n):
     k = min(m, n)
     modes = "r", "reduced", "complete"
@@ -173,6 +173,14 @@ def test_reflections_are_applied_without_being_written_out(count):
     left = count(lambda: torch.ormqr(reflections, scales, matrix(6, 3)))
     right = count(lambda: torch.ormqr(reflections, scales, matrix(3, 6), left=False))
     assert left.forward == right.forward == 4 * 3 * (2 * 6 + 2 - 4) + 4 * 3 * (2 * 6 + 1 - 4)
+
+
+def test_the_reflections_of_each_matrix_of_a_batch_are_applied(count):
+    both = [torch.stack([one, one]) for one in torch.geqrf(matrix(6, 4))]
+    for left, other in (True, matrix(6, 3)), (False, matrix(3, 6)):
+        one = count(lambda left=left, other=other: torch.ormqr(both[0][0], both[1][0], other, left=left)).forward
+        batch = other.expand(2, *other.shape)
+        assert count(lambda left=left, batch=batch: torch.ormqr(*both, batch, left=left)).forward == 2 * one
 
 
 def test_least_squares_by_qr(count):

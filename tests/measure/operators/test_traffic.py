@@ -167,8 +167,10 @@ def test_one_value_is_put_at_every_index_or_anywhere_that_a_mask_allows():
     at_columns = lambda: torch.ops.aten.index_put_(target, [None, columns], five)  # noqa: E731
     assert only(at_columns) == (8 * 2 + F4, F4 * 100 * 2 * D)
     line, mask, values = torch.zeros(B), torch.arange(B) > 2, torch.ones(B - 3)
+    last, two = torch.arange(B) > B - 3, torch.ones(2)
     assert only(lambda: line.index_put_((mask,), five)) == (B + F4, F4 * B)
     assert only(lambda: line.index_put_((mask,), values)) == (B + F4 * (B - 3), F4 * (B - 3))
+    assert only(lambda: line.index_put_((last,), two)) == (B + F4 * 2, F4 * 2)
     index = torch.zeros(2, 1, dtype=torch.int64)
     assert only(lambda: torch.zeros(B, D).scatter_(1, index, 1.0)) == (8 * 2, F4 * B * D + F4 * 2)
 

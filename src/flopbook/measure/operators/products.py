@@ -103,19 +103,19 @@ def sampled_product(out, added, left, right, **__):
 @contraction("_sparse_mm_reduce_impl_backward")
 def reduced_product_backward(out, sparse, grad, weight, reduction, places, needed):
     """2 for each stored element and column, for the gradient of either operand that needs one."""
-    return (needed[0] + needed[1]) * multiply_accumulate(grad) * stored(sparse) * grad.shape[-1]
+    return (needed[0] + needed[1]) * multiply_accumulate(grad) * stored(sparse) * grad.shape[1]
 
 
 @contraction("_sparse_semi_structured_mm")
 def half_sparse_product(out, left, places, right, **__):
     """2 for each stored element of the left operand, which is half of all, and each column of the right one."""
-    return 2 * left.numel() * right.shape[-1]
+    return 2 * left.numel() * right.shape[1]
 
 
 @contraction("_sparse_semi_structured_addmm")
 def half_sparse_added_product(out, added, left, places, right, **__):
     """2 for each stored element of the left operand, which is half of all, and each column; adding is pointwise."""
-    return 2 * left.numel() * right.shape[-1]
+    return 2 * left.numel() * right.shape[1]
 
 
 @contraction("_sparse_semi_structured_linear")

@@ -96,18 +96,18 @@ def gru(out, data, *rest, **__):
 def lstm_cell(out, data, state, *_, **__):
     """2 operations for each sample and weight of the four gates."""
     B, H = state[0].shape
-    return 2 * B * 4 * H * (data.shape[-1] + H)
+    return 2 * B * 4 * H * (data.shape[1] + H)
 
 
 @integer("quantized::quantized_gru_cell_dynamic")
 def gru_cell(out, data, state, *_, **__):
     """2 operations for each sample and weight of the three gates."""
     B, H = state.shape
-    return 2 * B * 3 * H * (data.shape[-1] + H)
+    return 2 * B * 3 * H * (data.shape[1] + H)
 
 
 @integer("quantized::quantized_rnn_tanh_cell_dynamic", "quantized::quantized_rnn_relu_cell_dynamic")
 def rnn_cell(out, data, state, *_, **__):
     """2 operations for each sample and weight."""
     B, H = state.shape
-    return 2 * B * H * (data.shape[-1] + H)
+    return 2 * B * H * (data.shape[1] + H)
