@@ -21,6 +21,11 @@ def test_a_published_table_of_speculative_decoding(acceptance, guesses, operatio
     assert f"{float(1 / speculative_cost(1, 0, a, guesses)):.2f}" == speed
 
 
+def test_each_guess_costs_what_a_pass_of_the_small_model_costs():
+    """Theorem 3.8 for three guesses at a tenth of a pass: of 1.3 passes come 1 + 1/2 + 1/4 + 1/8 tokens."""
+    assert speculative_cost(1, Fraction(1, 10), Fraction(1, 2), 3) == Fraction(13, 10) / Fraction(15, 8)
+
+
 def test_expected_tokens_at_the_ends():
     a, g = axis("a"), axis("g")
     assert expected_tokens(0, 5) == expected_tokens(0.5, 0) == 1

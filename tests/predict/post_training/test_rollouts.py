@@ -35,6 +35,8 @@ def test_decoding_moves_the_weights_once_a_token_and_all_keys_and_values():
     assert decode.numbers == 3 * 1000 + 2 * 3 * 7 * (6 + 7 + 8)
     _, decode = replace(one, at_once=4).write("policy", rule_of_six(1000))
     assert decode.numbers == 2 * 3 * 1000 + 2 * 3 * 7 * (6 + 7 + 8)
+    _, decode = replace(one, at_once=1).write("policy", rule_of_six(1000))
+    assert decode.numbers == 6 * 3 * 1000 + 2 * 3 * 7 * (6 + 7 + 8)
 
 
 @pytest.mark.parametrize(
