@@ -67,6 +67,18 @@ def test_a_function_may_be_a_lambda_and_one_rank_is_enough():
     assert run_ranks(lambda: distributed.get_world_size(), ranks=1) == [1]  # noqa: PLW0108
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="ranks are not forked on this system")
+def test_the_compiler_that_an_optimizer_imports_is_imported_once_for_all_ranks():
+    def imported():
+        weight = torch.ones(3, requires_grad=True)
+        weight.sum().backward()
+        before = {*sys.modules}
+        torch.optim.AdamW([weight]).step()
+        return "torch._dynamo" in before, "torch._dynamo" in sys.modules
+
+    assert run_ranks(imported) == [(True, True)] * 2
+
+
 def test_a_result_may_be_larger_than_a_pipe_holds_while_a_rank_waits(noted):
     def large():
         noted()

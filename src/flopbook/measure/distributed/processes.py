@@ -29,7 +29,14 @@ _GRACE = 1.0  # seconds in which the rank that failed first is told from those t
 # Processes are forked from a small one that has imported PyTorch once; on macOS such a fork is not safe.
 _CONTEXT: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
 if sys.platform == "linux":
-    _CONTEXT.set_forkserver_preload([__name__, "flopbook.measure.counting.count", "torch.distributed.tensor.parallel"])
+    _CONTEXT.set_forkserver_preload(
+        [
+            __name__,
+            "flopbook.measure.counting.count",
+            "torch.distributed.tensor.parallel",
+            "torch._dynamo",  # else every rank imports it, with an optimizer's first step or a copied or sharded model
+        ]
+    )
 
 
 class _Failure(NamedTuple):
