@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from html import escape
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -115,7 +116,7 @@ class Calculator:
         }
         return chosen | {size.name: size.start for size in self.sizes}
 
-    @property
+    @cached_property
     def script(self) -> str:
         """Return the JavaScript that puts the calculator's functions where `panel.js` looks for them.
 

@@ -1,6 +1,6 @@
 """Print SymPy expressions as exact JavaScript: quotients of whole numbers of any length."""
 
-from functools import reduce
+from functools import cache, reduce
 
 import sympy
 from sympy import Add, Expr, Integer, Max, Min, Mul, Piecewise, Pow, Rational, Symbol, ceiling, floor
@@ -33,6 +33,7 @@ def javascript(expression: Expr, letters: list[str]) -> str:
     return f"({arguments}) => [{', '.join(map(printer.doprint, _fraction(expression)))}]"
 
 
+@cache  # rows of a calculator have parts in common
 def _fraction(expression: Expr) -> tuple[Expr, Expr]:
     """Split into numerator and denominator, without divisions outside `floor` and `ceiling`."""
     for part in sympy.preorder_traversal(expression):
