@@ -175,7 +175,8 @@ def _rmsprop(on: _Options) -> Rule:
 
 def _rprop(on: _Options) -> Rule:
     first, g = on.gradient
-    agree = _minus * g * _q if {"maximize", "foreach"} <= on else g * _q  # there both factors are turned, one by one
+    # over lists, the product is turned and not its factor
+    agree = _minus * _g * _q if {"maximize", "foreach"} <= on else g * _q
     low, high, shrink, grow = symbols("low high shrink grow")
     return {
         **first,
