@@ -2,6 +2,7 @@
 
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 from torch import nn
 from torch._higher_order_ops.map import map as map_op
 from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.while_loop import while_loop
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopCount
@@ -545,22 +548,41 @@ def test_a_condition_in_training_says_what_to_do(trained):
     )
     with torch.no_grad(), FlopCount() as counted:
         torch.cond(x.sum() > 0, branch, lambda x: x * 2, (x,))
+    assert (counted.total, counted.pointwise["forward"]) == {
+        "argument": (0, 16 + 16), "tensor": (2 * 4 * 16, 16), "layer": (2 * 4 * 16, 16 + 16 + 16)
+    }[trained]  # fmt: skip
+    if trained == "layer":
+        assert counted.by_module["Linear"].flops == 2 * 4 * 16
+
+
+def map_over(x, w):
+    return map_op(lambda row: row @ w, x)
+
+
+def scanned(x, w):
+    return scan(lambda total, row: (total @ w, total + row), x[0], x)
+
+
+def looped(x, w):
+    return while_loop(lambda i, row: i < 4, lambda i, row: (i + 1, row @ w), (torch.tensor(0), x[0]))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
+@pytest.mark.parametrize("repeat", [map_over, scanned, looped])
+def test_what_control_flow_repeats_is_counted_and_in_training_says_what_to_do(repeat, count):
+    x, w = torch.ones(4, 5), torch.ones(5, 5)
+    counted = count(lambda: repeat(x, w))
+    assert (counted.total, counted.uncounted) == (4 * 2 * 5 * 5, {})
+    w.requires_grad_()
+    with pytest.raises(RuntimeError, match=r"^(map_impl|scan|while_loop) cannot be counted in training"), FlopCount():
+        repeat(x, w)
+
+
+def test_a_condition_on_tensors_without_data_is_not_counted_in_both_branches():
+    with FakeTensorMode(), warnings.catch_warnings(action="ignore"), FlopCount() as counted:
+        x = torch.ones(4, 4)
+        torch.cond(x.sum() > 0, torch.square, lambda x: x * 2, (x,))
     assert counted.uncounted == {"higher_order::cond": 1}
-
-
-def map_over(x):
-    return map_op(lambda row: row * 2, x)
-
-
-def scanned(x):
-    return scan(lambda total, row: (total + row, total * row), x[0], x)
-
-
-@pytest.mark.filterwarnings("ignore:no rule", "ignore:`torch.jit.script_method` is deprecated")
-@pytest.mark.parametrize("repeat", [map_over, scanned])
-def test_a_map_and_a_scan_in_training_say_what_to_do(repeat):
-    with pytest.raises(RuntimeError, match=r"^(map_impl|scan) cannot be counted in training"), FlopCount():
-        repeat(torch.ones(4, 4, requires_grad=True))
 
 
 def test_a_module_that_no_other_holds_keeps_its_path_when_it_runs_again():

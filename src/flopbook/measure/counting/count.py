@@ -6,7 +6,7 @@ This module does not import SymPy: a count that knew the formula could not confi
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Lock, get_ident
 from types import FrameType
@@ -142,13 +142,27 @@ class _Mode(TorchDispatchMode):
             with self:
                 return run_parts(func, args, kwargs)
         schema = getattr(func, "_schema", None)
-        if schema is None:
+        if schema is None and func.name() in _CONTROL_FLOW:
             _refuse_to_train(func, args)
+            have_data = not any(isinstance(value, FakeTensor) for value in tree_leaves(args))
+            if have_data and not is_traced(types):  # else each branch would run
+                return func(*(self._counted(value, func) for value in args), **kwargs)
         out = func(*args, **kwargs)
         written = (out, *args, *kwargs.values()) if schema and schema.is_mutable else out
         if elements(written) and not is_traced(types):  # without a floating-point result there are no FLOPs
             self.noted._uncounted[schema.name if schema else f"{func.namespace}::{func}"] += 1
         return out
+
+    def _counted(self, value: Any, operator: HigherOrderOperator) -> Any:
+        """Wrap a function that control flow calls, so that what it runs is counted; return anything else."""
+        if not callable(value):
+            return value
+
+        def run(*arguments: Any) -> Any:
+            with self, _Untrained(operator):
+                return value(*arguments)
+
+        return run
 
     def _place(self, node: Node | None) -> tuple[str, str]:
         """Return phase and module of the operator that runs now."""
@@ -244,24 +258,28 @@ class _ThreadMode(_Mode):
         return super().__torch_dispatch__(func, types, args, kwargs)
 
 
-def _refuse_to_train(func: HigherOrderOperator, args: tuple) -> None:
+def _refuse_to_train(control_flow: HigherOrderOperator, values: Iterable[object]) -> None:
     """Refuse an operator of control flow whose gradient only a compiled function computes."""
     in_training = torch.is_grad_enabled() or function_that_runs()  # inside of which there are no gradients
-    if func.name() in _CONTROL_FLOW and in_training and any(map(_is_trained, tree_leaves(args))):
+    if in_training and any(isinstance(value, Tensor) and value.requires_grad for value in tree_leaves(values)):
         raise RuntimeError(
-            f"{func.name()} cannot be counted in training: PyTorch takes its gradient only in a compiled function, and "
-            "what is counted runs uncompiled. Write it with if and for while you count"
+            f"{control_flow.name()} cannot be counted in training: PyTorch takes its gradient only in a compiled "
+            "function, and what is counted runs uncompiled. Write it with if and for while you count"
         )
 
 
-def _is_trained(value: object) -> bool:
-    """Tell whether a value needs gradients, or is a function that uses one that does."""
-    used: list[object] = [value]
-    if inspect.isfunction(value):
-        names = inspect.getclosurevars(value)
-        used += [*names.nonlocals.values(), *names.globals.values()]
-    tensors = (tensor for each in used for tensor in (each.parameters() if isinstance(each, nn.Module) else [each]))
-    return any(isinstance(tensor, Tensor) and tensor.requires_grad for tensor in tensors)
+class _Untrained(TorchDispatchMode):
+    """Refuses tensors that need gradients inside a function which control flow calls."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, control_flow: HigherOrderOperator):
+        super().__init__()
+        self.control_flow = control_flow
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        _refuse_to_train(self.control_flow, (args, kwargs))
+        return func(*args, **(kwargs or {}))
 
 
 def is_traced(types: Collection[type]) -> bool:
