@@ -19,11 +19,15 @@ from tools.install import index_option
 
 FOLDER = Path(".venv-versions")
 RECORD = Path("reference/data/versions.json")
-LIBRARIES = ["matplotlib", "numpy", "sympy"]
+#: What the tests need beside the libraries that pyproject.toml names.
+TOOLS = ["beautifulsoup4", "hypothesis", "pytest", "scikit-learn"]
 #: Tests that need the site or its programs, or that do not depend on torch.
 LEFT_OUT = [
     *(f"tests/{folder}" for folder in ("browser", "figures", "labs", "pages", "site", "support", "tools")),
-    *(f"tests/{name}.py" for name in ("agreement/test_answers", "test_imports")),
+    *(
+        f"tests/{name}.py"
+        for name in ("agreement/test_answers", "teaching/calculators/test_javascript", "test_imports")
+    ),
 ]
 ASK = """
 import importlib.metadata as packages, json, platform
@@ -51,10 +55,16 @@ def main(torch_index: str) -> None:
 
 def oldest_torch() -> str:
     """Read the oldest torch that pyproject.toml allows, such as 2.11.0."""
-    for requirement in tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]:
+    for requirement in requirements():
         if found := re.fullmatch(r"torch>=(\d+\.\d+)", requirement):
             return f"{found[1]}.0"
     sys.exit("pyproject.toml does not say which torch is the oldest: write torch>=2.11, or the like")
+
+
+def requirements() -> list[str]:
+    """Read what the package needs, and the libraries to which published models are held."""
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    return [*project["project"]["dependencies"], *project["dependency-groups"]["library"]]
 
 
 def environment(kind: str, requirement: str, torch_index: str) -> str:
@@ -65,9 +75,7 @@ def environment(kind: str, requirement: str, torch_index: str) -> str:
         venv.create(folder, symlinks=True, with_pip=True)
     print(f"Installing {requirement} into {folder} ...", flush=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
-    subprocess.run(
-        [*pip, *index_option(torch_index), requirement, *LIBRARIES, "hypothesis", "pytest", "scikit-learn"], check=True
-    )
+    subprocess.run([*pip, *index_option(torch_index), requirement, *requirements(), *TOOLS], check=True)
     return python
 
 

@@ -1,8 +1,15 @@
-"""Test what `make versions` makes of pytest's reports, without its environments."""
+"""Test what `make versions` installs and makes of pytest's reports, without its environments."""
 
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
 from xml.etree import ElementTree
 
-from tools.versions import oldest_torch, outcomes, record
+from tests.conftest import ROOT
+from tools.versions import LEFT_OUT, TOOLS, oldest_torch, outcomes, record, requirements
 
 REPORT = """
 <testsuites><testsuite>
@@ -30,3 +37,22 @@ def test_a_torch_lacks_the_operators_that_only_another_one_has_a_rule_for():
 
 def test_the_oldest_torch_is_the_one_of_the_project():
     assert oldest_torch().startswith("2.")
+
+
+def test_the_environments_have_what_the_tests_import():
+    installed = {re.split(r"[<>=]", requirement)[0] for requirement in [*requirements(), *TOOLS]}
+    left_out = [ROOT / path for path in LEFT_OUT]
+    files = [path for folder in ("src/flopbook", "tests") for path in (ROOT / folder).rglob("*.py")]
+    tested = [path for path in files if not any(path.is_relative_to(other) for other in left_out)]
+    needed = {name for path in tested for name in _imported(path)} - sys.stdlib_module_names
+    ours = {"flopbook", "reference", "tests", "tools"}
+    assert needed - ours - {name for name, given in packages_distributions().items() if installed & {*given}} == set()
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Yield the packages that a file needs to be imported."""
+    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module.split(".")[0]
