@@ -6,7 +6,7 @@ import pytest
 
 from tools.mutants.changes import mutants_of
 from tools.mutants.choice import ON_IMPORT, Record, is_left_out
-from tools.mutants.trial import swap
+from tools.mutants.trial import _run, swap
 
 SOURCE = '''
 """A docstring with 2 numbers."""
@@ -90,9 +90,14 @@ def test_only_a_line_that_importing_does_not_run_is_changed_in_place(mutants):
     assert swappable == ["if not (left):", "return 3 * out", "return 2 + out"]
 
 
-def test_tests_of_agreement_that_take_long_are_not_asked():
+def test_a_mutant_whose_line_no_test_runs_is_not_noticed():
+    assert _run(None, [], 1) == 0
+
+
+def test_tests_that_take_long_or_run_on_ranks_are_not_asked():
     assert is_left_out("tests/agreement/test_report.py::test_bytes", [])
     assert is_left_out("tests/agreement/test_sharding.py::test_bytes[2]", ["device", "counted"])
+    assert is_left_out("tests/measure/distributed/test_communication.py::test_bytes", ["counted"])
     assert not is_left_out("tests/agreement/test_sharding.py::test_bytes", ["device"])
     assert not is_left_out("tests/counts/test_breakdown.py::test_report", ["counted"])
 

@@ -12,9 +12,12 @@ from tools.mutants.changes import Mutant
 SOURCE = Path("src")
 TARGETS = ["predict", "measure/operators", "measure/counting", "comparison.py"]
 #: The tests that are asked: those of these parts, the examples of the targets, and what agrees with them.
-_PARTS = ("counts", "measure/counting", "measure/operators", "predict", "test_bad_inputs.py", "test_comparison.py")
+_PARTS = (
+    "counts", "measure/counting", "measure/distributed/test_communication.py", "measure/operators", "predict",
+    "published/test_plan.py", "published/test_trainers.py", "test_bad_inputs.py", "test_comparison.py",
+)  # fmt: skip
 TESTS = [*(f"src/flopbook/{target}" for target in TARGETS), *(f"tests/{part}" for part in _PARTS), "tests/agreement"]
-#: Tests of agreement that are not asked take long, and rest on more than the targets: by name, and by a fixture.
+#: Tests that are not asked take long, and rest on more than the targets, or run on ranks, which do not see a mutant.
 _LONG = re.compile(r"tests/agreement/.*(answers|audit|executed|report|tracing|traced?_)")
 _OF_RANKS = {"counted", "on_ranks"}
 ON_IMPORT = ""  # coverage's name for what runs outside of all tests
@@ -77,7 +80,8 @@ class Record(NamedTuple):
 
 def is_left_out(test: str, fixtures: Sequence[str]) -> bool:
     """Tell whether a test is not asked, from its name and its fixtures."""
-    return bool(_LONG.match(test)) or (test.startswith("tests/agreement/") and not _OF_RANKS.isdisjoint(fixtures))
+    on_ranks = test.startswith(("tests/agreement/", "tests/measure/")) and not _OF_RANKS.isdisjoint(fixtures)
+    return on_ranks or bool(_LONG.match(test))
 
 
 def _file(test: str) -> str:

@@ -5,15 +5,18 @@ and only its tests take time. The other one has imported torch and SymPy but non
 such as a table, is imported there with its change.
 """
 
+import functools
 import gc
 import importlib
 import importlib.machinery
+import inspect
 import os
 import random
 import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -139,7 +142,7 @@ class Session:
 
     def record(self, session) -> int:
         """Run all tests in an order that the seed decides, and write down which ones run which line."""
-        recorder = _Recorder(self.coverage)
+        recorder = _Recorder(self.coverage, _caches(self.files))
         session.config.pluginmanager.register(recorder)
         random.Random(self.seed).shuffle(session.items)
         _run(session, session.items, _ALL)
@@ -157,22 +160,24 @@ def _try(session, mutant: Mutant, functions: dict[str, list[FunctionType]], item
 
 def _run(session, items: Sequence[Any], most: int) -> int:
     """Run tests one after the other, until so many have failed; return how many."""
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip_longest(items, items[1:]):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed >= most:
-            break
-    return session.testsfailed
+            return most
+    return 0
 
 
 class _Recorder:
-    """Tells coverage which test runs, as a plugin of pytest."""
+    """Tells coverage which test runs, as a plugin of pytest; no test finds what another one left in a cache."""
 
-    def __init__(self, coverage):
-        self.coverage = coverage
+    def __init__(self, coverage, caches):
+        self.coverage, self.caches = coverage, caches
         self.seconds: dict[str, float] = defaultdict(float)
         self.failed: list[str] = []
 
     def pytest_runtest_logstart(self, nodeid):
+        for cached in self.caches:
+            cached.cache_clear()
         self.coverage.switch_context(nodeid)
 
     def pytest_runtest_logreport(self, report):
@@ -189,6 +194,16 @@ def _functions(files: Sequence[Path]) -> dict[str, list[FunctionType]]:
         if type(thing) is FunctionType and (name := names.get(os.path.realpath(thing.__code__.co_filename))):
             found[name].append(thing)
     return found
+
+
+def _caches(files: Sequence[Path]) -> list[Any]:
+    """Find every function of some files that keeps its results."""
+    names = {str(path.resolve()) for path in files}
+    kept = [thing for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper]
+    codes = [getattr(inspect.unwrap(thing), "__code__", None) for thing in kept]
+    return [
+        thing for thing, code in zip(kept, codes, strict=True) if code and os.path.realpath(code.co_filename) in names
+    ]
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

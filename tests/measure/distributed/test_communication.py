@@ -8,7 +8,7 @@ from torch.distributed import _functional_collectives as functional
 from flopbook.collectives import COLLECTIVES
 from flopbook.counts.communication import Sent
 from flopbook.measure import FlopCount
-from flopbook.measure.distributed import run_ranks
+from flopbook.measure.distributed import fake_ranks, run_ranks
 from flopbook.measure.operators.registry import COMMUNICATION
 
 RANKS = 3
@@ -123,6 +123,17 @@ def test_a_collective_carries_its_payload(counted, name):
     for rank in range(RANKS):
         expected = [each[rank] if isinstance(each, tuple) else each for each in (payload, ring)]
         assert counted[rank][0][name] == ({collective: Sent(1, *expected)}, {}, 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated:FutureWarning")  # newer releases have other names, too
+@pytest.mark.parametrize("rank", range(RANKS))
+@pytest.mark.parametrize("name", CASES)
+def test_a_fake_rank_carries_as_much(name, rank):
+    run, collective, payload, ring = CASES[name]
+    with fake_ranks(RANKS, rank), FlopCount() as counted:
+        run()
+    expected = [each[rank] if isinstance(each, tuple) else each for each in (payload, ring)]
+    assert counted.by_collective == {collective: Sent(1, *expected)}
 
 
 def test_one_rank_sends_what_another_receives_and_a_barrier_carries_nothing(counted):
