@@ -162,6 +162,12 @@ BAD_INPUTS = [
     (lambda: flops(float("nan")), TypeError, "nan is not a product: write flops(matmul('x[B,D] @ w[D,K] -> y[B,K]'))"),
     (lambda: flops({"a": 1}), TypeError, "'a' is not a product: write flops(matmul('x[B,D] @ w[D,K] -> y[B,K]'))"),
     # predict: evaluate
+    (lambda: evaluate(sympy.factorial(B), dict(B=10**9)), ValueError,
+     "factorial(B) may have a value of any length: write it with sums, products, powers, Max, Min, floor and ceiling"),
+    (lambda: evaluate(sympy.Sum(D, (D, 1, B)), dict(B=10**9)), ValueError,
+     "Sum(D, (D, 1, B)) may have a value of any length: write it with sums, products, powers, Max, Min, floor and"),
+    (lambda: evaluate(B + sympy.binomial(2 * B, B), dict(B=10**9)), ValueError,
+     "binomial(2*B, B) may have a value of any length"),
     (lambda: evaluate(None, {}), TypeError,
      "None is not an expression: write 2 * B * D, with B and D from flopbook.predict"),
     (lambda: evaluate([2], {}), TypeError,

@@ -181,6 +181,7 @@ def test_sizes_are_large_where_no_small_ones_tell():
         (B**20000, "its value would be too large"),
         (sympy.sqrt(B), "an exponent has to be a whole number"),
         (sympy.ceiling(B / 2), "it is not made of sums, products and powers"),
+        (2.5 * B, "2.50000000000000 is a rounded number"),
         pytest.param(sympy.Integer(10) ** 5000, "its value would be too large", id="long"),
         ("B^20000", "its value would be too large"),
         ("9" * 301, "it has more than 300 characters"),

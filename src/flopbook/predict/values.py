@@ -13,6 +13,19 @@ __all__ = ["evaluate"]
 
 #: Values have at most so many bits, about 3,000 digits: Python prints no integer of more than 4,300.
 MOST_BITS = 10_000
+
+#: Functions whose values have no more bits than their arguments together; what else there is may grow without bound.
+_GROW_NO_FASTER = (
+    sympy.Max,
+    sympy.Min,
+    sympy.floor,
+    sympy.ceiling,
+    sympy.Mod,
+    sympy.Abs,
+    sympy.sign,
+    sympy.log,
+    sympy.tanh,
+)
 _MOST_BITS_OF_EXPONENT = 500
 
 
@@ -119,6 +132,12 @@ def _bits(expression: Expr, sizes: Mapping[str, int]) -> tuple[int, int]:
         above, below = _bits(expression.base, sizes)
         exponent = _exponent(expression.exp, sizes)
         return (above * exponent, below * exponent) if exponent >= 0 else (below * -exponent, above * -exponent)
+    unknown = isinstance(expression, (sympy.Function, sympy.Sum, sympy.Product, sympy.Integral))
+    if unknown and not isinstance(expression, (*_GROW_NO_FASTER, sympy.Piecewise)):
+        raise ValueError(
+            f"{quoted(expression)} may have a value of any length: write it with sums, products, powers, Max, Min, "
+            "floor and ceiling, or sums worked out with .doit()"
+        )
     parts = [_bits(part, sizes) for part in expression.args]
     below = sum(part[1] for part in parts)
     if expression.is_Add:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 import sympy
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, Symbol
+from sympy import Add, Expr, Float, Integer, Mul, Pow, Rational, Symbol
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import axis
@@ -133,6 +133,8 @@ def _read_expression(answer: object, known: Collection[str]) -> Reading:
     for part in sympy.preorder_traversal(expression):
         if isinstance(part, Rational) and max(abs(int(part.p)), int(part.q)).bit_length() > MOST_BITS:
             raise _RefusedError("its value would be too large")
+        if isinstance(part, Float):
+            raise _RefusedError(f"{part} is a rounded number")
         if not isinstance(part, (Symbol, Rational, Add, Mul, Pow)):
             raise _RefusedError("it is not made of sums, products and powers")
         if isinstance(part, Pow) and not part.exp.is_Integer:
