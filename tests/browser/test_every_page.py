@@ -57,17 +57,18 @@ COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
 # axe judges no text on an image, such as the shadows at the edges of what scrolls.
 WITHOUT_SHADOWS = "* { background-image: none !important }"
 # What repeats, so that axe need not be asked about it again, and is most of a page's elements: glyphs of formulas,
-# parts of MathML, further words of a kind in a block of code, further rows of a table, further names of a module, and,
-# beside every page but the first, the tree of the book.
+# parts of MathML, further words of a kind in a block of code, further shapes of a kind in a drawing, further rows of a
+# table, further names of a module, and, beside every page but the first, the tree of the book.
 WITHOUT_REPEATS = """() => {
   document.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
   document.querySelectorAll("dl.py ~ dl.py, tbody tr:nth-child(n + 6)").forEach((one) => one.remove());
   if (!location.pathname.endsWith("/index.html")) document.querySelector(".sidebar-tree")?.replaceChildren();
-  for (const code of document.querySelectorAll("pre")) {
+  for (const whole of document.querySelectorAll("pre, svg")) {
     const kinds = new Set();
-    for (const word of code.querySelectorAll("span:not(:has(*))")) {
-      if (kinds.has(word.className)) word.replaceWith(word.textContent);
-      kinds.add(word.className);
+    for (const part of whole.querySelectorAll("span:not(:has(*)), svg :not(:has(*), title, [role], [tabindex])")) {
+      const kind = `${part.tagName} ${part.getAttribute("class")}`;
+      if (kinds.has(kind)) part.replaceWith(part.textContent);
+      kinds.add(kind);
     }
   }
 }"""
@@ -118,15 +119,18 @@ class Visit:
 @pytest.fixture(scope="module")
 def visits(browser, address, pages) -> dict[str, Visit]:
     """Open each page once, for all tests of this file."""
-    visits, known = {}, set()
+    visits, known, weights = {}, set(), {}
     for name in pages:
         with browser.new_page(viewport={"width": 1280, "height": 800}) as page:
-            visits[name] = visit(page, f"{address}/{name}", known)
+            visits[name] = visit(page, f"{address}/{name}", known, weights)
     return visits
 
 
-def visit(page: Page, address: str, known: set[str]) -> Visit:
-    """Look at a page in every way; `known` has the kinds of text whose contrast was looked at before."""
+def visit(page: Page, address: str, known: set[str], weights: dict[str, int]) -> Visit:
+    """Look at a page in every way.
+
+    The kinds of text whose contrast was looked at before are `known`, and files that other pages have are in `weights`.
+    """
     seen = Visit()
     responses = note_responses(page)
     page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
@@ -139,7 +143,7 @@ def visit(page: Page, address: str, known: set[str]) -> Visit:
     seen.cut_tables = page.evaluate(CUT_TABLES)
     seen.picture_top = page.evaluate(PICTURE_TOP)
     seen.coloured = page.evaluate(COLOURED)
-    seen.weight = weight(responses)  # before anything has the focus, at which more may be loaded
+    seen.weight = weight(responses, weights)  # before anything has the focus, at which more may be loaded
     page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 800})

@@ -4,7 +4,7 @@ import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,21 +17,27 @@ from tests.conftest import ROOT
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PAPER_WIDTH = 657  # CSS pixels between the margins of a page
 # One element for each colour, size and background of text: a page repeats them thousands of times. Those that are known
-# already are left out.
+# already are left out. Of a size it matters whether the text is large, which may be fainter; of what lies behind the
+# text, what can be seen.
 SAMPLE_TEXT = """([within, known]) => {
+  const behind = new Map([[null, ""]]);
   const background = (element) => {
-    if (!element) return "";
+    if (behind.has(element)) return behind.get(element);
     const { backgroundColor, backgroundImage, opacity } = getComputedStyle(element);
+    const layer = [backgroundColor, backgroundImage, opacity].join();
     const covers = /^rgb\\(/.test(backgroundColor) && opacity === "1";
-    return [backgroundColor, backgroundImage, opacity, covers ? "" : background(element.parentElement)].join();
+    const below = covers ? "" : background(element.parentElement);
+    behind.set(element, layer === "rgba(0, 0, 0, 0),none,1" ? below : `${layer} ${below}`);
+    return behind.get(element);
   };
+  const isLarge = (size, weight) => size >= 24 || (size > 18.66 && weight >= 700); // pixels
   const [kinds, sampled] = [new Set(known), []];
   for (const element of document.querySelectorAll(`${within}, ${within} *`)) {
     element.removeAttribute("data-sample");
     const hasText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
     if (!hasText || element.closest(".katex-html") || !element.checkVisibility()) continue;
     const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element);
-    const kind = [color, fontSize, fontWeight, textShadow, background(element)].join();
+    const kind = [color, isLarge(parseFloat(fontSize), fontWeight), textShadow, background(element)].join();
     if (kinds.has(kind)) continue;
     element.setAttribute("data-sample", "");
     kinds.add(kind);
@@ -90,16 +96,17 @@ def note_responses(page: Page) -> list[Response]:
     return responses
 
 
-def weight(responses: list[Response]) -> int:
-    """Add up the bytes that a web server sends for a page, text compressed."""
-    bodies = {response.url: response.body() for response in responses if response.ok}
-    return sum(_sent(body, url.endswith(".woff2")) for url, body in bodies.items())
+def weight(responses: list[Response], known: dict[str, int] | None = None) -> int:
+    """Add up the bytes that a web server sends for a page, text compressed.
 
-
-@cache
-def _sent(body: bytes, is_compressed: bool) -> int:
-    """Return the bytes that a file takes on its way; most pages have the same files."""
-    return len(body if is_compressed else gzip.compress(body))
+    Files whose bytes are `known` are not weighed again, and those that are weighed become known.
+    """
+    known = {} if known is None else known
+    loaded = {response.url: response for response in responses if response.ok}
+    for url in loaded.keys() - known.keys():
+        body = loaded[url].body()
+        known[url] = len(body if url.endswith(".woff2") else gzip.compress(body))
+    return sum(known[url] for url in loaded)
 
 
 def axe_violations(page: Page, within: str = "html", known: set[str] | None = None) -> list[str]:
