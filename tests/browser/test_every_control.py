@@ -187,16 +187,16 @@ USES = {
 
 @pytest.fixture(scope="module")
 def used(browser, address, pages, site) -> Used:
-    """Open each page once, and use all that is on it."""
+    """Open each page once, in one tab, and use all that is on it."""
     draw, used = random.Random(1), Used()
-    for name in pages:
-        html = (site / name).read_text("utf-8")
-        if not name.startswith("lectures/") and not any(control in html for control in CONTROLS):
-            continue
-        with browser.new_page() as page:
-            page.set_default_timeout(60_000)
-            errors: list[str] = []
-            page.on("pageerror", lambda error, noted=errors: noted.append(str(error)))
+    with browser.new_page() as page:
+        page.set_default_timeout(60_000)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        for name in pages:
+            html = (site / name).read_text("utf-8")
+            if not name.startswith("lectures/") and not any(control in html for control in CONTROLS):
+                continue
             page.goto(f"{address}/{name}")
             for kind, use in USES.items():
                 try:
@@ -204,6 +204,8 @@ def used(browser, address, pages, site) -> Used:
                     assert errors == []
                 except AssertionError as error:
                     used.wrong[kind][name] = str(error)
+            errors.clear()
+            page.evaluate("localStorage.clear()")  # nothing is done yet when the next page opens
     return used
 
 
