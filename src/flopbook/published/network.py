@@ -157,7 +157,7 @@ class Network:
 
     def _sum(self, models: Iterable[Model]) -> Model:
         first, *others = models
-        return sum(others, first).at()
+        return first.plus(*others).at()
 
     @cached_property
     def predicting_further(self) -> "Network":

@@ -27,10 +27,14 @@ class Amounts:
         return type(self)(*changed)
 
     def __add__(self, other: Self) -> Self:
-        return self._each(sympy.Add, other)
+        return self.plus(other)
 
     def __rmul__(self, times: Expr | int) -> Self:
         return self._each(lambda value: times * value)
+
+    def plus(self, *others: Self) -> Self:
+        """Add all of them at once: of many, one by one takes long."""
+        return self._each(sympy.Add, *others)
 
     def at(self, **sizes: Expr | int | Fraction) -> Self:
         """Replace some letters, and expand the expressions.
