@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from copy import deepcopy
+from functools import cache
 from os.path import relpath
 from pathlib import Path
 
@@ -33,6 +34,12 @@ def notebooks(site):
     return {str(path.relative_to(folder).with_suffix("")): nbformat.read(path, 4) for path in folder.rglob("*.ipynb")}
 
 
+@cache
+def page_of(name: str) -> nbformat.NotebookNode:
+    """Read a page once for all tests: it takes long."""
+    return jupytext.read(ROOT / f"{name}.md")
+
+
 def code(notebook) -> list[str]:
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -42,7 +49,7 @@ def test_every_notebook_holds_the_code_of_its_page(notebooks):
     for name, notebook in notebooks.items():
         nbformat.validate(notebook)
         cells = code(notebook)
-        own = code(jupytext.read(ROOT / f"{name}.md"))
+        own = code(page_of(name))
         assert cells[-len(own) :] == own, name
         assert all("unpacked into a temporary folder" in cell for cell in cells[: -len(own)])
 
@@ -112,20 +119,24 @@ def test_a_notebook_runs_where_nothing_but_the_package_is(notebooks, installed, 
 def test_a_page_imports_what_its_notebook_installs():
     with_package = {"flopbook", "IPython", "matplotlib", "numpy", "sympy", "torch", *IMPORTED}
     for name in NAMES:
-        page = jupytext.read(ROOT / f"{name}.md")
+        page = page_of(name)
         source = "\n".join(TransformerManager().transform_cell(cell) for cell in code(page))
         imported = {module.partition(".")[0] for module in imported_modules(source, "")}
         beside = {part for file in data_of(page) for part in Path(file).parts}
         assert imported <= with_package | sys.stdlib_module_names | beside, name
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if data_of(jupytext.read(ROOT / f"{name}.md"))])
-def test_a_notebook_unpacks_the_data_that_its_page_names(notebooks, name, tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    exec(code(notebooks[name])[0], {})
-    for file in data_of(jupytext.read(ROOT / f"{name}.md")):
-        assert Path(relpath(ROOT / file, (ROOT / name).parent)).read_bytes() == (ROOT / file).read_bytes()
+def test_a_notebook_unpacks_the_data_that_its_page_names(notebooks, tmp_path, monkeypatch):
+    named = {name: files for name in NAMES if (files := data_of(page_of(name)))}
+    assert named
+    for name, files in named.items():
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        monkeypatch.chdir(folder)
+        exec(code(notebooks[name])[0], {})
+        for file in files:
+            assert Path(relpath(ROOT / file, (ROOT / name).parent)).read_bytes() == (ROOT / file).read_bytes(), name
 
 
 MEASURES = re.compile(
@@ -136,7 +147,7 @@ MEASURES = re.compile(
 def test_a_page_that_measures_seconds_runs_alone():
     timed, marked = set(), set()
     for path in PAGES:
-        page = jupytext.read(path)
+        page = page_of(str(path.relative_to(ROOT).with_suffix("")))
         if any(MEASURES.search(cell) for cell in code(page)):
             timed.add(path.stem)
         if page.metadata.get("flopbook", {}).get("timed"):
