@@ -108,6 +108,9 @@ MOVEMENT = {
     "diagonal": lambda: torch.diag(X),
     "copy of a view": lambda: torch.narrow_copy(X, 0, 0, 2),
     "random numbers": lambda: torch.randn(4, 6),
+    "each number once": X.unique,
+    "each row once": lambda: X.unique(dim=0),
+    "sparse diagonals": lambda: torch.sparse.spdiags(X, torch.arange(len(X)), (4, 4)),
 }
 
 NO_FLOATING_POINT = {

@@ -13,7 +13,7 @@ TABLE = {
         unsafe_split unsafe_split_with_sizes""",
     "turn and shift": "flip im2col pixel_shuffle pixel_unshuffle roll rot90",
     "pad, cut and write into": """
-        as_strided_scatter constant_pad_nd diag_embed diagonal_scatter reflection_pad1d reflection_pad2d
+        _spdiags as_strided_scatter constant_pad_nd diag_embed diagonal_scatter reflection_pad1d reflection_pad2d
         reflection_pad3d replication_pad1d replication_pad2d replication_pad3d select_scatter tril triu""",
     "look up": """
         embedding gather index index_select masked_select max_unpool2d max_unpool3d nonzero take where
@@ -37,7 +37,7 @@ TABLE = {
         _nested_tensor_from_tensor_list _pack_padded_sequence _padded_dense_to_jagged_forward
         _sparse_coo_tensor_with_dims_and_tensors _sparse_mask_projection _to_dense _to_sparse _to_sparse_bsc
         _to_sparse_bsr _to_sparse_csc _to_sparse_csr sparse_mask to_mkldnn to_padded_tensor""",
-    "sort out": "unique_consecutive unique_dim",
+    "sort out": "_unique _unique2 unique_consecutive unique_dim unique_dim_consecutive",
     "ask": """
         _assert_async _fused_sdp_choice _local_scalar_dense _nested_tensor_from_mask_left_aligned equal
         is_same_size record_stream _linalg_check_errors""",
