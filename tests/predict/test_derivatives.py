@@ -2,7 +2,7 @@
 
 import pytest
 
-from flopbook.predict import axis, matmul, training_step
+from flopbook.predict import axis, flops, matmul, training_step
 from flopbook.predict.derivatives import (
     ORDERS,
     adjoints,
@@ -65,6 +65,10 @@ def test_a_frozen_weight_has_neither_tangent_nor_second_derivative():
 def test_several_directions_share_the_gradient():
     second = hessian_vector(STEP).flops - STEP.flops
     assert hessian_vector(STEP, letter="P").flops.equals(STEP.flops + axis("P") * second)
+
+
+def test_a_step_with_one_evaluation_is_a_forward_pass():
+    assert zeroth_order(STEP, evaluations=1, steps=1) == flops(STEP.forward)
 
 
 def test_directions_are_given_and_not_trained():

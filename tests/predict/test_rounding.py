@@ -57,7 +57,9 @@ def test_stochastic_rounding_is_right_on_average(drawn, part, sign):
     number = sign * (here + (above - here) * Fraction(part, 65))
     chances = stochastic(known, number)
     assert chances.mean == number
-    assert {abs(chances.below), abs(chances.above)} <= {here, above}
+    drawn_from = (number, number) if part == 0 else tuple(sorted((sign * here, sign * above)))
+    assert (chances.below, chances.above) == drawn_from
+    assert part or chances.chance == 0
     assert chances.variance == chances.chance * chances.above**2 + (1 - chances.chance) * chances.below**2 - number**2
 
 

@@ -30,6 +30,11 @@ def test_what_is_not_an_amount_is_refused(wrong):
             ReportedRun(*amounts)
 
 
+def test_at_the_whole_peak_a_run_takes_the_least_hours():
+    run = ReportedRun(10**20, 1000, 10**14)
+    assert run.device_hours_at(1) == run.least_device_hours
+
+
 @pytest.mark.parametrize("wrong", [0, 40, -0.1, "40%", 1.01])
 def test_what_is_not_a_share_is_refused(wrong):
     with pytest.raises(ValueError, match="is not a share"):

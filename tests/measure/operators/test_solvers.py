@@ -137,6 +137,7 @@ def test_a_cholesky_solve_runs_two_triangles(count, n):
 def test_a_determinant_factorizes_and_multiplies_the_diagonal(count, n):
     assert count(lambda: linalg.det(matrix(n, n))).forward == lu(n, n).flops + n - 1
     assert count(lambda: linalg.slogdet(matrix(n, n))).forward == lu(n, n).flops
+    assert count(lambda: linalg.det(matrix(6, n, n))).forward == 6 * (lu(n, n).flops + n - 1)
 
 
 @pytest.mark.parametrize("n", SIZES)

@@ -124,6 +124,8 @@ def test_stages_of_a_model_add_up_to_it():
     whole = 12 * block + embedding() + output_layer()
     for what in ("parameters", "forward", "backward"):
         assert sum(getattr(stage, what) for stage in stages).expand() == getattr(whole, what).expand()
+    ends = [(stage.parameters - 3 * block.parameters).expand() for stage in stages]
+    assert ends == [embedding().parameters, 0, 0, output_layer().parameters]
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,7 @@ def test_an_all_gather_takes_as_many_bytes_passed_around():
         send, receive = passed_around(whole)
         assert (send.ring - whole.ring).simplify() == 0
         assert (receive.ring, receive.bytes) == (0, send.bytes)
+        assert send.ranks == receive.ranks == 2  # one hands on to one other
 
 
 @pytest.mark.parametrize(
