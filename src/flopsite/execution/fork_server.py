@@ -14,14 +14,14 @@ import socket
 import sys
 from typing import Any
 
-#: Modules that take most of a page's time to import. None starts a thread, which a fork would lose.
+#: Modules that take most of a page's time to import, and that many pages import. None starts a thread, which a fork
+#: would lose.
 PRELOADED = [
     "IPython.core.completer",
     "ipykernel.kernelapp",
     "matplotlib.pyplot",
     "myst_nb.ext.glue",
     "numpy",
-    "sklearn.datasets",
     "sympy",
     "torch._dynamo",
     "torch.profiler",
