@@ -13,6 +13,7 @@ def _fill(app: Sphinx, docname: str, template: str, context: dict[str, Any], doc
     """Give the sidebar's template its values; pages such as the search have no sections."""
     context["course"] = Book.of(app.env).course
     context["sections"] = list(_sections(app, docname)) if doctree else []
+    context["toctree"] = lambda **options: ""  # of which the theme makes its own sidebar, for a second of each build
 
 
 def _sections(app: Sphinx, docname: str) -> Iterator[tuple[str, str]]:
