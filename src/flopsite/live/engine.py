@@ -16,6 +16,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from sphinx.errors import ExtensionError
 
+from flopsite.age import is_current
 from flopsite.live.cells import PROVIDED, missing
 from flopsite.math.katex import NODE
 
@@ -41,7 +42,9 @@ def bring(root: Path, target: Path) -> None:
     # Without a list of packages, Pyodide requests nothing from another host.
     lock = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))
     (target / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": {}}), "utf-8")
-    (target / "flopbook.zip").write_bytes(archive(own_sources(root / "src")))
+    own = target / "flopbook.zip"
+    if not is_current(own, [root / "src" / name for name in ("flopbook", "flopsite")]):
+        own.write_bytes(archive(own_sources(root / "src")))
 
 
 def size(target: Path) -> int:

@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 
 from sphinx.application import Sphinx
 
+from flopsite.age import is_current
+
 _BUILT_FROM = ["pyproject.toml", "README.md", "LICENSE", "src/flopbook"]
 _PROGRAM = "from setuptools.build_meta import build_wheel; build_wheel('..')"
 _THE_SAME_DATE = {"SOURCE_DATE_EPOCH": "315532800"}  # gives every file one date, so that equal files give equal bytes
@@ -39,10 +41,7 @@ def write_wheel(root: Path, target: Path) -> None:
 def _offer(app: Sphinx, exception: Exception | None) -> None:
     """Write the wheel, unless it is newer than all that it is built from."""
     root, target = Path(app.srcdir), Path(app.outdir) / name()
-    parts = [root / part for part in _BUILT_FROM]
-    files = [file for part in parts for file in [part, *part.rglob("*")] if "__pycache__" not in file.parts]
-    changed = max(file.stat().st_mtime for file in files)
-    if not exception and (not target.exists() or target.stat().st_mtime < changed):
+    if not exception and not is_current(target, [root / part for part in _BUILT_FROM]):
         write_wheel(root, target)
 
 
