@@ -148,7 +148,7 @@ class _Mutator(ast.NodeVisitor):
             self.replace(*self.span(node), str(not node.value))
         elif isinstance(node.value, int):
             self.replace(*self.span(node), str(node.value + 1))
-        elif isinstance(node.value, float):
+        elif isinstance(node.value, float) and node.value:  # twice 0 is 0
             self.replace(*self.span(node), str(2 * node.value))
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
