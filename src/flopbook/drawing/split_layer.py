@@ -15,13 +15,14 @@ from flopbook.tables import Table, Total
 
 __all__ = ["SPLITS", "split_product"]
 
-#: The letter along which each product is split, by the name of its result.
+#: The letter along which each product is split, by the name of its result. A picture opens on the first, which says
+#: nothing yet about a matrix that is cut.
 SPLITS = {
+    "the batch": {"h": "B", "y": "B"},
     "columns, then rows": {"h": "H", "y": "H"},
     "columns twice": {"h": "H", "y": "K"},
     "rows, then columns": {"h": "D", "y": "K"},
     "rows twice": {"h": "D", "y": "H"},
-    "the batch": {"h": "B", "y": "B"},
 }
 _PRODUCTS = matmul("x[B,D] @ w1[D,H] -> h[B,H]"), matmul("h[B,H] @ w2[H,K] -> y[B,K]")
 _STEP = training_step(*_PRODUCTS)
@@ -49,7 +50,7 @@ def split_product(sizes: Mapping[str, int], batches: Sequence[int], ranks: Seque
     Examples
     --------
     >>> picture = split_product(dict(D=64, H=256, K=64), batches=[8, 512])
-    >>> print(picture.frame().sentence)
+    >>> print(picture.frame(letters="columns, then rows").sentence)
     Each of 2 ranks runs half of the FLOPs. H is kept in h, and H is summed over in y: so there is an all-reduce of y \
 forward and an all-reduce of x.grad backward. Each rank sends 4,096 bytes in a step. That is the fewest of these splits.
     """
