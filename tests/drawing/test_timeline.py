@@ -24,7 +24,7 @@ def pipeline(devices, batches):
 def test_a_pipeline_has_the_bubble_of_the_formula(devices, batches):
     events = [event for event in pipeline(devices, batches) if event.kind == "forward"]
     frame = device_timeline({"pipeline": events}, "ms").frame()
-    assert f"{float(Fraction(devices - 1, batches + devices - 1)):.1%} are bubbles" in frame.sentence
+    assert f"for {float(Fraction(devices - 1, batches + devices - 1)):.1%} they wait" in frame.sentence
 
 
 def test_the_rows_add_up_to_the_last():

@@ -92,7 +92,7 @@ def device_timeline(schedules: Mapping[str, Sequence[Event]], unit: str) -> Pict
     >>> one = [Event("GPU 0", "forward", 0, 1), Event("GPU 1", "forward", 0, 1)]
     >>> picture = device_timeline({"one after the other": two, "at once": one}, "ms")
     >>> print(picture.frame().sentence)
-    One after the other: 2 devices take 3 ms and compute for 33.3% of them; 66.7% are bubbles. Of 1 ms of \
+    One after the other: 2 devices take 3 ms and compute for 33.3% of them; for 66.7% they wait. Of 1 ms of \
 communication, 0 ms are hidden behind computation.
     """
     lanes = {name: _lanes(events) for name, events in schedules.items()}
@@ -116,7 +116,7 @@ communication, 0 ms are hidden behind computation.
         busy = Fraction(sum(computed.values()), end * len(devices))
         sentence = (
             f"{schedule[0].upper()}{schedule[1:]}: {len(devices)} devices take {plain(end)} {unit} and compute for "
-            f"{float(busy):.1%} of them; {float(1 - busy):.1%} are bubbles."
+            f"{float(busy):.1%} of them; for {float(1 - busy):.1%} they wait."
         )
         if any(sent.values()):
             sentence += (
