@@ -1,6 +1,7 @@
 """Build the site for `make html`, and print at the end what to do next."""
 
 import argparse
+import gc
 import hashlib
 import os
 import sys
@@ -41,6 +42,7 @@ def main() -> int:
         from flopsite.build import build_site  # noqa: PLC0415  (this takes seconds, in which kernels get ready)
 
         code = build_site(root, build, kernels)
+    gc.freeze()  # or Python would search millions of Sphinx's nodes for garbage as it exits, which takes seconds
     if code == 0:
         complete.write_text(made_of, "utf-8")
         print("Look at it with: make serve")
