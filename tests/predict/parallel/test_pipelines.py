@@ -82,6 +82,8 @@ def test_a_heavier_last_stage_makes_all_others_wait(ranks, micro_batches, heavy)
 
 def test_sending_takes_time_between_ranks_alone():
     assert gpipe(2, 1).run(sending=3).length == 2 * 3 + 2 * 3
+    for ranks in (3, 4, 5):
+        assert gpipe(ranks, 1).run(sending=3).length == ranks * 3 + 2 * (ranks - 1) * 3
     assert interleaved(1, 4, 2).run(sending=3).length == 4 * 2 * 3
     assert interleaved(2, 2, 2).run(sending=1).length > interleaved(2, 2, 2).run().length
 
@@ -138,6 +140,7 @@ def test_stages_of_a_model_add_up_to_it():
         (lambda: gpipe(2, 2).run(0.5), TypeError, r"forward=0\.5 is not an exact time"),
         (lambda: gpipe(2, 2).run(-1), ValueError, "forward=-1 is below 0"),
         (lambda: gpipe(2, 2).run(1, [1, 2, 3]), ValueError, r"input_gradient=\[1, 2, 3\] has 3 times: .* 2 stages"),
+        (lambda: Schedule((), 0), ValueError, "micro_batches=0 is not a size"),
         (lambda: Schedule((), 2, 0), ValueError, "chunks=0"),
         (lambda: Schedule(((Action(FORWARD, 0, 0),),), 1), ValueError, "the order of rank 0 has Action.*'backward'"),
         (

@@ -3,6 +3,7 @@
 import pytest
 
 from flopbook.predict.models import PUBLISHED
+from flopbook.predict.parallel import planning
 from flopbook.predict.parallel.planning import Cluster, plan, search
 from flopbook.predict.parallel.ranks import Mesh, Training, rank_of_mesh
 
@@ -20,6 +21,13 @@ def test_one_device_takes_the_time_of_its_flops():
     flops = rank_of_mesh(SMALL, Mesh(), Training(micro=12))
     assert one.seconds == one.compute == (flops.forward + flops.backward) / PEAK
     assert (one.mfu, one.bubble, one.exposed, one.waiting) == (pytest.approx(1), 0, {}, 0)
+
+
+@pytest.mark.parametrize("mesh", [Mesh(tensor=4), Mesh(data=2, pipeline=3)], ids=str)
+def test_the_utilization_is_the_share_of_all_peaks_that_the_model_takes(mesh):
+    alone = rank_of_mesh(SMALL, Mesh(), Training(micro=12))
+    one = plan(SMALL, mesh, Cluster(mesh.devices))
+    assert one.mfu == pytest.approx((alone.forward + alone.backward) / (one.seconds * mesh.devices * PEAK))
 
 
 def test_tensor_ranks_wait_for_their_sums_at_the_rate_of_the_node():
@@ -86,6 +94,28 @@ def test_the_search_leaves_out_nothing_that_fits_and_is_faster():
         if data * context * pipeline == 12
     ]  # fmt: skip
     assert best.seconds == min(one.seconds for one in every if not one.short)
+
+
+@pytest.mark.parametrize("devices", [2, 3, 4])
+def test_the_search_tries_all_chunks_that_blocks_and_micro_batches_allow(devices):
+    tried = search(SMALL, Cluster(devices), checkpoints=["none"], chunks=range(1, 9), fixed=dict(pipeline=devices))
+    possible = [chunks for chunks in range(1, 9) if chunks * devices <= 6 + 2]  # two more than blocks, for both ends
+    assert sorted(one.training.chunks for one in tried) == possible
+    odd = search(
+        SMALL | dict(B=11), Cluster(devices), checkpoints=["none"], chunks=[1, 2], fixed=dict(pipeline=devices)
+    )
+    assert [one.training.chunks for one in odd] == [1]  # no number of chunks but one takes any number of micro-batches
+    flat = search(SMALL, Cluster(devices), checkpoints=["none"], chunks=[1, 2], fixed=dict(pipeline=1))
+    assert {one.training.chunks for one in flat} == {1}
+
+
+def test_a_search_tries_as_many_ways_as_it_says(monkeypatch):
+    ways = search(SMALL, Cluster(2), checkpoints=["none"], chunks=[1, 2, 4], fixed=dict(pipeline=2))
+    assert len(ways) == 3  # of one mesh
+    monkeypatch.setattr(planning, "_MOST", 3)
+    assert search(SMALL, Cluster(2), checkpoints=["none"], chunks=[1, 2, 4], fixed=dict(pipeline=2)) == ways
+    with pytest.raises(ValueError, match="4 ways are too many to try: give fewer devices or chunks"):
+        search(SMALL, Cluster(2), chunks=[1, 2, 3, 4], fixed=dict(pipeline=2))
 
 
 @pytest.mark.parametrize(

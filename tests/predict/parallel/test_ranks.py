@@ -117,6 +117,13 @@ def test_a_ring_hands_keys_and_values_on_and_their_gradients_back():
     }  # fmt: skip
 
 
+def test_full_checkpoints_hand_keys_and_values_around_again():
+    one = rank_of_mesh(SMALL, Mesh(context=5), Training(checkpoints="full"))
+    around = calls(one, "context")
+    for collective in ("send", "receive"):
+        assert around[collective, "recomputed"] == around[collective, "forward"]
+
+
 @pytest.mark.parametrize(("pipeline", "chunks"), [(1, 1), (3, 1), (6, 1), (3, 2), (2, 3)])
 def test_stages_keep_and_send_what_their_schedule_says(pipeline, chunks):
     mesh, training = Mesh(pipeline=pipeline), Training(chunks=chunks, micro=2)
@@ -165,6 +172,11 @@ def test_two_ends_that_share_a_table_both_hold_it():
 def test_a_mesh_that_does_not_divide_a_size_says_which(mesh, training, said):
     with pytest.raises(ValueError, match=said):
         rank_of_mesh(SMALL, mesh, training)
+
+
+def test_experts_that_their_ranks_cannot_share_are_refused():
+    with pytest.raises(ValueError, match="expert=3 does not divide X=8: write expert that divides 8"):
+        rank_of_mesh(WITH_EXPERTS, Mesh(expert=3))
 
 
 @pytest.mark.parametrize(

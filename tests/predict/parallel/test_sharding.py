@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from flopbook.predict import N, axis
 from flopbook.predict.memory import FLOAT32, Formats
 from flopbook.predict.parallel import (
+    Transfer,
     Unit,
     buckets,
     carried,
@@ -85,12 +86,53 @@ def test_formats_are_those_that_are_sent():
     assert [transfer.payload for transfer in kept.transfers] == [96, 96]
 
 
+@given(SHAPES, st.integers(2, 9), st.integers(1, 5))
+def test_copies_sum_whole_buckets_with_each_micro_batch_or_once(shapes, ranks, passes):
+    whole = 2 * numbers(shapes)
+    for every, times in ((True, passes), (False, 1)):
+        rank = data_parallel(
+            shapes,
+            ranks,
+            formats=Formats(4, 2, 4, 4),
+            bucket_bytes=10**9,
+            micro_batches=passes,
+            every_micro_batch=every,
+        )
+        assert rank.transfers == (Transfer("all-reduce", "backward", whole, ranks, times),)
+
+
+def test_a_limit_of_buckets_is_that_of_the_first_one_too():
+    sent = data_parallel([(3,), (2,), (4,), (1,)], 2, bucket_bytes=12).transfers
+    assert [transfer.payload for transfer in sent] == buckets([12, 8, 16, 4], 12, 12)
+
+
+@given(st.lists(SHAPES, min_size=1, max_size=4), st.integers(2, 9), st.integers(1, 5))
+def test_a_flat_unit_is_padded_once_and_sent_with_each_micro_batch(by_unit, ranks, passes):
+    sent = flat_sharded([Unit(shapes) for shapes in by_unit], ranks, micro_batches=passes).transfers
+    of_units = [4 * ranks * -(-numbers(shapes) // ranks) for shapes in by_unit]
+    moves = ("all-gather", "forward"), ("all-gather", "backward"), ("reduce-scatter", "backward")
+    assert sent == tuple(Transfer(*move, bytes_, ranks, passes) for bytes_ in of_units for move in moves)
+
+
+@given(SHAPES, st.integers(1, 9))
+def test_owners_send_each_parameter_to_all_others(shapes, ranks):
+    updated = [
+        sent
+        for sent in whole_tensors(shapes, ranks, formats=Formats(2, 4, 4, 4)).transfers
+        if sent.phase == "optimizer"
+    ]
+    assert updated == [Transfer("broadcast", "optimizer", 2 * numbers([shape]), ranks) for shape in shapes]
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [
         (lambda: zero(4, N, d), "stage=4 is not a stage of ZeRO"),
         (lambda: zero(1, N, 0), "ranks=0"),
         (lambda: zero(1, N, d, optimizer="Adan"), "Adan"),
+        (lambda: data_parallel([(7,)], 0), "ranks=0 is not a size"),
+        (lambda: data_parallel([(7,)], 2, micro_batches=0, every_micro_batch=True), "micro_batches=0 is not a size"),
+        (lambda: data_parallel([(7,)], 2, bucket_bytes=0), "bucket_bytes=0 is not a size"),
         (lambda: data_parallel([7], 2), "7 is not a shape"),
         (lambda: data_parallel([(7, 0)], 2), "0"),
         (lambda: fully_sharded([(7, 5)], 2), "is not a unit"),

@@ -6,7 +6,7 @@ from sympy import expand
 from flopbook.predict import B, D, H, K, axis, conv, flops, matmul, training_step
 from flopbook.predict.memory import MIXED
 from flopbook.predict.models import decoder_block
-from flopbook.predict.parallel import MeshAxis, Transfer, passed_around, split
+from flopbook.predict.parallel import MeshAxis, Transfer, carried, passed_around, split
 
 H_OF_X, Y_OF_H = matmul("x[B,D] @ w1[D,H] -> h[B,H]"), matmul("h[B,H] @ w2[H,K] -> y[B,K]")
 MLP = training_step(H_OF_X, Y_OF_H)
@@ -132,6 +132,12 @@ def test_an_all_gather_takes_as_many_bytes_passed_around():
         assert send.ranks == receive.ranks == 2  # one hands on to one other
 
 
+def test_what_is_not_called_and_what_has_no_bytes_is_left_out():
+    moves = [Transfer("all-reduce", "forward", 0, 2), Transfer("all-gather", "forward", 4, 2, calls=t - 1)]
+    assert carried(moves, dict(t=1)) == {}
+    assert carried(moves, dict(t=4)) == {("all-gather", "forward"): (3, 12, 6)}
+
+
 @pytest.mark.parametrize(
     ("letters", "ranks", "sizes", "said"),
     [
@@ -172,6 +178,11 @@ def test_two_axes_have_to_divide_a_letter_together():
         (lambda: MeshAxis("H", 2, "x"), TypeError, "names no letters"),
         (lambda: MeshAxis("2", 2), ValueError, "'2' is not the name of an axis"),
         (lambda: MeshAxis("H", 2, {"x": "D"}, again=("n",)), ValueError, "names a tensor that lies does not"),
+        (lambda: Transfer("all-sum", "forward", 4, 2), ValueError, "all-sum"),
+        (lambda: Transfer("all-reduce", "sideways", 4, 2), ValueError, "sideways"),
+        (lambda: Transfer("all-reduce", "forward", "4", 2), TypeError, "payload='4'"),
+        (lambda: Transfer("all-reduce", "forward", 4, "2"), TypeError, "ranks='2'"),
+        (lambda: Transfer("all-reduce", "forward", 4, 2, "1"), TypeError, "calls='1'"),
         (lambda: passed_around("all-gather"), TypeError, "is not a transfer"),
         (lambda: passed_around(Transfer("all-reduce", "forward", 4, 2)), ValueError, "all-reduce"),
     ],

@@ -8,6 +8,7 @@ times of that work follows the rest.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import add
 from typing import NamedTuple
 
 from sympy import Expr
@@ -195,7 +196,7 @@ class Schedule:
             ("input_gradient", input_gradient), ("weight_gradient", weight_gradient))]  # fmt: skip
         times = {
             FORWARD: _times("forward", forward, stages),
-            BACKWARD: [sum(both) for both in zip(*halves, strict=True)],
+            BACKWARD: list(map(add, *halves)),
             INPUT_GRADIENT: halves[0],
             WEIGHT_GRADIENT: halves[1],
         }
