@@ -156,7 +156,7 @@ def test_a_budget_of_no_flops_is_refused(wrong):
     assert repr(wrong) in str(error.value)
 
 
-@pytest.mark.parametrize("wrong", [-1, nan, "1e12", None])
+@pytest.mark.parametrize("wrong", [-1, nan, "1e12", None, 2e60])
 def test_served_tokens_that_are_no_number_are_refused(wrong):
     law = published_law("Besiroglu")
     for search in (lambda: law.optimum(1e20, wrong), lambda: law.cheapest(2.5, wrong)):
@@ -170,8 +170,34 @@ def test_a_loss_out_of_reach_is_refused():
     for loss in (1.8172, 0, nan, "2"):
         with pytest.raises(ValueError, match=r"is out of reach: give a number above E=1\.8172"):
             law.cheapest(loss)
+        with pytest.raises(ValueError, match=r"is out of reach: give a number above E=1\.8172"):
+            law.tokens_for(loss, 1e8)
     with pytest.raises(ValueError, match=r"loss=2\.0 is out of reach of 1e.08 parameters, which stay above 2\.61"):
         law.tokens_for(2.0, 1e8)
+
+
+def test_a_loss_that_all_tokens_together_only_approach_is_out_of_reach():
+    law = Law(E=1, A=1, B=1, a=1, b=1)
+    assert law.tokens_for(1.5, 4) == 4
+    with pytest.raises(ValueError, match=r"loss=1\.25 is out of reach of 4 parameters, which stay above 1\.25"):
+        law.tokens_for(1.25, 4)
+
+
+@pytest.mark.parametrize("wrong", [0, -1e9, nan, inf, "1e9", None, 1e61])
+def test_other_than_positive_numbers_of_parameters_and_of_tokens_are_refused(wrong):
+    law = published_law("Besiroglu")
+    for ask in (lambda: law.loss(wrong, 1e9), lambda: law.tokens_for(3.0, wrong)):
+        with pytest.raises(ValueError, match="parameters=") as error:
+            ask()
+        assert repr(wrong) in str(error.value)
+    with pytest.raises(ValueError, match="tokens="):
+        law.loss(1e9, wrong)
+
+
+def test_the_largest_amounts_are_inside_the_range():
+    law = Law(E=1, A=1, B=1, a=0.5, b=0.5)
+    assert law.loss(1e60, 1e60) == 1 + 2e-30
+    assert law.optimum(1e60).total == pytest.approx(1e60) == law.optimum(1e60, served=1e60).total
 
 
 def test_a_loss_that_needs_more_tokens_than_can_be_counted_is_refused():
@@ -182,14 +208,20 @@ def test_a_loss_that_needs_more_tokens_than_can_be_counted_is_refused():
 def test_a_loss_that_less_than_a_token_reaches_is_refused():
     with pytest.raises(ValueError, match="less than one token would be needed: give a larger budget, or a lower loss"):
         published_law("Besiroglu").cheapest(1e9)
+    one = Law(E=0, A=1, B=1, a=0.5, b=0.5)
+    best = one.cheapest(2.0)
+    assert (best.parameters, best.tokens) == pytest.approx((1, 1))
+    with pytest.raises(ValueError, match="less than one token would be needed"):
+        one.cheapest(2.001)
 
 
 def test_letters_where_a_search_needs_numbers_are_refused():
     A = sympy.Symbol("A", positive=True)
     with pytest.raises(ValueError, match="A is not a number: what is served or searched for needs numbers"):
         Law(1, A, 1, 1, 1).optimum(1e20, served=1e9)
-    with pytest.raises(ValueError, match="A is not a number"):
-        published_law("Besiroglu").cheapest(A)
+    for search in (lambda law: law.cheapest(A), lambda law: law.tokens_for(A, 1e9), lambda law: law.tokens_for(3.0, A)):
+        with pytest.raises(ValueError, match="A is not a number"):
+            search(published_law("Besiroglu"))
 
 
 def test_a_law_that_nobody_published_is_refused():
@@ -224,7 +256,14 @@ def test_the_unrounded_constants_round_to_those_in_the_text():
 
 @pytest.mark.parametrize(
     ("given", "quoted"),
-    [(dict(parameters=-1, tokens=1), "parameters=-1"), (dict(parameters=1, tokens="1T"), "tokens='1T'")],
+    [
+        (dict(parameters=-1, tokens=1), "parameters=-1"),
+        (dict(parameters=0, tokens=1), "parameters=0"),
+        (dict(parameters=1, tokens="1T"), "tokens='1T'"),
+        (dict(parameters=1, tokens=-1), "tokens=-1"),
+        (dict(parameters=1, tokens=1, served=-1), "served=-1"),
+        (dict(parameters=1, tokens=False), "tokens=False"),
+    ],
 )
 def test_a_run_of_something_else_than_amounts_is_quoted(given, quoted):
     with pytest.raises(ValueError, match=quoted):

@@ -287,10 +287,7 @@ class Law:
         if excess(run(_FAR)) <= 0:
             raise ValueError(f"more than {_LARGEST:g} tokens would be needed: give a smaller budget, or a higher loss")
         low, high = 0.0, _FAR
-        while high - low > 1e-14 * high:
-            middle = (low + high) / 2
-            if not low < middle < high:
-                break
+        while low < (middle := (low + high) / 2) < high:  # to the last bit
             low, high = (low, middle) if excess(run(middle)) > 0 else (middle, high)
         return run(low)
 
