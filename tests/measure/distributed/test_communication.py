@@ -151,5 +151,49 @@ def test_every_collective_has_a_rule():
     assert here - waits - COMMUNICATION.keys() == set()
 
 
+GROUP, ONE, THREE = "group", torch.ones(5), torch.ones(3, 5)  # 20 and 60 bytes
+#: Calls of operators that other releases of PyTorch lack or seldom make, and what each carries on the first of 3 ranks.
+CALLS = {
+    "c10d::allreduce_coalesced_": (None, [ONE, THREE], GROUP, None, ("all-reduce", 80, 107)),
+    "_c10d_functional::all_reduce_": (ONE, ONE, "sum", GROUP, ("all-reduce", 20, 27)),
+    "_c10d_functional::all_reduce_coalesced": ([ONE, THREE], [ONE, THREE], "sum", GROUP, ("all-reduce", 80, 107)),
+    "_c10d_functional::all_reduce_coalesced_": ([ONE, THREE], [ONE, THREE], "sum", GROUP, ("all-reduce", 80, 107)),
+    "c10d::allgather_coalesced_": (None, [[ONE], [ONE], [ONE]], [ONE], GROUP, ("all-gather", 60, 40)),
+    "c10d::allgather_into_tensor_coalesced_": (None, [THREE, THREE], [ONE, ONE], GROUP, ("all-gather", 120, 80)),
+    "_c10d_functional::all_gather_into_tensor_coalesced": (
+        [THREE, THREE], [ONE, ONE], RANKS, GROUP, ("all-gather", 120, 80),
+    ),
+    "_c10d_functional::all_gather_into_tensor_out": (THREE, ONE, RANKS, GROUP, ("all-gather", 60, 40)),
+    "c10d::reduce_scatter_tensor_coalesced_": (None, [ONE], [THREE], GROUP, None, ("reduce-scatter", 60, 40)),
+    "_c10d_functional::reduce_scatter_tensor_coalesced": (
+        [ONE], [THREE], "sum", RANKS, GROUP, ("reduce-scatter", 60, 40),
+    ),
+    "_c10d_functional::reduce_scatter_tensor_out": (ONE, THREE, "sum", RANKS, GROUP, ("reduce-scatter", 60, 40)),
+    "_dtensor::shard_dim_alltoall": (THREE, THREE, 0, 1, GROUP, ("all-to-all", 60, 40)),
+    "_c10d_functional::all_to_all_single": (
+        torch.ones(0, 5), torch.ones(0, 5), [0, 0, 0], [0, 0, 0], GROUP, ("all-to-all", 0, 0),
+    ),
+    "_c10d_functional::broadcast": (ONE, ONE, ROOT, GROUP, ("broadcast", 20, 20)),
+    "_c10d_functional::broadcast_": (ONE, ONE, ROOT, GROUP, ("broadcast", 20, 20)),
+    "c10d::gather_into_tensor_": (None, THREE, ONE, GROUP, ROOT, ("gather", 60, 20)),
+    "c10d::recv_any_source_": (None, [ONE], GROUP, 0, ("receive", 20, 0)),
+    "_c10d_functional::isend": (ONE, ONE, 1, 0, GROUP, ("send", 20, 20)),
+    "_c10d_functional::irecv": (ONE, ONE, 1, 0, GROUP, ("receive", 20, 0)),
+    "_c10d_functional::batch_p2p_ops": (
+        None, ["isend", "irecv"], [1, 1], [0, 0], [ONE, THREE], GROUP, ("send", 20, 20), ("receive", 60, 0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_another_release_calls_carries_as_much(name):
+    expected = [each for each in CALLS[name] if isinstance(each, tuple)]
+    arguments = CALLS[name][: -len(expected)]
+    with fake_ranks(RANKS):
+        group = distributed.group.WORLD
+        found = COMMUNICATION[name](*(group if each is GROUP else each for each in arguments))
+    assert found == [(collective, payload, RANKS, ring) for collective, payload, ring in expected]
+
+
 def test_the_names_of_collectives_are_those_of_the_cases():
     assert {collective for _, collective, *_ in CASES.values()} | {"send", "receive"} == COLLECTIVES.keys()

@@ -46,7 +46,7 @@ def _to_others(tensor: Tensor, group: Any, splits: Sequence[int]) -> int | None:
     """Return the bytes of uneven parts that go to other ranks; None where the parts are equal."""
     if not splits:
         return None
-    elements = tensor.numel() // (tensor.shape[0] or 1)
+    elements = tensor.shape[1:].numel()
     return (sum(splits) - splits[_group(group).rank()]) * elements * tensor.element_size()
 
 
