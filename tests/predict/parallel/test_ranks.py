@@ -37,6 +37,19 @@ def test_all_ranks_together_compute_what_one_device_computes(mesh):
 
 
 @pytest.mark.parametrize("mesh", MESHES, ids=str)
+def test_a_causal_token_looks_at_half_of_the_tokens_and_half_a_token_more(mesh):
+    causal, full = (
+        [rank_of_mesh(SMALL, mesh, Training(causal=causal), stage) for stage in range(mesh.pipeline)]
+        for causal in (True, False)
+    )
+    copies = mesh.devices // mesh.pipeline
+    hidden = 40 * 40 - 40 * 41 // 2  # pairs of a token and a later one
+    products = 2 * 2 * 12 * 6 * 12 * 7 * hidden  # of 12 sequences, in 6 blocks of 12 heads
+    assert copies * sum(one.forward - other.forward for one, other in zip(full, causal, strict=True)) == products
+    assert copies * sum(one.backward - other.backward for one, other in zip(full, causal, strict=True)) == 2 * products
+
+
+@pytest.mark.parametrize("mesh", MESHES, ids=str)
 def test_parameters_lie_on_tensor_ranks_and_stages_but_for_norms(mesh):
     norms = SMALL["D"] * (2 * SMALL["L"] + 1)
     held = sum(rank_of_mesh(SMALL, mesh, stage=stage).parameters for stage in range(mesh.pipeline))

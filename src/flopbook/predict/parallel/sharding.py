@@ -353,10 +353,10 @@ def flat_sharded(
     >>> flat_sharded([Unit([(7, 5), (7,)])], ranks=4).held
     TrainingMemory(parameters=44, gradients=44, optimizer=92, activations=0)
     """
-    known = _units(units)
-    shares = [-(-sum(map(prod, unit.shapes)) // size("ranks", ranks)) for unit in known]
-    held = bytes_held(Integer(sum(shares)), len(shares), Integer(0), _state(optimizer), formats)
-    padded = [(ranks * share, unit.reshard) for share, unit in zip(shares, known, strict=True)]
+    size("ranks", ranks)
+    shares = [(-(-sum(map(prod, unit.shapes)) // ranks), unit.reshard) for unit in _units(units)]
+    held = bytes_held(Integer(sum(share for share, _ in shares)), len(shares), Integer(0), _state(optimizer), formats)
+    padded = [(ranks * share, reshard) for share, reshard in shares]
     forms = formats.parameters, formats.gradients
     return Rank(held, tuple(_by_unit(padded, ranks, 1, forms, micro_batches, every_micro_batch=True)))
 
