@@ -11,7 +11,6 @@ from typing import Any
 from sympy import Expr
 
 from flopbook.checks import one_of, quoted
-from flopbook.predict.axes import axis
 from flopbook.predict.notation import Tensor
 from flopbook.predict.products import Product
 from flopbook.predict.steps import TrainingStep, flops, training_step
@@ -69,11 +68,11 @@ def tangents(
     known, changing = _checked(products, of, letter)
     follows, derived = follows or {}, []
     for product in known:
-        operands = product.left, product.right
-        changing |= {tensor.name for tensor in operands if follows.get(tensor.name) in changing}
-        if not changing & {tensor.name for tensor in operands}:
+        operands = dict(left=product.left, right=product.right)
+        changing |= {tensor.name for tensor in operands.values() if follows.get(tensor.name) in changing}
+        if not changing & {tensor.name for tensor in operands.values()}:
             continue
-        for place, operand in zip(("left", "right"), operands, strict=True):
+        for place, operand in operands.items():
             if operand.name in changing:
                 derived.append(_sent(product, {place: operand, "output": product.output}, "dot", letter))
             elif zeros:
@@ -465,8 +464,6 @@ def _checked(
     taken = {tensor.name for product in known for tensor in (product.left, product.right)}
     for name in names - taken:
         raise ValueError(f"{quoted(name)} is not an input of the products: give some of {', '.join(sorted(taken))}")
-    if letter:
-        axis(letter)
     for product in known:
         for tensor in (product.left, product.right, product.output):
             if letter in tensor.axes and "." not in tensor.name:

@@ -288,7 +288,7 @@ def fft_convolution(B: int, C: int, K: int, image: Sequence[int]) -> Work:
 
 def _check(B: int, C: int, K: int, **along: Sequence[int]) -> None:
     """Refuse what is not a size, and sequences that are empty or of different lengths."""
-    for name, size in zip("BCK", (B, C, K), strict=True):
+    for name, size in dict(B=B, C=C, K=K).items():
         checks.size(name, size)
     for name, sizes in along.items():
         if not isinstance(sizes, Sequence) or isinstance(sizes, str):

@@ -170,7 +170,7 @@ def ordinary_product(B: Expr | int, D: Expr | int, K: Expr | int) -> Work:
     >>> ordinary_product(B, D, K).exact
     2*B*D*K - B*K
     """
-    B, D, K = (number(name, size, least=1) for name, size in zip("BDK", (B, D, K), strict=True))
+    B, D, K = (number(name, size, least=1) for name, size in dict(B=B, D=D, K=K).items())
     return Work(B * D * K, B * K * (D - 1), sympy.Integer(0))
 
 
@@ -208,7 +208,7 @@ def fast_product(B: Expr | int, D: Expr | int, K: Expr | int, scheme: str = "Str
     """
     checks.one_of("scheme", scheme, SCHEMES)
     deep = checks.size("levels", levels, least=0)
-    B, D, K = (_cut(name, size, deep) for name, size in zip("BDK", (B, D, K), strict=True))
+    B, D, K = (_cut(name, size, deep) for name, size in dict(B=B, D=D, K=K).items())
     used, around = SCHEMES[scheme], sympy.Integer(0)
     for level in range(deep):
         side = sympy.Integer(2) ** (level + 1)

@@ -47,7 +47,7 @@ def _at_or_below(known: Format, size: Fraction, given: object) -> int:
             f"{float(known.largest):,.6g}: give a smaller one"
         )
     pattern = known.nearest(size)
-    return pattern - (pattern > known.top or _magnitude(known, pattern) > size)
+    return pattern - (_magnitude(known, pattern) > size)
 
 
 def _magnitude(known: Format, pattern: int) -> Fraction:
@@ -118,7 +118,7 @@ def standstill(format_: Format | str, update: Fraction | float) -> Fraction | fl
     """
     known = find_format(format_)
     added = known.rounded(exact("update", update))
-    if added in (0, inf) or added < 0:
+    if not 0 < added < inf:
         raise ValueError(f"update={quoted(update)} is {added} in {known.name}: give a positive number that it has")
     at = Fraction(2) ** (known.fraction_bits + 1 + _power_above(Fraction(added)))
     return at if at <= known.largest else inf if known.has_infinity else known.largest
