@@ -219,7 +219,9 @@ def test_a_convolution_by_tiles_runs_what_its_formula_says_and_gives_the_convolu
     places = [each + 1 for each in more[:rank]]
     work = tile_convolution(B, C, K, places, transforms)
     assert (counted.total, counted.pointwise["forward"]) == (2 * work.multiplications, work.around)
-    assert counted_directly.total == direct_convolution(B, C, K, places, [r] * rank).flops
+    directly = direct_convolution(B, C, K, places, [r] * rank)
+    assert counted_directly.total == directly.flops
+    assert directly.multiplications - directly.additions == expected.numel()
     if m > 1 < r:
         assert work.flops != tile_convolution(B, C, K, places, tile_transforms(m + 1, r)).flops
 
@@ -246,6 +248,17 @@ def test_a_convolution_through_fourier_transforms(B, C, K, image, r):
     work = fft_convolution(B, C, K, image)
     assert counted.total == work.flops == 2 * work.multiplications + work.around
     assert work.additions == work.multiplications - 2 * B * K * image[0] * (image[1] // 2 + 1)
+
+
+@few
+@given(B=small, C=small, K=small, image=st.lists(st.integers(1, 6), min_size=1, max_size=3))
+def test_a_real_image_keeps_so_many_frequencies_along_any_number_of_axes(B, C, K, image):
+    frequencies = torch.fft.rfftn(torch.ones(image)).numel()
+    assert fft_convolution(B, C, K, image).multiplications == 4 * B * C * K * frequencies
+
+
+def test_there_are_points_for_ten_numbers_of_a_tile():
+    assert tile_transforms(8, 3).side == tile_transforms(3, 8).side == 10
 
 
 @few
@@ -354,7 +367,11 @@ def test_numbers_left_out_at_random_leave_few_blocks_empty():
         (lambda: halvings(8, cutoff=0), "cutoff=0 is not a size"),
         (lambda: exponent(7, 1), "side=1 is not a size: write a whole number of at least 2"),
         (lambda: tile_transforms(8, 5), "outputs=8 and taps=5 need 11 points, and there are 9: take fewer outputs"),
+        (lambda: tile_transforms(8, 4), "outputs=8 and taps=4 need 10 points, and there are 9"),
         (lambda: tile_transforms(2, 0), "taps=0 is not a size"),
+        (lambda: direct_convolution(0, 1, 1, [4], [3]), "B=0 is not a size"),
+        (lambda: tile_convolution(1, 0, 1, [4], tile_transforms(2, 3)), "C=0 is not a size"),
+        (lambda: fft_convolution(1, 1, 0, [4]), "K=0 is not a size"),
         (lambda: direct_convolution(1, 1, 1, [4], [3, 3]), r"places=\[4\] and taps=\[3, 3\] need a size for each axis"),
         (lambda: tile_convolution(1, 1, 1, [4, 0], tile_transforms(2, 3)), r"places\[1\]=0 is not a size"),
         (lambda: fft_convolution(1, 1, 1, [-4]), r"image\[0\]=-4 is not a size"),

@@ -134,17 +134,27 @@ def soap_step(p, mean, squares, left, right, bases):  # noqa: PLR0913, PLR0917  
 def test_shampoo_and_soap(rows, columns):
     p = torch.ones(rows, columns)
     p.grad = torch.ones(rows, columns)
-    factors = [torch.eye(rows), torch.eye(columns)]
-    for run, update in (
-        (lambda: shampoo_step(p, *factors, [torch.eye(rows), torch.eye(columns)]), shampoo(rows, columns)),
-        (
-            lambda: soap_step(p, p.clone(), p.clone(), *factors, [torch.eye(rows), torch.eye(columns)]),
-            soap(rows, columns),
-        ),
+    factors, turns = ([torch.eye(rows), torch.eye(columns)] for _ in range(2))
+    moments = [p.clone(), p.clone()]
+    for step, moved, update in (
+        (shampoo_step, [], shampoo(rows, columns)),
+        (soap_step, moments, soap(rows, columns)),
     ):
         with FlopCount() as counted:
-            run()
-        assert (counted.total, counted.pointwise["forward"]) == (update.contractions, update.pointwise)
+            step(p, *moved, *factors, turns)
+        kept = sum(tensor.numel() for tensor in (*moved, *factors, *turns))
+        assert (counted.total, counted.pointwise["forward"], kept) == predicted(update)
+
+
+def test_a_turned_matrix_takes_the_same():
+    for update in (shampoo, soap):
+        assert update(K, D) == update(D, K)
+
+
+@pytest.mark.parametrize("power", [3, 6, 7, 12])
+def test_an_inverse_root_that_is_not_of_a_power_of_two_is_refused(power):
+    with pytest.raises(ValueError, match=f"power={power} is not a power of two: write 2, 4 or 8"):
+        inverse_root(D, 10, power)
 
 
 def coupled_newton(matrix, steps, power):
@@ -162,7 +172,7 @@ def coupled_newton(matrix, steps, power):
 
 
 @few
-@given(n=st.integers(1, 6), steps=st.integers(0, 20), power=st.sampled_from([2, 4, 8]))
+@given(n=st.integers(1, 6), steps=st.integers(0, 20), power=st.sampled_from([1, 2, 4, 8]))
 def test_an_inverse_root(n, steps, power):
     matrix = torch.eye(n, dtype=torch.float64) + torch.ones(n, n, dtype=torch.float64)
     with FlopCount() as counted:

@@ -91,6 +91,8 @@ def test_a_linear_critic_goes_back_through_its_slopes_alone():
         (lambda: hessian_vector(STEP, linear="z"), ValueError, "linear='z' is not a result: give one of h, y"),
         (lambda: hessian_vector(STEP, letter="B"), ValueError, "letter='B' is an axis of"),
         (lambda: jvp(STEP, letter="1"), ValueError, "'1' is not the name of an axis"),
+        (lambda: jacobian(FIRST, "rows"), TypeError, "is not a training step: write training_step"),
+        (lambda: jacobian(STEP, "rows", letter="p-q"), ValueError, "'p-q' is not the name of an axis"),
         (lambda: jacobian(STEP, "diagonals"), ValueError, "by='diagonals' is not known"),
         (lambda: jacobian(training_step(FIRST)), ValueError, "has no data"),
         (lambda: gradient_penalty(training_step(FIRST)), ValueError, "has no data"),

@@ -40,6 +40,8 @@ def test_what_a_step_moves():
     assert evaluate(DECODER.moved(), SIZES | dict(S=9)) == 2 * (read + cache)
     in_four_bits = DECODER.moved(weight_bytes=Fraction(1, 2), cache_bytes=1)
     assert evaluate(in_four_bits, SIZES | dict(S=9)) == Fraction(read, 2) + cache
+    in_letters = DECODER.moved(weight_bytes=axis("P"), cache_bytes=axis("Q"))
+    assert evaluate(in_letters, SIZES | dict(S=9, P=3, Q=5)) == 3 * read + 5 * cache
     assert evaluate(DECODER.intensity(), SIZES | dict(S=9)) == Fraction(
         evaluate(DECODER.decode, SIZES | dict(S=9)), 2 * (read + cache)
     )

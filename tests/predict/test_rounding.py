@@ -1,6 +1,7 @@
 """Test what formats lose, by their own numbers; PyTorch's are in the agreement tests."""
 
 from fractions import Fraction
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -73,6 +74,14 @@ def test_a_loss_scale_makes_the_smallest_gradient_normal_and_no_smaller_one_woul
         scale = loss_scale(name, smallest)
         assert smallest * scale >= FORMATS[name].smallest_normal > smallest * scale / 2
     assert loss_scale("fp16", 1) == 1
+
+    assert loss_scale("fp16", FORMATS["fp16"].smallest_normal, largest=65_504) == 1
+
+
+def test_a_sum_may_stand_still_at_the_largest_number():
+    powers = Format("powers", 4, 0)
+    assert standstill(powers, powers.largest / 2) == powers.largest
+    assert standstill(powers, powers.largest) == inf
 
 
 @pytest.mark.parametrize(
