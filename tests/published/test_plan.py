@@ -1,10 +1,13 @@
 """Test plans of published models: every row follows from the model on paper."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from sympy import Min
 
+from flopbook.predict import axes
 from flopbook.predict.memory import MIXED
 from flopbook.predict.models import decoder_block
 from flopbook.predict.parallel import MeshAxis, split
@@ -186,6 +189,15 @@ def test_a_model_that_a_plan_cannot_hold_is_refused():
     cut = type(network)("cut", "llama", network.parts, {**network.sizes, "B": 3})
     with pytest.raises(ConfigError, match="cut does not read tokens through layers of one width"):
         amounts(cut)
+
+
+@pytest.mark.parametrize("times", [axes.T**2, 1 / axes.T**2, Min(axes.T, 9)])
+def test_a_model_that_grows_otherwise_is_refused(times):
+    network = from_config(LLAMA)
+    first, *others = network.parts
+    grown = replace(first, model=replace(first.model, results=axes.B * axes.T * times))
+    with pytest.raises(ConfigError, match="llama grows otherwise with its tokens than a plan knows"):
+        amounts(replace(network, parts=(grown, *others)))
 
 
 def test_a_plan_holds_every_named_model_that_reads_on():

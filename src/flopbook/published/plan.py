@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from fractions import Fraction
+from functools import cache, partial, reduce
 from types import MappingProxyType
 from typing import Any
 
 import sympy
-from sympy import Expr, Integer, Max, Min, Poly, PolynomialError, ceiling, floor
+from sympy import Expr, Integer, Max, Min, PolynomialError, ceiling, floor
 
 from flopbook.checks import quoted
 from flopbook.predict.axes import B, S, T, axis
@@ -24,6 +25,7 @@ from flopbook.predict.plans import GIGA, Plan, training_plan
 from flopbook.published.config import ConfigError
 from flopbook.published.models import named, names
 from flopbook.published.network import CAUSAL, Network, Part, in_chunks, in_window
+from flopbook.published.on_paper import OF_IMAGES
 from flopbook.published.read import from_config, parse
 
 __all__ = ["amounts", "presets", "read_option", "run_plan", "use_plan"]
@@ -96,6 +98,9 @@ AMOUNTS = {
     "state": "numbers of a sequence that later tokens meet, however long it is",
 }
 
+#: An amount as a polynomial: the factor of each product of letters, which are numbers in order.
+Terms = Counter[tuple[int, ...]]
+
 _CHOICES = {
     "Attention": {
         "dense: every pair is multiplied": dict(needed=0),
@@ -140,16 +145,16 @@ def amounts(network: Network) -> dict[str, int]:
     found = Counter(
         parameters=network.parameters,
         active=network.active,
-        tensors=int(network.at(network.dense.tensors)),
         inputs=network.sizes["L"] * network.sizes["D"],
     )
     reaches: dict[str, int] = {}
+    known = _known(network.sizes)
     for part in network.parts:
         if (mask := part.mask.words) not in _MASKS:
             raise ConfigError(f"{network.name} has the mask {mask!r}, which a plan does not know: {', '.join(_MASKS)}")
         if mask in _REACHES and reaches.setdefault(mask, reach := int(network.at(part.mask.reach))) != reach:
             raise ConfigError(f"{network.name} has {mask} of {reach} and of {reaches[mask]} tokens: a plan knows one")
-        found.update(_of(network, part))
+        found.update(_of(network, known, part))
     found.update({f"largest_{each}": -(-found[f"kept_{each}"] // network.sizes["L"]) for each in _KEPT})
     found.update({name: reaches.get(mask, 1) for mask, name in _REACHES.items()})
     found["scan"] = network.sizes.get("Zs", 1)
@@ -169,7 +174,10 @@ def presets() -> Mapping[str, Mapping[str, int]]:
     """
     found = {}
     for name in names():
-        with suppress(ConfigError):  # of images, or of texts that are read from both sides
+        config = named(name).config
+        if config.get("model_type", config.get("_class_name")) in OF_IMAGES:
+            continue  # a reader would wait as long for these few as for all others
+        with suppress(ConfigError):  # of texts that are read from both sides
             found[name] = MappingProxyType(amounts(named(name).network))
     return MappingProxyType(found)
 
@@ -201,25 +209,27 @@ def read_option(text: str) -> dict[str, Any]:
     return {"name": f"your {network.name}: {network.parameters:,} parameters", "sizes": sizes}
 
 
-def _of(network: Network, part: Part) -> dict[str, int]:
+def _of(network: Network, known: Mapping[Expr, Terms], part: Part) -> dict[str, int]:
     """Give what all parts of one kind add to the amounts."""
+    growth = partial(_growth, network, known)
     model, needed = part.times * part.model, part.times * (part.needed or part.model)
     pair, cached, written = (f"{part.mask.words}_{what}" for what in ("pair", "cache", "next"))
-    alone = _growth(network, part.alone, {written: S})
+    alone = growth(part.alone, {written: S})
     found = {
-        **_named("forward", _growth(network, model.forward.xreplace({S: T}), {})),
-        **_named("backward", _growth(network, model.backward.xreplace({S: T}), {})),
-        **_named("needed_forward", _growth(network, needed.forward, {pair: T * S})),
-        **_named("needed_backward", _growth(network, needed.backward, {pair: T * S})),
+        **_named("forward", growth(model.forward.xreplace({S: T}), {})),
+        **_named("backward", growth(model.backward.xreplace({S: T}), {})),
+        **_named("needed_forward", growth(needed.forward, {pair: T * S})),
+        **_named("needed_backward", growth(needed.backward, {pair: T * S})),
         "next": alone["sequence"], written: alone[written],
         cached: int(network.at(part.times * part.kept)),
         "state": int(network.at(part.times * part.state)),
+        "tensors": int(network.at(model.tensors)),
     }  # fmt: skip
     if part.kind in _LOGITS:
         return found | dict(output=found["forward_token"], logits=network.sizes["V"])
-    kept = _growth(network, model.activations, {})
+    kept = growth(model.activations, {})
     if part.kind in _IN_BLOCKS:
-        return found | _named("kept", kept) | _named("results", _growth(network, model.results, {}))
+        return found | _named("kept", kept) | _named("results", growth(model.results, {}))
     return found | dict(kept_ends=kept["token"])
 
 
@@ -227,27 +237,35 @@ def _named(what: str, growth: Mapping[str, int]) -> dict[str, int]:
     return {f"{what}_{each}": number for each, number in growth.items()}
 
 
-def _growth(network: Network, amount: Expr, met: Mapping[str, Expr]) -> Counter[str]:
+def _growth(network: Network, known: Mapping[Expr, Terms], amount: Expr, met: Mapping[str, Expr]) -> Counter[str]:
     """Say how much an amount has of each kind of `_GROWTH`, and of `met`, which has S keys."""
-    sizes = {axis(letter): Integer(size) for letter, size in {**network.sizes, "B": 1}.items()}
-    steps, kinds = _kinds(network.sizes.get("Zs", 1))
-    at_sizes = sympy.expand(amount.xreplace(sizes))  # which is faster than `subs`
+    at_scan = amount.xreplace({axis("Zs"): Integer(network.sizes["Zs"])}) if "Zs" in network.sizes else amount
     found = Counter[str]()
     try:
-        left = _terms(at_sizes, steps)
+        left = _terms(at_scan, known)
     except PolynomialError:
-        left = Counter({(): 1})
-    for each, terms in [*kinds.items(), *((name, _terms(keys, steps)) for name, keys in met.items())][::-1]:
-        lead = max(terms, key=lambda powers: sum(map(bool, powers)))  # of several terms, the one that no other kind has
+        left = Counter({(-1,): Fraction(1)})  # a letter that no kind has
+    kinds = _kinds(network.sizes.get("Zs", 1))[1]
+    for each, terms in [*kinds.items(), *((name, _terms(keys, known)) for name, keys in met.items())][::-1]:
+        lead = max(terms, key=lambda letters: len({*letters}))  # of several terms, the one that no other kind has
         found[each] = int(left[lead] / terms[lead])
-        left.subtract({powers: found[each] * factor for powers, factor in terms.items()})
+        left.subtract({letters: found[each] * factor for letters, factor in terms.items()})
     if any(left.values()):
+        at_sizes = sympy.expand(amount.xreplace({axis(name): Integer(size) for name, size in network.sizes.items()}))
         raise ConfigError(f"{network.name} grows otherwise with its tokens than a plan knows: {quoted(str(at_sizes))}")
     return found
 
 
+def _known(sizes: Mapping[str, int]) -> dict[Expr, Terms]:
+    """Write all that amounts are made of as polynomials: one sample, and each letter at its size."""
+    numbers: dict[Expr, Terms] = {
+        axis(letter): Counter({(): Fraction(size)}) for letter, size in {**sizes, "B": 1}.items()
+    }
+    return numbers | _kinds(sizes.get("Zs", 1))[0]
+
+
 @cache
-def _kinds(scan: int) -> tuple[dict[Expr, Expr], dict[str, Counter[tuple[int, ...]]]]:
+def _kinds(scan: int) -> tuple[dict[Expr, Terms], dict[str, Terms]]:
     """Write each kind of `_GROWTH` as a polynomial: what is rounded, or the smaller of two, is a letter of its own.
 
     A chunk of one token makes some kinds equal: the first of them stands for all.
@@ -257,21 +275,47 @@ def _kinds(scan: int) -> tuple[dict[Expr, Expr], dict[str, Counter[tuple[int, ..
         for each, how_many in _GROWTH.items()
         if each.removesuffix("_pair") not in _MASKS
     }
-    steps = {step: sympy.Dummy() for how_many in amounts.values() for step in how_many.atoms(ceiling, floor, Min)}
+    steps = dict.fromkeys(step for how_many in amounts.values() for step in how_many.atoms(ceiling, floor, Min))
+    letters = [T, S, *steps]
+    known: dict[Expr, Terms] = {letter: Counter({(number,): Fraction(1)}) for number, letter in enumerate(letters)}
     if scan > 1:  # whether there is a chunk with fewer tokens
         up, down = ceiling(T / scan), floor(T / scan)
-        steps[sympy.sign(T - scan * down)] = steps[up] - steps[down]
-    kinds: dict[str, Counter[tuple[int, ...]]] = {}
+        known[sympy.sign(T - scan * down)] = _terms(up - down, known)
+    kinds: dict[str, Terms] = {}
     for each, how_many in amounts.items():
-        if (terms := _terms(how_many, steps)) not in kinds.values():
+        if (terms := _terms(how_many, known)) not in kinds.values():
             kinds[each] = terms
-    return steps, kinds
+    return known, kinds
 
 
-def _terms(amount: Expr, steps: Mapping[Expr, Expr]) -> Counter[tuple[int, ...]]:
-    """Return the factor of each product of powers of T, S and the letters of steps."""
-    letters = [letter for letter in steps.values() if letter.is_Symbol]
-    return Counter(Poly(amount.xreplace(steps), T, S, *letters).as_dict())
+def _terms(amount: Expr, known: Mapping[Expr, Terms]) -> Terms:
+    """Return the factor of each product of letters; SymPy's polynomials take much longer, and a reader waits."""
+    if amount in known:
+        return known[amount]
+    if amount.is_Rational:
+        return Counter({(): Fraction(int(amount.p), int(amount.q))})
+    if amount.is_Add:
+        total = Counter[tuple[int, ...]]()
+        for part in amount.args:
+            total.update(_terms(part, known))
+        return total
+    if amount.is_Mul:
+        return reduce(_times, (_terms(factor, known) for factor in amount.args))
+    if amount.is_Pow and amount.exp.is_Integer:
+        base = _terms(amount.base, known)
+        if amount.exp > 0:
+            return reduce(_times, [base] * int(amount.exp))
+        if base.keys() == {()}:
+            return Counter({(): base[()] ** int(amount.exp)})
+    raise PolynomialError(f"{amount} is not a sum of products of letters")
+
+
+def _times(one: Terms, other: Terms) -> Terms:
+    product = Counter[tuple[int, ...]]()
+    for letters, factor in one.items():
+        for others, times in other.items():
+            product[tuple(sorted(letters + others))] += factor * times
+    return product
 
 
 def run_plan(presets: Mapping[str, Mapping[str, int]]) -> Plan:

@@ -17,15 +17,14 @@ from flopbook.published.on_paper import (
     vision,
 )
 
+#: The readers of models of images, none of which writes a text on.
+OF_IMAGES = {**convolutional.READERS, **diffusion.READERS, **shifted_windows.READERS, **vision.READERS}
 #: The reader of each ``model_type``.
 READERS = {
-    **convolutional.READERS,
+    **OF_IMAGES,
     **dense.READERS,
-    **diffusion.READERS,
     **encoders.READERS,
     **experts.READERS,
     **hybrids.READERS,
-    **shifted_windows.READERS,
     **speech.READERS,
-    **vision.READERS,
 }
