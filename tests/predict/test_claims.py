@@ -70,6 +70,12 @@ def test_experts_are_the_parts_of_a_block_and_of_experts():
     assert expand(model.dense - per_token(whole)) == 0
 
 
+def test_what_other_operators_take_is_added_with_and_without_a_mask():
+    model = inventory(gated=True)
+    more = replace(model, others=model.others + 7 * D)
+    assert (more.dense - model.dense, more.needed - model.needed) == (7 * D, 7 * D)
+
+
 def test_every_kind_of_parameter_is_in_every_inventory():
     for model in INVENTORIES.values():
         assert set(model.parameters) == set(KINDS)

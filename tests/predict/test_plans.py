@@ -123,6 +123,8 @@ def test_a_word_of_a_preset_may_stand_for_0_and_a_letter_may_not():
     assert training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"none": preset}).choices["Model"]
     with pytest.raises(ValueError, match="Da=0"):
         training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"none": {"Da": 0}})
+    with pytest.raises(TypeError, match="integer"):
+        training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"none": {"D": 5, "counters": 0.5}})
 
 
 def test_a_calculator_keeps_flops_memory_and_time_in_sight():

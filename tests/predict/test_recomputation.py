@@ -34,6 +34,18 @@ def test_checkpoints_are_those_that_go_back_one_by_one(every, layers):
         assert [evaluate(size, sizes | dict(k=every, L=layers)) for size in trade[:2]] == expected
 
 
+@pytest.mark.parametrize("layers", [1, 2, 5])
+@pytest.mark.parametrize("length", [1, 3, 200])
+def test_squares_come_back_beside_what_was_made_before_them(layers, length):
+    sizes = dict(B=2, T=length, D=5, H=2, E=3, F=7)
+    trade, block = Block().recompute_squares(L), Block()
+    kept, squares = (evaluate(size, sizes) for size in (block.kept, block.squares))
+    norm, heads = 2 * 5 + 2 * 5 + 2 * 4, 3 * 2 * (2 * 3)  # bytes of a token: two activations, two statistics; q, k, v
+    before = 2 * length * (norm + heads)
+    most = max(layers * (kept - squares), (layers - 1) * (kept - squares) + before + squares)
+    assert [evaluate(size, sizes | dict(L=layers)) for size in trade[:2]] == [layers * (kept - squares), most]
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [

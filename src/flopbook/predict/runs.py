@@ -52,7 +52,6 @@ class ReportedRun:
         for name, value in vars(self).items():
             if not (is_number(value) and value > 0):
                 raise ValueError(f"{name}={quoted(value)} is not an amount of a run: write a positive number")
-            object.__setattr__(self, name, Fraction(value))
 
     def __repr__(self) -> str:
         return (
