@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flopbook.predict import evaluate
-from flopbook.predict.memory import FLOAT32
+from flopbook.predict.memory import FLOAT32, Formats
 from flopbook.predict.models import PUBLISHED, decoder
 from flopbook.predict.parallel import carried
 from flopbook.predict.parallel.pipelines import in_flight
@@ -91,6 +91,32 @@ def test_zero_shards_as_much_as_its_stage_says(zero):
         assert whole * each <= held * ranks < whole * each + 6 * 8  # each unit is padded by itself
 
 
+@pytest.mark.parametrize(
+    ("zero", "summed", "gathered"),
+    [
+        (0, {("all-reduce", "backward"): (6, 1)}, {}),
+        (1, {("reduce-scatter", "backward"): (6, 1)}, {("all-gather", "optimizer"): (6, 1)}),
+        (2, {("reduce-scatter", "backward"): (6 * 4, 4)}, {("all-gather", "optimizer"): (6, 1)}),
+        (
+            3,
+            {("reduce-scatter", "backward"): (6 * 4, 4)},
+            {("all-gather", "forward"): (6 * 4, 4), ("all-gather", "backward"): (6 * 4, 0)},
+        ),
+    ],
+)
+def test_each_stage_of_zero_sums_and_gathers_once_or_with_each_of_four_micro_batches(zero, summed, gathered):
+    one = rank_of_mesh(SMALL, Mesh(data=3), Training(zero=zero, formats=Formats(4, 2, 4, 4)))
+    rest = 2 * 52 * 30 + 30  # both tables and the last norm, which are no part of a block
+    of_block = (one.parameters - rest) // 6
+    expected = [
+        (*kind, numbers * bytes_, times)
+        for bytes_, calls in ((2, summed), (4, gathered)) for kind, both in calls.items()
+        for numbers, times in zip((of_block, rest), both, strict=True) if times
+    ]  # fmt: skip
+    called = [(each.collective, each.phase, each.payload, each.calls) for each in one.transfers["data"]]
+    assert sorted(called) == sorted(expected)
+
+
 def test_tensor_ranks_send_the_same_bytes_in_sequence_and_with_all_of_it():
     plain, in_sequence = (
         rank_of_mesh(SMALL, Mesh(tensor=4, pipeline=3), Training(sequence=sequence), stage=1)
@@ -103,6 +129,60 @@ def test_tensor_ranks_send_the_same_bytes_in_sequence_and_with_all_of_it():
     norms = 2 * 2 * 12 * 60 * 3 // 2
     sent = [sum(ring for *_, ring in calls(one, "tensor").values()) for one in (plain, in_sequence)]
     assert sent[1] - sent[0] == norms
+
+
+@pytest.mark.parametrize("checkpoints", ["none", "selective", "full"])
+@pytest.mark.parametrize("stage", range(3))
+def test_tensor_ranks_call_as_often_as_blocks_and_ends_have_split_products(stage, checkpoints):
+    plain, in_sequence = (
+        rank_of_mesh(SMALL, Mesh(tensor=4, pipeline=3), Training(sequence=sequence, checkpoints=checkpoints), stage)
+        for sequence in (False, True)
+    )
+    table, head = stage == 0, stage == 2
+    loss = [("all-reduce", "forward", 4 * 40, 3)] * head  # a largest logit, a sum and a right logit for each token
+    again, gathered = 4 * (checkpoints == "full"), 4 * (checkpoints != "none")
+    tokens = 2 * 40 * 30
+    for one, expected in (
+        (plain, [
+            ("all-reduce", "forward", tokens, 4 + table), ("all-reduce", "backward", tokens, 4 + head),
+            ("all-reduce", "recomputed", tokens, again), *loss,
+        ]),
+        (in_sequence, [
+            ("all-gather", "forward", tokens, 4 + head), ("all-gather", "backward", tokens, 4 + table),
+            ("all-gather", "recomputed", tokens, gathered), ("reduce-scatter", "forward", tokens, 4 + table),
+            ("reduce-scatter", "backward", tokens, 4 + head), ("reduce-scatter", "recomputed", tokens, again),
+            ("all-reduce", "backward", 2 * 30, 4 + head), *loss,
+        ]),
+    ):  # fmt: skip
+        called = [(each.collective, each.phase, each.payload, each.calls) for each in one.transfers["tensor"]]
+        assert sorted(called) == sorted((*what, 12 * calls) for *what, calls in expected if calls)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 6])
+@pytest.mark.parametrize("tensor", [1, 4])
+def test_full_checkpoints_keep_what_goes_into_each_block_and_all_of_one(layers, tensor):
+    one, full = (
+        rank_of_mesh(SMALL | dict(L=blocks), Mesh(tensor=tensor), Training(checkpoints=kind)).held.activations
+        for kind, blocks in (("none", 1), ("full", layers))
+    )
+    assert full - one == 2 * layers * 40 * 30 // tensor
+
+
+@pytest.mark.parametrize("layers", [1, 2, 6])
+@pytest.mark.parametrize("tensor", [1, 4])
+def test_selective_checkpoints_keep_what_products_give_besides(layers, tensor):
+    one, selective = (
+        rank_of_mesh(SMALL | dict(L=blocks), Mesh(tensor=tensor), Training(checkpoints=kind)).held.activations
+        for kind, blocks in (("none", 1), ("selective", layers))
+    )
+    split = 40 * (2 * 12 * 7 + 2 * 4 * 7 + 12 + 2 * 44)  # queries and outputs, keys and values, row numbers, hidden
+    assert selective - one == 2 * layers * (split + 3 * 40 * 30) // tensor  # what goes in, and what both parts give
+
+
+@pytest.mark.parametrize("mesh", MESHES, ids=str)
+def test_attention_is_the_part_that_grows_with_the_square_of_the_tokens(mesh):
+    ranks = [rank_of_mesh(SMALL, mesh, stage=stage) for stage in range(mesh.pipeline)]
+    assert mesh.devices // mesh.pipeline * sum(each.attention for each in ranks) == 2 * 2 * 12 * 6 * 12 * 7 * 40 * 40
 
 
 def test_each_expert_lies_on_one_rank_and_tokens_go_there_and_back():
