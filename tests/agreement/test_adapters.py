@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sympy import expand
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from flopbook.comparison import compare
 from flopbook.measure import FlopCount, profile_flops
 from flopbook.measure.memory import weigh
-from flopbook.predict import evaluate, flops, matmul, training_step
+from flopbook.predict import D, F, K, evaluate, flops, matmul, training_step
 from flopbook.predict.memory import Formats, training_memory
-from flopbook.predict.models import decoder_block, dora, fine_tunings, lora, vectors
+from flopbook.predict.models import decoder_block, dora, fine_tunings, lora, nf4_bytes, vectors
 from flopbook.tracing import trace
 
 some = settings(max_examples=12)
@@ -358,6 +359,16 @@ def test_flops_and_bytes_of_each_way_to_fine_tune(way, network):
     held = weigh(run, model, [optimizer])
     predicted = {kind: evaluate(bytes_, network.sizes) for kind, bytes_ in memory._asdict().items()}
     assert predicted == {kind: getattr(held, kind) for kind in predicted}
+
+
+def test_qlora_is_lora_whose_frozen_weights_are_packed():
+    ways = fine_tunings(matmul("x[B,D] @ w[D,K] -> h[B,K]"), matmul("h[B,K] @ v[K,F] -> y[B,F]"))
+    plain, packed = ways["LoRA"], ways["QLoRA"]
+    assert packed.step == plain.step
+    frozen = D * K + K * F
+    saved = plain.memory.parameters - packed.memory.parameters
+    assert expand(saved - 4 * frozen + nf4_bytes(frozen)) == 0
+    assert packed.memory == plain.memory._replace(parameters=packed.memory.parameters)
 
 
 @pytest.mark.parametrize(
