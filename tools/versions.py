@@ -122,7 +122,7 @@ def record(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 def surroundings() -> dict[str, str]:
     """Return the environment of the tests, whose package is the one of this checkout."""
-    return {**os.environ, "PYTHONPATH": "src"}
+    return {**os.environ, "PYTHONPATH": str(Path("src").resolve())}  # also where a test's command runs elsewhere
 
 
 if __name__ == "__main__":

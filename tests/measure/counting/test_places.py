@@ -572,7 +572,8 @@ def looped(x, w):
 def test_what_control_flow_repeats_is_counted_and_in_training_says_what_to_do(repeat, count):
     x, w = torch.ones(4, 5), torch.ones(5, 5)
     counted = count(lambda: repeat(x, w))
-    assert (counted.total, counted.uncounted) == (4 * 2 * 5 * 5, {})
+    runs = 4 + (repeat is scanned and torch.__version__ < (2, 13))  # an older scan runs once more, to see shapes
+    assert (counted.total, counted.uncounted) == (runs * 2 * 5 * 5, {})
     w.requires_grad_()
     with pytest.raises(RuntimeError, match=r"^(map_impl|scan|while_loop) cannot be counted in training"), FlopCount():
         repeat(x, w)

@@ -99,10 +99,14 @@ CASES = {
     ),
 }  # fmt: skip
 
+#: Those that gloo runs.
+RUN_BY_GLOO = [name for name in CASES if name != "all_to_all of a list" or torch.__version__ >= (2, 13)]
+
 
 def _all_cases():
     counts = {}
-    for name, (run, *_) in CASES.items():
+    for name in RUN_BY_GLOO:
+        run, *_ = CASES[name]
         with FlopCount() as counted:
             run()
         counts[name] = counted.by_collective, counted.uncounted, counted.total
@@ -117,7 +121,7 @@ def counted():
     return run_ranks(_all_cases, ranks=RANKS)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", RUN_BY_GLOO)
 def test_a_collective_carries_its_payload(counted, name):
     _, collective, payload, ring = CASES[name]
     for rank in range(RANKS):
