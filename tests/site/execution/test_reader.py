@@ -84,6 +84,13 @@ BOX = (
     "sizes='z', value='1', witnesses=['counted'])}, raw=True)\n```\n"
 )
 
+CALCULATOR_TWICE = """\
+```{code-cell}
+from IPython.display import display
+shown = {"application/vnd.flopbook.calculator+json": dict(name="rows", script="", panel=["<p>", ["B", "B"], "</p>"])}
+display(shown, raw=True)
+display(shown, raw=True)
+```"""
 
 FAULTS = {
     "reference": ("{ref}`nowhere`", "undefined label: 'nowhere'"),
@@ -98,6 +105,10 @@ FAULTS = {
         "```{code-cell}\nfrom IPython.display import display\n"
         "display({'application/vnd.flopbook.exercise+json': dict(right='1')}, raw=True)\n```",
         "this exercise has no title",
+    ),
+    "calculator": (
+        CALCULATOR_TWICE,
+        "9: WARNING: a calculator named 'rows' is on this page already: leave one of the two out",
     ),
     "twice": (BOX, "a formula named 'same' is boxed already on lectures/box"),
     "kernel": ("```{code-cell}\nimport os\nos.kill(os.getpid(), 9)\n```", "code cell 1 failed"),
