@@ -14,7 +14,7 @@ from flopbook.predict.parallel import MeshAxis, split
 from flopbook.published import from_config, named, names
 from flopbook.published.config import ConfigError
 from flopbook.published.network import CAUSAL
-from flopbook.published.plan import _LOGITS, AMOUNTS, amounts, presets, read_option, run_plan, use_plan
+from flopbook.published.plan import _LOGITS, AMOUNTS, _known, _terms, amounts, presets, read_option, run_plan, use_plan
 
 LLAMA = dict(
     model_type="llama", hidden_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
@@ -198,6 +198,11 @@ def test_a_model_that_grows_otherwise_is_refused(times):
     grown = replace(first, model=replace(first.model, results=axes.B * axes.T * times))
     with pytest.raises(ConfigError, match="llama grows otherwise with its tokens than a plan knows"):
         amounts(replace(network, parts=(grown, *others)))
+
+
+def test_a_product_of_sums_is_multiplied_out():
+    T = axes.T
+    assert _terms((T + axes.D) * (T + 2) ** 2, _known({"D": 3})) == {(0, 0, 0): 1, (0, 0): 7, (0,): 16, (): 12}
 
 
 def test_a_plan_holds_every_named_model_that_reads_on():
