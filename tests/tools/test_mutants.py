@@ -1,9 +1,12 @@
 """Test what `make mutants` changes, and which tests it runs."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
+from tools.mutants.__main__ import EQUIVALENTS
 from tools.mutants.changes import mutants_of
 from tools.mutants.choice import ON_IMPORT, Record, is_left_out
 from tools.mutants.trial import _run, swap
@@ -29,6 +32,18 @@ def mutants(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.write_text(SOURCE)
     return list(mutants_of(path))
+
+
+def test_each_change_that_is_listed_as_none_is_one_of_a_line_that_is_there(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    listed = tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8"))["equivalent"]
+    made = {
+        tuple(mutant.shown().values())
+        for path in {each["path"] for each in listed}
+        for mutant in mutants_of(Path(path))
+    }
+    keys = [(each["path"], each["was"], each["becomes"]) for each in listed]
+    assert [key for key in keys if key not in made] == []
 
 
 def test_every_number_operator_condition_registration_and_default_is_changed(mutants):
