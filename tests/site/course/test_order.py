@@ -8,15 +8,17 @@ from bs4 import BeautifulSoup
 from tests.support.small_book import HEAD, SmallBook
 
 
-@pytest.fixture
-def book(tmp_path):
-    """Make three lectures without a cell, in the order of their names."""
-    book = SmallBook(tmp_path)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Build three lectures without a cell, in the order of their names."""
+    book = SmallBook(tmp_path_factory.mktemp("built"))
     for name in ("direct", "indirect", "unrelated"):
         book.write(
             f"lectures/{name}.md",
             f"{HEAD}# {name.capitalize()}\n\n## A section\n\n```{{math}}\n:label: {name}\na\n```\n",
         )
+    first = book.build()
+    assert first.code == 0, first.text
     return book
 
 
@@ -36,7 +38,6 @@ def numbers(book, name) -> tuple[str, str, str]:
 
 
 def test_numbers_follow_the_lines_when_they_move(book):
-    assert book.build().code == 0
     assert numbers(book, "indirect") == ("2", "2.1", "2")
     first, second, *rest = [
         line for line in (book.folder / "course.yml").read_text().splitlines() if "lecture:" in line
@@ -55,7 +56,6 @@ def test_numbers_follow_the_lines_when_they_move(book):
 
 
 def test_the_sidebar_has_the_sections_of_its_page(book):
-    assert book.build().code == 0
     assert [link["href"] for link in shown(book, "direct").select(".sidebar-tree li li a")] == ["#a-section"]
 
 
