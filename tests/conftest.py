@@ -1,5 +1,6 @@
 """Share the built site, kernels, and a way to count one step."""
 
+import gc
 import signal
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,17 @@ if find_spec("hypothesis"):  # on a borrowed machine it may be missing, and then
         "book", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("book")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep the garbage collector from searching, now and in every test, what modules hold: it all stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
