@@ -112,15 +112,15 @@ def assignments(name, **options):
     ]
 
 
-def by_rule(name, options):
-    """Work out the parameter after each step from the rule, in its written order."""
+def by_rule(name, options, wanted="p"):
+    """Work out the parameter, or what else is wanted, after each step from the rule, in its written order."""
     values = dict.fromkeys(LETTERS, 0.0) | {"p": 1.5, "z": 0.1}  # z: the size of Rprop's first step
     for s, values["g"] in enumerate(GRADIENTS, 1):
         product = prod(map(momentum_of_nadam, range(1, s + 1)))
         settings, early = at_step(name, s, product, options.get("foreach", False))
         for letter, new in assignments(name, **options, **({"early": True} if early else {})):
             values[letter] = new([(values | settings)[each] for each in LETTERS])
-        yield values["p"]
+        yield values[wanted]
 
 
 def made(name, parameters, **options):
@@ -143,6 +143,18 @@ def test_a_rule_moves_a_parameter_as_pytorch_does(name, options, foreach):
     options = options | dict(foreach=foreach)
     moved = list(by_torch(name, options))
     assert list(by_rule(name, options)) == pytest.approx(moved, rel=1e-7)  # some rates are float32
+
+
+@pytest.mark.parametrize("foreach", [False, True], ids=["for loop", "foreach"])
+def test_asgd_averages_as_pytorch_does(foreach):
+    parameter = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    updates = made("ASGD", [parameter])
+    averages = []
+    for gradient in GRADIENTS:
+        parameter.grad = torch.tensor(gradient, dtype=torch.float64)
+        updates.step()
+        averages.append(updates.state[parameter]["ax"].item())
+    assert list(by_rule("ASGD", dict(foreach=foreach), "a")) == pytest.approx(averages, rel=1e-7)
 
 
 def test_another_rule_moves_it_elsewhere():

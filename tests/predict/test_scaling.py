@@ -205,6 +205,18 @@ def test_a_loss_that_needs_more_tokens_than_can_be_counted_is_refused():
         Law(1, 1, 1, 0.1, 0.1).cheapest(1 + 1e-9)
 
 
+def test_a_loss_that_only_the_largest_run_reaches_is_refused():
+    law = Law(0, 1, 1, 1, 1)
+    with pytest.raises(ValueError, match=r"more than 1e.60 tokens would be needed"):
+        law.cheapest(law.loss(exp(138), exp(138)))
+
+
+def test_the_flops_that_an_optimum_takes_have_it_as_their_optimum():
+    for name, law in LAWS.items():
+        best = law.optimum(1e21, served=1e9)
+        assert law.optimum(best.total, served=1e9) == best, name
+
+
 def test_a_loss_that_less_than_a_token_reaches_is_refused():
     with pytest.raises(ValueError, match="less than one token would be needed: give a larger budget, or a lower loss"):
         published_law("Besiroglu").cheapest(1e9)
