@@ -141,7 +141,7 @@ class Inference(Amounts):
         """
         memory = checks.size("memory_bytes", memory_bytes)
         left = memory - _bytes("weight_bytes", weight_bytes) * self.parameters
-        return sympy.floor(sympy.Max(0, left) / self._cache_bytes(cache_bytes).subs(B, 1))
+        return sympy.Max(0, sympy.floor(left / self._cache_bytes(cache_bytes).subs(B, 1)))
 
     def _cache_bytes(self, bytes_: Expr | Rational) -> Expr:
         return _bytes("cache_bytes", bytes_) * self.cache

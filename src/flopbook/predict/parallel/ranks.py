@@ -492,15 +492,19 @@ def _parts(experts: bool, causal: bool) -> Mapping[str, Mapping[str, Expr]]:
     """Express what each part takes."""
     blocks = attention_part() + (experts_part().at(J=0) if experts else feed_forward_part())
     models = {"block": blocks, "table": embedding(), "head": output_layer() + embedding()}
-    return {name: _expressions(model, name == "block", experts, causal) for name, model in models.items()}
+    norms = {"block": 2, "table": 0, "head": 1}
+    routed = matrices * D * F if experts else ZERO  # each expert, of which a block alone has some
+    return {
+        name: _expressions(model, norms[name], routed if name == "block" else ZERO, causal)
+        for name, model in models.items()
+    }
 
 
-def _expressions(model: Model, block: bool, experts: bool, causal: bool) -> Mapping[str, Expr]:
+def _expressions(model: Model, norms: int, routed: Expr, causal: bool) -> Mapping[str, Expr]:
     keys = (S + 1) / 2 if causal else S
     # what lies between the split products is all that has neither heads nor a hidden width, nor chosen experts
     kept, results = (amount.subs(dict.fromkeys((H, G, F, K, V), 0)) for amount in (model.activations, model.results))
-    read = (2 if block else 1) * B * T * D if kept != 0 else ZERO  # what norms give, and products with weights read
-    routed = matrices * D * F if experts and block else ZERO  # each expert
+    read = norms * B * T * D  # what norms give, and products with weights read
     dense = sympy.expand(model.parameters - routed * X)
     return {
         "parameters": dense + routed * _HERE,
