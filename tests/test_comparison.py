@@ -4,7 +4,7 @@ import pytest
 
 from flopbook.comparison import compare
 from flopbook.counts.tally import Tally
-from flopbook.predict import matmul, training_step
+from flopbook.predict import TrainingStep, matmul, training_step
 
 STEP = training_step(matmul("x[B,D] @ w[D,K] -> y[B,K]"), data="x")
 SIZES = {"B": 40, "D": 30, "K": 20}
@@ -48,6 +48,14 @@ def test_what_ran_without_a_product_has_a_row_of_its_own():
         "total                                             96,000   96,016    96,000",
         "The witnesses differ: backward.",
     ]
+
+
+def test_the_only_line_of_a_step_of_one_phase_is_summed_once():
+    inference = TrainingStep(forward=STEP.forward, backward=())
+    alone = compare(inference, witness("counted", ("forward", 48_000)), sizes=SIZES)
+    assert [line.split()[0] for line in repr(alone).splitlines()] == ["phase", "forward", "total", "All"]
+    two = compare(inference, witness("counted", ("forward", 48_000), ("forward", 16)), sizes=SIZES)
+    assert repr(two).splitlines()[3].split() == ["forward", "all", "48,000", "48,016"]
 
 
 def test_a_product_that_did_not_run_is_a_dash():

@@ -58,6 +58,22 @@ def test_another_library_in_an_autograd_function_is_named():
     assert "another library in Through" in counted.uncounted
 
 
+class HalveAgain(Halve):
+    pass
+
+
+def test_a_function_is_named_by_the_class_that_has_its_methods():
+    with pytest.warns(UserWarning, match="no rule for NumPy in Halve "), FlopCount() as counted:
+        HalveAgain.apply(torch.ones(3))
+    assert counted.uncounted == {"NumPy in Halve": 1}
+
+
+def test_an_array_is_made_as_it_is_asked_for(count):
+    x, arrays = torch.ones(3, requires_grad=True), []
+    count(lambda: arrays.append(x.numpy(force=True)))
+    assert arrays[0].tolist() == [1, 1, 1]
+
+
 def test_reading_a_result_as_an_array_is_not_work(count):
     x = torch.ones(3, 3)
     counted = count(lambda: (x @ x).numpy().sum())

@@ -314,7 +314,7 @@ CALLS = {
     "linalg_inv_ex": (call(None, t(1, 2, 4, 4)), {"contraction": 2 * (4 * 64 - 3 * 16 + 5 * 4) // 2}),
     "geqrf": (call(None, t(1, 2, 6, 4)), {"contraction": 2 * 208}),
     "linalg_qr": (call(None, t(1, 2, 6, 4)), {"contraction": 2 * (208 + 152)}),
-    "linalg_householder_product": (call(None, t(2, 6, 4), t(2, 4)), {"contraction": 2 * 152}),
+    "linalg_householder_product": (call(None, t(1, 2, 6, 4), t(1, 2, 4)), {"contraction": 2 * 152}),
     "ormqr": (call(None, t(6, 4), t(4), t(6, 3)), {"contraction": 4 * 3 * (2 * 12 - 8 + 3)}),
     "linalg_solve_triangular": (call(t(1, 2, 4, 3), t(1, 2, 4, 4), t(1, 2, 4, 3)), {"contraction": 2 * 16 * 3}),
     "triangular_solve": (call((t(1, 2, 4, 3), None), t(1, 2, 4, 3), t(1, 2, 4, 4)), {"contraction": 2 * 16 * 3}),

@@ -4,14 +4,16 @@ from itertools import product
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import TransformerEncoderLayer
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, create_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
+from flopbook.measure.operators.arithmetic import known
 from flopbook.measure.operators.registry import CONTRACTIONS, MASKED, POINTWISE, REMADE, TRANSCENDENTAL
 
-B, H, T, E = 2, 3, 16, 8
+B, H, T, E = 5, 3, 16, 8
 FORWARD, BACKWARD, SCORES = 2 * (E + E), 2 * (3 * E + 2 * E), 2 * E
 
 WINDOW = torch.tensor([[0 <= t - s < 4 for s in range(T)] for t in range(T)])  # 58 of 256 pairs
@@ -33,6 +35,7 @@ MASKS = {
     "for each sample": WINDOW.expand(B, 1, T, T),
     "for each head": WINDOW.expand(1, H, T, T),
     "for each sample and head": WINDOW.repeat(B, H, 1, 1),
+    "one that repeats": additive(WINDOW).expand(B, H, T, T),
 }
 
 
@@ -80,6 +83,19 @@ def test_a_mask_without_data_is_unknown(count):
     counted = count(lambda: kernel(q, q, q, attn_mask=torch.ones(T, T, device="meta")))
     assert counted.masked_unknown == {"aten::_scaled_dot_product_flash_attention_for_cpu": 1}
     assert counted.forward == FORWARD * B * H * T * T
+
+
+def test_scores_without_data_may_be_masked():
+    rule = MASKED["aten::_safe_softmax"]
+    with FakeTensorMode():
+        assert rule(None, torch.zeros(B, H, T, T)) is None
+    assert rule(None, torch.zeros(B, H, T, T, device="meta")) is None
+
+
+def test_a_number_in_main_memory_is_read_at_once_and_one_on_a_device_is_not():
+    number, elsewhere = known(torch.tensor(58)), torch.empty((), dtype=torch.int64, device="meta")
+    assert (number, type(number)) == (58, int)
+    assert known(elsewhere) is elsewhere
 
 
 def test_causality_needs_no_data(count):
@@ -141,11 +157,46 @@ def test_a_block_mask_without_data_is_unknown():
     assert MASKED["higher_order::flex_attention"](None, q, q, q, None, mask, 1.0, {}) is None
 
 
+def test_one_block_that_hides_nothing_is_no_mask_though_it_has_no_data():
+    q, k = torch.ones(B, H, 3, E, device="meta"), torch.ones(B, H, 5, E, device="meta")
+    ones, zeros = (each(1, 1, 1, dtype=torch.int32, device="meta") for each in (torch.ones, torch.zeros))
+    masked = {}
+    for size in (3, 5), (2, 5), (3, 4):
+        mask = BlockMask.from_kv_blocks(ones, zeros[..., None], BLOCK_SIZE=size, seq_lengths=(3, 5)).as_tuple()
+        masked[size] = MASKED["higher_order::flex_attention"](None, q, k, k, None, mask, 1.0, {})
+    assert masked == {(3, 5): 0, (2, 5): None, (3, 4): None}
+
+
 @UNFUSED
-def test_a_long_mask_is_read_in_parts(count, monkeypatch):
-    monkeypatch.setattr("flopbook.measure.operators.attention._AT_ONCE", 3 * T)
-    q = torch.ones(B, H, T, E)
-    assert count(lambda: flex_attention(q, q, q, block_mask=BLOCKS["window"][0])).needed == FORWARD * B * H * 58
+def test_a_block_mask_over_more_keys_than_queries(count):
+    """Of 24 keys in three blocks, the first 8 queries see block 2, the other 8 all of blocks 0 and 1."""
+    listed = torch.tensor([[[[2, 0, 1], [0, 1, 2]]]], dtype=torch.int32)
+    number = torch.tensor([[[1, 2]]], dtype=torch.int32)
+    mask = BlockMask.from_kv_blocks(number, listed, BLOCK_SIZE=8, seq_lengths=(T, 24))
+    q, k = torch.ones(B, H, T, E), torch.ones(B, H, 24, E)
+    counted = count(lambda: flex_attention(q, k, k, block_mask=mask))
+    assert (counted.needed, counted.total) == (FORWARD * B * H * (8 * 8 + 8 * 16), FORWARD * B * H * T * 24)
+
+
+@pytest.mark.parametrize(
+    ("keys", "at_once", "parts"),
+    [(16, 48, [3, 3, 3, 3, 3, 1]), (16, 1, [1] * 16), (1, 10, [10, 6])], ids=str,
+)  # fmt: skip
+def test_a_long_mask_is_read_in_parts(monkeypatch, keys, at_once, parts):
+    read = []
+
+    def reads(allows, *sizes, **named):
+        read.append(sizes[2])
+        return create_mask(allows, *sizes, **named)
+
+    monkeypatch.setattr("flopbook.measure.operators.attention._AT_ONCE", at_once)
+    monkeypatch.setattr("torch.nn.attention.flex_attention.create_mask", reads)
+    number, places = torch.ones(1, 1, 1, dtype=torch.int32), torch.zeros(1, 1, 1, 1, dtype=torch.int32)
+    mask = BlockMask.from_kv_blocks(number, places, BLOCK_SIZE=T, mask_mod=window, seq_lengths=(T, keys)).as_tuple()
+    q, k = torch.ones(B, H, T, E), torch.ones(B, H, keys, E)
+    masked = MASKED["higher_order::flex_attention"](None, q, k, k, None, mask, 1.0, {})
+    needed = sum(bool(window(0, 0, t, s)) for t, s in product(range(T), range(keys)))
+    assert (masked, read) == (FORWARD * B * H * (T * keys - needed), parts)
 
 
 LENGTHS = [(5, 5), (3, 7), (7, 3)]
@@ -187,6 +238,15 @@ def test_a_fused_layer_is_given_its_mask_by_place_or_by_name(kind):
     layer = MASKED["aten::_transformer_encoder_layer_fwd"]
     hidden = 4 * E * B * T
     assert layer(None, source, E, H, *[None] * 15, mask) == layer(None, source, E, H, mask=mask) == hidden
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_fused_layer_does_not_know_its_mask_without_data_or_with_sequences_of_several_lengths():
+    layer = MASKED["aten::_transformer_encoder_layer_fwd"]
+    mask, nested = torch.eye(T, dtype=torch.bool), torch.nested.nested_tensor([torch.ones(3, E), torch.ones(T, E)])
+    assert layer(None, torch.ones(B, T, E), E, H, mask=mask.to("meta")) is None
+    assert layer(None, nested, E, H, mask=mask) is None
+    assert layer(None, nested, E, H) == 0
 
 
 def test_sequences_of_unknown_lengths_are_uncounted():

@@ -57,9 +57,18 @@ OPERATIONS = {
     "batch norm in training": (lambda: nn.BatchNorm1d(6)(X), 5 * N),
     "batch norm in evaluation": (lambda: nn.BatchNorm1d(6).eval()(X), 2 * N),
     "batch norm in evaluation without weight": (lambda: functional.batch_norm(X, torch.zeros(6), ones(6)), N),
+    "batch norm that is always in evaluation": (
+        lambda: torch.ops.aten._native_batch_norm_legit_no_training(X, ones(6), ones(6), ones(6), ones(6), 0.1, 1e-5),
+        2 * N,
+    ),
+    "batch norm that is always in evaluation without weight": (
+        lambda: torch.ops.aten._native_batch_norm_legit_no_training(X, None, None, ones(6), ones(6), 0.1, 1e-5),
+        N,
+    ),
     "average pool": (lambda: functional.avg_pool2d(IMAGE, 2), 96),
     "largest of a window": (lambda: functional.max_pool2d(IMAGE, 2), 96),
     "bias of a convolution": (lambda: functional.conv2d(IMAGE, ones(5, 3, 3, 3), ones(5)), 2 * 5 * 2 * 2),
+    "convolution without bias": (lambda: functional.conv2d(IMAGE, ones(5, 3, 3, 3)), 0),
     "distances": (lambda: torch.cdist(X, X), 3 * 4 * 4 * 6),
     "distances within a set": (lambda: functional.pdist(X), 3 * 6 * 6),
     "distance": (lambda: torch.dist(X, X), 3 * N),

@@ -188,6 +188,9 @@ def test_an_output_layer_in_chunks_computes_both_gradients_on_the_way(count):
         alone = count(lambda: functional.linear_cross_entropy(x, w, targets, options=options))
     assert chunked.total == whole.total == 6 * B * D * V
     assert (frozen.total, alone.total) == (4 * B * D * V, 2 * B * D * V)
+    chunks = "torch_nn::_linear_cross_entropy_batch_chunked"
+    of_scores = [call.pointwise for each in (chunked, frozen, alone) for call in each.calls if call.operator == chunks]
+    assert of_scores == [6 * B * V, 6 * B * V, 5 * B * V]  # the scores' gradient is scaled once for both
 
 
 @pytest.mark.skipif(not hasattr(nn, "LinearCrossEntropyOptions"), reason="PyTorch has it since 2.13")

@@ -142,6 +142,28 @@ def test_a_rule_for_an_operator_that_runs_as_others_is_refused():
     )
 
 
+def test_an_operator_that_calls_a_function_takes_a_rule():
+    operator = torch.ops.higher_order.flex_attention
+    flop_rule(operator)(lambda out, *_, **__: 7)
+    assert find_rule(operator).contraction(None) == 7
+
+
+def test_an_operator_in_place_has_the_rule_of_the_plain_one_and_its_own_name(count):
+    x = ones(3, 2)
+    (call,) = count(lambda: torch.ops.aten.threshold_(x, 0.5, 0.0)).calls
+    assert (call.operator, call.pointwise) == ("aten::threshold_", 6)
+
+
+@torch.library.custom_op("flopbook_test::threshold_", mutates_args=("values",))
+def threshold_(values: Tensor) -> None:
+    values.clamp_(min=0)
+
+
+def test_an_operator_of_another_library_does_not_take_the_rule_of_one_of_pytorchs():
+    assert find_rule(torch.ops.aten.threshold.default).pointwise
+    assert find_rule(torch.ops.flopbook_test.threshold_.default) is None
+
+
 def test_an_operator_with_a_kernel_in_one_overload_takes_a_rule(count):
     flop_rule(torch.ops.aten.var)(lambda out, *_, **__: 7)  # var() runs as var.correction()
     assert count(lambda: ones(3, 2).var()).total == 7

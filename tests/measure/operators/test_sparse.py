@@ -54,6 +54,7 @@ def test_a_sparse_matrix_on_the_left(count, layout):
 def test_a_sparse_matrix_on_the_right(count, layout):
     sparse = in_layout(A, layout)
     assert count(lambda: torch.ones(M, N) @ sparse).forward == 2 * stored(layout) * M
+    assert count(lambda: torch.ones(N) @ sparse).forward == 2 * stored(layout)
 
 
 def test_a_sparse_matrix_is_added_where_it_has_something(count):
@@ -100,6 +101,9 @@ def test_a_product_that_is_sampled_sums_what_the_result_stores(count):
     places = in_layout(torch.eye(4), "csr")
     sampled = count(lambda: torch.sparse.sampled_addmm(places, torch.ones(4, 5), torch.ones(5, 4)))
     assert sampled.forward == 2 * 4 * 5
+    both = in_layout(torch.eye(4).expand(2, 4, 4), "csr")
+    of_batch = count(lambda: torch.sparse.sampled_addmm(both, torch.ones(2, 4, 5), torch.ones(2, 5, 4)))
+    assert of_batch.forward == 2 * 2 * 4 * 5
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean", "amax"])

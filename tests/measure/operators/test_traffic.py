@@ -134,6 +134,21 @@ def test_copies_of_views_move():
     assert only(lambda: x.to(torch.bfloat16)) == (F4 * B * D, 2 * B * D)
 
 
+def test_an_axis_of_one_number_makes_no_other_tensor():
+    row = ones(D)
+    assert only(lambda: row + row[None]) == (F4 * D, F4 * D)
+    assert only(lambda: row + row[:1]) == (F4 * (D + 1), F4 * D)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_a_nested_tensor_holds_the_numbers_of_all_that_it_nests(layout):
+    nested = torch.nested.nested_tensor([ones(3, D), ones(4, D)], layout=layout)
+    size = F4 * 7 * D
+    assert only(lambda: nested * nested) == (size, size)
+    assert only(lambda: nested * nested.clone()) == (3 * size, 2 * size)
+
+
 def test_what_repeats_along_an_axis_is_read_once():
     row = ones(1, D)
     assert only(lambda: row.expand(B, D) + ones(B, D)) == (F4 * (D + B * D), 2 * F4 * B * D)

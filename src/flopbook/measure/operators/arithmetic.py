@@ -1,6 +1,6 @@
 """Share what rules need: numbers in tensors, operations in words, values on a device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -27,13 +27,11 @@ def elements(value) -> int:
     return 0
 
 
-def complex_elements(value) -> int:
+def complex_elements(value: Tensor | Iterable) -> int:
     """Count the complex numbers of a tensor or of a list of tensors."""
     if isinstance(value, Tensor):
         return stored(value) if value.dtype in _COMPLEX else 0
-    if isinstance(value, (list, tuple)):
-        return sum(map(complex_elements, value))
-    return 0
+    return sum(map(complex_elements, value))
 
 
 def stored(tensor: Tensor) -> int:

@@ -83,7 +83,8 @@ def _sizes(operator: str, given: Mapping[str, Any]) -> _Sizes | None:
     if ends is None and operator.startswith("_cudnn"):
         return _padded_sizes(query, key, value)
     if ends is None:
-        return _Sizes(query.shape[0] * query.shape[-2], query.shape[-3], key.shape[-3], *widths)
+        B, T, H, _ = query.shape
+        return _Sizes(B * H, T, key.shape[1], *widths)
     if not has_data(ends):
         return None
     lengths = ends.diff().to(torch.int64)
@@ -291,7 +292,7 @@ def _hidden_by_blocks(block_mask: tuple, buffers: tuple, query: Tensor, key: Ten
 
     partial, places, full, full_places = block_mask[2:6]
     block_of_queries, block_of_keys, allows = block_mask[-3:]
-    (B, H, T, _), S = query.shape, key.shape[-2]
+    (B, H, T, _), S = query.shape, key.shape[2]
     if allows is noop_mask and block_of_queries >= T and block_of_keys >= S:
         return 0  # this block mask stands for no mask
     if not has_data(partial):
@@ -300,8 +301,9 @@ def _hidden_by_blocks(block_mask: tuple, buffers: tuple, query: Tensor, key: Ten
     blocks = -(-S // block_of_keys)
     column = torch.arange(S, device=partial.device) // block_of_keys
     needed = torch.zeros((), dtype=torch.int64, device=partial.device)
-    for start in range(0, T, max(1, _AT_ONCE // max(S, 1))):
-        rows = min(T - start, max(1, _AT_ONCE // max(S, 1)))
+    at_once = max(1, _AT_ONCE // S)  # attention without keys does not run
+    for start in range(0, T, at_once):
+        rows = min(T - start, at_once)
         row = torch.arange(start, start + rows, device=partial.device) // block_of_queries
 
         def shifted(b, h, q, k, start=start):

@@ -61,7 +61,7 @@ def _as_the_plain_one(name: str, overload: str) -> Rule | None:
     if namespace != "aten" or name[-1] != "_" or not hasattr(torch.ops.aten, plain):
         return None
     rule = _look_up(getattr(getattr(torch.ops.aten, plain), overload))
-    return rule._replace(operator=name) if rule and rule is not MOVES else rule
+    return rule and rule._replace(operator=name)
 
 
 def of_the_book(rule: Callable | None) -> bool:

@@ -67,7 +67,7 @@ def _sparse_product(left: Tensor, right: Tensor) -> int | Tensor | None:
     if right.layout not in SPARSE:
         return multiply_accumulate(left) * stored(left) * (right.shape[-1] if right.dim() > 1 else 1)
     if left.layout not in SPARSE:
-        return multiply_accumulate(left) * stored(right) * (left.shape[-2] if left.dim() > 1 else 1)
+        return multiply_accumulate(left) * stored(right) * left.shape[-2]
     return _product_of_sparse(left, right)
 
 

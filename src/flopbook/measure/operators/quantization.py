@@ -77,7 +77,8 @@ def _layers(out, data, gates: int, layers: int, bidirectional: bool) -> int:
 def _read(arguments) -> tuple[int, bool]:
     """Read the number of layers, and whether they run in both directions."""
     place = next(n for n, thing in enumerate(arguments) if isinstance(thing, bool))
-    return arguments[place + 1], arguments[place + 4]
+    _has_biases, layers, _dropout, _train, bidirectional, *_ = arguments[place:]
+    return layers, bidirectional
 
 
 @integer("quantized_lstm")

@@ -60,12 +60,13 @@ def _invert_lu(n: int) -> _Work:
 
 
 def _qr(m: int, n: int) -> _Work:
-    """GEQRF: 2mn^2 - 2n^3/3 and lower terms in all, where the matrix is tall."""
-    if m > n:
-        products = 3 * n**2 - 2 * n**3 + 6 * m * n**2
-        return _Work(products + 6 * m * n + 23 * n, products + 5 * n)
-    products = -3 * m**2 - 2 * m**3 + 6 * n * m**2
-    return _Work(products + 12 * m * n + 23 * m, products + 6 * m * n + 5 * m)
+    """GEQRF: 2mn^2 - 2n^3/3 and lower terms in all, where the matrix is tall.
+
+    The note has a form for a tall matrix, and one for a wide one; with k reflections they are one.
+    """
+    k = min(m, n)
+    products = 6 * k * m * n - 2 * k**3 + 6 * k * n - 3 * k**2
+    return _Work(products + 6 * m * n + 23 * k, products + 5 * k)
 
 
 def _make_q(m: int, n: int, k: int) -> _Work:

@@ -18,7 +18,7 @@ from flopbook.measure.operators.names import contraction
 def _flops(whole: Tensor, axes, each: float) -> int:
     """Count the FLOPs of a tensor's transforms; `each` is the factor of N log2 N."""
     N = math.prod(whole.shape[axis] for axis in axes)
-    return round(each * N * math.log2(N)) * (whole.numel() // N) if N else 0
+    return round(each * N * math.log2(N)) * (whole.numel() // N)  # no transform has 0 numbers
 
 
 @contraction("_fft_c2c")
