@@ -1,8 +1,10 @@
 """Test on a small book what a build executes again, and how it fails."""
 
 import re
+import shutil
 import signal
 import time
+from copy import copy
 
 import jupytext
 import pytest
@@ -11,6 +13,15 @@ from flopsite.__main__ import stamp
 from flopsite.execution import cache_key
 from flopsite.execution.cache_key import page_inputs, page_key
 from tests.support.small_book import ALL, FILES, HEAD
+
+
+@pytest.fixture
+def sources(built, tmp_path):
+    """Copy what the small book is made of, for tests that build nothing."""
+    book = copy(built)
+    book.folder = tmp_path / "book"
+    shutil.copytree(built.folder, book.folder, symlinks=True, ignore=shutil.ignore_patterns("_build"))
+    return book
 
 
 @pytest.mark.parametrize(
@@ -26,10 +37,10 @@ from tests.support.small_book import ALL, FILES, HEAD
         ("references.bib", "% nothing\n", set()),
     ],
 )
-def test_a_change_executes_what_it_affects_and_nothing_else(book, name, addition, expected):
-    before = keys(book)
-    book.append(name, addition)
-    assert {page for page, key in keys(book).items() if key != before[page]} == expected
+def test_a_change_executes_what_it_affects_and_nothing_else(sources, name, addition, expected):
+    before = keys(sources)
+    sources.append(name, addition)
+    assert {page for page, key in keys(sources).items() if key != before[page]} == expected
 
 
 def keys(book):
@@ -59,23 +70,23 @@ def test_a_site_without_its_first_page_is_built_again(book):
 
 
 @pytest.mark.parametrize("name", ["conf.py", "src/flopsite/web/static/flopsite.css", "a file of its own.txt"])
-def test_any_other_file_than_a_test_makes_the_site_anew(book, name):
-    before = stamp(book.folder)
-    book.write(name, "changed")
-    assert stamp(book.folder) != before
+def test_any_other_file_than_a_test_makes_the_site_anew(sources, name):
+    before = stamp(sources.folder)
+    sources.write(name, "changed")
+    assert stamp(sources.folder) != before
 
 
 @pytest.mark.parametrize("name", ["tests/test_one.py", "_build/complete", ".git/index", ".#a lock of an editor"])
-def test_what_the_site_is_not_made_of_is_not_read(book, name):
-    before = stamp(book.folder)
-    book.write(name, "changed")
-    assert stamp(book.folder) == before
+def test_what_the_site_is_not_made_of_is_not_read(sources, name):
+    before = stamp(sources.folder)
+    sources.write(name, "changed")
+    assert stamp(sources.folder) == before
 
 
-def test_a_setting_of_the_environment_makes_the_site_anew(book, monkeypatch):
-    before = stamp(book.folder)
+def test_a_setting_of_the_environment_makes_the_site_anew(sources, monkeypatch):
+    before = stamp(sources.folder)
     monkeypatch.setenv("FLOPBOOK_URL", "https://example.org/")
-    assert stamp(book.folder) != before
+    assert stamp(sources.folder) != before
 
 
 BOX = (
@@ -167,13 +178,15 @@ def test_a_box_moves_to_a_page_that_is_read_before(book):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_build_goes_on_where_it_stopped(book, how):
     book.append("lectures/direct.md", "\n```{code-cell}\n1\n```\n")
-    hold = book.folder / "hold"
+    hold, reached = book.folder / "hold", book.folder / "reached"
     hold.touch()
-    waits = f"import pathlib, time\nwhile pathlib.Path('{hold}').exists():\n    time.sleep(0.1)"
+    waits = f"while pathlib.Path('{hold}').exists():\n    time.sleep(0.1)"
+    waits = f"import pathlib, time\npathlib.Path('{reached}').touch()\n{waits}"
     book.append("lectures/unrelated.md", f"\n```{{code-cell}}\n{waits}\n```\n")
     process = book.start()
     assert process.stdout.readline().startswith("[1/2] lectures/direct")
-    time.sleep(1)
+    while not reached.exists():
+        time.sleep(0.1)
     process.send_signal(how)
     process.communicate(timeout=600)
     assert process.returncode != 0
