@@ -25,4 +25,4 @@ def book(built, tmp_path) -> Iterator[SmallBook]:
     shutil.copytree(built.folder, backup, symlinks=True)
     yield built
     shutil.rmtree(built.folder)
-    shutil.copytree(backup, built.folder, symlinks=True)
+    backup.rename(built.folder)
