@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from flopsite.course.status import RECORD, _tested
+from tests.support.small_book import HEAD, SmallBook
 
 ENVIRONMENT = {
     "kind": "oldest",
@@ -20,6 +23,15 @@ def test_an_environment_is_one_row():
 
 def test_one_that_lacks_nothing_says_so():
     assert _tested({**ENVIRONMENT, "lacks": []})[-1] == "none"
+
+
+@pytest.fixture
+def book(tmp_path):
+    """Make a book without a cell."""
+    book = SmallBook(tmp_path)
+    for name in ("direct", "indirect", "unrelated"):
+        book.write(f"lectures/{name}.md", f"{HEAD}# {name.capitalize()}\n")
+    return book
 
 
 def test_a_new_record_is_shown_by_the_next_build(book):
