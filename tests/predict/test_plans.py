@@ -93,6 +93,72 @@ def test_what_is_sharded_is_divided_among_the_devices_and_what_does_not_fit_is_s
         assert (values["Bytes that do not fit"] > 0) == (name == "none: each device holds all")
 
 
+MESHED = training_plan(
+    "mlp", "A perceptron", mlp(), samples=B, exchanged=10 * B * axis("H"), loss=8 * B, again=3 * B * axis("H")
+)
+MESH = {"devices": 50, "tensor": 2, "context": 3, "pipeline": 4, "micro_batches": 3}
+BYTES = {"bytes_parameters": 2, "bytes_gradients": 4, "bytes_activations": 2, "bytes_moments": 4, "bytes_master": 0}
+GIVEN = SIZES | TRAINING | BYTES | PLAN.choices["Optimizer"]["AdamW"] | MESH
+PARAMETERS = 5 * 3 + 3 + 2 * (3 * 3 + 3) + 3 * 2 + 2
+
+
+class TestMesh:
+    """Two devices share a layer, three a sequence and four the layers; of 50 devices, 48 hold two such copies."""
+
+    def at(self, sharding="none: each device holds all", **sizes):
+        return MESHED.at(**GIVEN | MESHED.choices["Sharding"][sharding] | sizes)
+
+    def test_whole_copies_have_work_and_all_other_devices_none(self):
+        rows = self.at()
+        assert (rows["Copies of the model"], rows["Devices with work"]) == (2, 48)
+        assert rows["Devices that the mesh lacks"] == 0
+        assert self.at(B=1)["Devices with work"] == 24
+        few = self.at(devices=21)
+        assert (few["Copies of the model"], few["Devices that the mesh lacks"]) == (1, 3)
+
+    def test_products_of_the_larger_share_of_a_batch_are_shared_and_wait_for_the_pipeline(self):
+        rows, products = self.at(), 5 * 3 + 3 * 3 + 3 * 3 + 3 * 2
+        passes = 2 * 4 * products + 2 * 4 * (2 * products - 5 * 3)  # four of seven samples
+        assert rows["Products of a device in a step"] == -(-(passes + 3 * 4 * 3) // 24)
+        assert rows["Bubble of the pipeline"] == 50  # three of six turns
+        assert rows["Time of a step"] == pytest.approx(passes / 24 / (50e9 * 0.4) / 0.5)
+        assert self.at(micro_batches=9)["Bubble of the pipeline"] == pytest.approx(300 / 7)  # four samples, four passes
+
+    def test_a_device_keeps_of_three_samples_in_four_stages_three_quarters(self):
+        no_mesh = PLAN.choices["Sharding"]["none: each device holds all"] | {"B": 2, "devices": 1}
+        whole = PLAN.at(**GIVEN | no_mesh)["Bytes of activations"]  # of a micro-batch
+        assert self.at()["Bytes of activations"] == -(-whole * 3 // (4 * 6)) + -(-8 * 2 // 6)
+
+    @pytest.mark.parametrize(
+        ("sharding", "parameters", "gradients", "optimizer", "sends"),
+        [
+            ("none: each device holds all", 1, 1, 1, 2 * 4),
+            ("ZeRO 1: optimizer state", 1, 1, 6, 4 + 2),
+            ("ZeRO 2: gradients, too", 1, 6, 6, 4 + 2),
+            ("ZeRO 3: parameters, too", 6, 6, 6, 4 + 2 + 2),
+        ],
+    )
+    def test_six_devices_that_hold_the_same_may_share_it(self, sharding, parameters, gradients, optimizer, sends):
+        rows, whole = self.at(sharding), PARAMETERS
+        assert rows["Bytes of parameters"] == -(-2 * whole // (8 * parameters))
+        assert rows["Bytes of gradients"] == -(-4 * whole // (8 * gradients))
+        assert rows["Bytes of optimizer state"] == -(-(8 * whole + 4 * 8) // (8 * optimizer))
+        assert rows["Bytes sent for gradients and parameters"] == -(-sends * whole * 5 // (8 * 6))
+
+    def test_tensor_devices_exchange_their_share_of_the_larger_share(self):
+        assert self.at()["Bytes sent between the parts of a layer"] == 2 * 10 * 4 * 3 // (3 * 4) // 2
+        assert self.at(tensor=1)["Bytes sent between the parts of a layer"] == 0
+
+    def test_only_a_plan_that_is_told_what_is_exchanged_has_a_mesh(self):
+        more = {title for title in MESHED.rows if title not in PLAN.rows}
+        assert more == {
+            "Forward pass, run again", "Copies of the model", "Devices that the mesh lacks",
+            "Products of a device in a step", "Bubble of the pipeline", "Bytes sent for gradients and parameters",
+            "Bytes sent between the parts of a layer",
+        }  # fmt: skip
+        assert {letter.name for letter in _letters(MESHED) - _letters(PLAN)} == set(MESH) - {"devices"}
+
+
 def test_a_plan_names_the_sizes_that_it_lacks():
     with pytest.raises(ValueError, match="needs a size for B, D"):
         PLAN.at(H=3)
