@@ -157,6 +157,19 @@ def test_asgd_averages_as_pytorch_does(foreach):
     assert list(by_rule("ASGD", dict(foreach=foreach), "a")) == pytest.approx(averages, rel=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("options", [{}, {"maximize": True}], ids=["", "maximize"])
+def test_a_sparse_rule_moves_a_row_as_pytorch_does(options):
+    table = torch.tensor([[1.5]], dtype=torch.float64, requires_grad=True)
+    updates = made("SparseAdam", [table], **options)
+    moved = []
+    for gradient in GRADIENTS:
+        table.grad = torch.sparse_coo_tensor([[0]], [[gradient]], (1, 1), dtype=torch.float64)
+        updates.step()
+        moved.append(table.item())
+    assert list(by_rule("SparseAdam", options)) == pytest.approx(moved, rel=1e-7)
+
+
 def test_another_rule_moves_it_elsewhere():
     moved = {name: list(by_rule(name, {})) for name in OPTIONS}
     for name, other in itertools.permutations(OPTIONS, 2):
