@@ -1,5 +1,7 @@
 """Test the time of a step on a mesh, worked out by hand for a small cluster, and the search for meshes."""
 
+from dataclasses import replace
+
 import pytest
 
 from flopbook.predict.models import PUBLISHED
@@ -48,6 +50,28 @@ def test_gradients_hide_behind_the_last_backward_pass():
     assert one.hidden["data"] == pytest.approx(ranks.backward / PEAK / 3)
     long = plan(SMALL | dict(T=40_000), mesh, fast, Training(zero=0))
     assert "data" not in long.exposed and long.hidden["data"] == pytest.approx(sent)
+
+
+@pytest.mark.parametrize(("zero", "passes"), [(0, 1), (1, 1), (2, 3), (3, 3)])
+def test_from_zero_2_on_sums_of_gradients_hide_behind_each_backward_pass(zero, passes):
+    mesh, training = Mesh(data=4), Training(zero=zero)
+    one, ranks = plan(SMALL, mesh, Cluster(4), training), rank_of_mesh(SMALL, mesh, training)
+    forward, backward = ranks.forward / PEAK, ranks.backward / PEAK  # of three micro-batches
+    waits = 0
+    for phase, behind in (("forward", forward), ("backward", backward / 3 * passes), ("optimizer", forward / 3)):
+        sent = [each for each in ranks.transfers["data"] if each.phase == phase]
+        waits += max(0, seconds(replace(ranks, transfers={"data": sent}), "data", 450e9) - behind)
+    assert one.exposed["data"] == pytest.approx(waits)
+
+
+def test_results_and_gradients_hide_behind_the_passes_of_their_direction():
+    mesh, slow = Mesh(pipeline=3), Cluster(3, node=1, between_bytes_per_s=1e9)
+    sizes = SMALL | dict(L=7)
+    middle = rank_of_mesh(sizes, mesh, stage=1)  # it alone sends both
+    sent = seconds(middle, "pipeline", 1e9)
+    assert plan(sizes, mesh, slow).exposed == {
+        "pipeline": pytest.approx(sent - (middle.forward + middle.backward) / PEAK)
+    }
 
 
 def test_the_bubble_is_a_share_of_what_the_pipeline_takes():
@@ -109,6 +133,18 @@ def test_the_search_tries_all_chunks_that_blocks_and_micro_batches_allow(devices
     assert {one.training.chunks for one in flat} == {1}
 
 
+def test_the_search_tries_the_tensor_ranks_that_divide_heads_and_widths():
+    for devices, tensor in ((4, [1, 2, 4]), (3, [1])):  # of 12 heads, 4 have keys
+        tried = search(SMALL, Cluster(devices), fixed=dict(context=1, pipeline=1))
+        assert sorted(one.mesh.tensor for one in tried) == tensor
+
+
+def test_the_search_tries_all_ranks_that_experts_can_have():
+    sizes = SMALL | dict(X=6, K=2)
+    tried = search(sizes, Cluster(12), fixed=dict(tensor=1, context=1, pipeline=1))
+    assert {(one.mesh.data, one.mesh.expert) for one in tried} == {(12, 1), (6, 2), (4, 3), (2, 6)}
+
+
 def test_a_search_tries_as_many_ways_as_it_says(monkeypatch):
     ways = search(SMALL, Cluster(2), checkpoints=["none"], chunks=[1, 2, 4], fixed=dict(pipeline=2))
     assert len(ways) == 3  # of one mesh
@@ -130,6 +166,9 @@ def test_a_search_tries_as_many_ways_as_it_says(monkeypatch):
         (lambda: Cluster(8, "H100 PCIe"), "has no links on its data sheet: write node=1"),
         (lambda: Cluster(8, efficiency=1.5), "more than the peak"),
         (lambda: Cluster(0), "devices=0"),
+        (lambda: Cluster(8, node=0), "node=0"),
+        (lambda: Cluster(8, between_bytes_per_s=0), "between_bytes_per_s=0"),
+        (lambda: Cluster(8, efficiency=0), "efficiency=0"),
         (lambda: search(PUBLISHED["Llama 3 8B"], Cluster(64)), r"the sizes lack B: write sizes \| dict\(B=\.\.\.\)"),
         (lambda: search(SMALL | dict(G=5), Cluster(12)), "G=5 does not divide H=12"),
         (lambda: plan(SMALL, Mesh(data=4), "H100"), "cluster='H100' is not a cluster: write Cluster"),

@@ -5,7 +5,7 @@ them goes over. Whoever has to wait for a collective is exposed to it; what else
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from math import inf, prod
@@ -134,9 +134,9 @@ class Planned:
     ranks: tuple[RankOfMesh, ...]
     model_flops: int
     compute: float
-    exposed: Mapping[str, float] = field(default_factory=dict)
-    hidden: Mapping[str, float] = field(default_factory=dict)
-    bubble: Fraction = Fraction(0)
+    exposed: Mapping[str, float]
+    hidden: Mapping[str, float]
+    bubble: Fraction
 
     @property
     def waiting(self) -> float:
@@ -428,7 +428,7 @@ def _meshes(sizes: Mapping[str, int], cluster: Cluster, training: Training) -> I
     """List the meshes that divide all sizes, with tensor ranks in a node and a share of the batch for each copy."""
     n, experts = cluster.devices, sizes.get("X", 1)
     for tensor in _divisors(n, cluster.node):
-        if any(sizes[letter] % tensor for letter in "HGFV" if letter in sizes):
+        if any(sizes[letter] % tensor for letter in "HGFV"):
             continue
         for pipeline in _divisors(n // tensor, sizes["L"]):
             for context in _divisors(n // tensor // pipeline, sizes["T"]):
