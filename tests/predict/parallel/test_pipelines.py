@@ -20,7 +20,7 @@ from flopbook.predict.parallel import (
     stage_flops,
     zero_bubble,
 )
-from flopbook.predict.parallel.schedules import BACKWARD, FORWARD, Action
+from flopbook.predict.parallel.schedules import BACKWARD, FORWARD, SCHEDULES, Action
 
 SIZES = [(ranks, micro_batches) for ranks in (1, 2, 3, 4, 7) for micro_batches in (1, 2, 3, 5, 8, 14)]
 
@@ -62,6 +62,12 @@ def test_what_is_in_flight_follows_from_the_order(ranks, micro_batches):
             schedule = interleaved(ranks, micro_batches, 3)
             assert schedule.in_flight(rank) == in_flight(ranks, micro_batches, rank, chunks=3)
     assert one_forward_one_backward(4, 8).in_flight(0) != gpipe(4, 8).in_flight(0)
+
+
+def test_each_schedule_has_its_name():
+    assert {
+        "GPipe": gpipe, "1F1B": one_forward_one_backward, "interleaved 1F1B": interleaved, "zero bubble": zero_bubble,
+    } == SCHEDULES  # fmt: skip
 
 
 def test_the_first_rank_keeps_more_with_chunks_by_the_published_share():

@@ -201,11 +201,13 @@ def test_each_expert_lies_on_one_rank_and_tokens_go_there_and_back():
     assert gathered == {(12, 2 * (attention + router + 60)), (3, 2 * 3 * 30 * 44 * 2)}
 
 
-def test_a_ring_hands_keys_and_values_on_and_their_gradients_back():
-    one = rank_of_mesh(SMALL, Mesh(context=5, tensor=2))
-    keys = 2 * 8 * 2 * 7  # 8 of 40 tokens, 2 of 4 heads
+@pytest.mark.parametrize("ranks", [2, 5])
+def test_a_ring_hands_keys_and_values_on_and_their_gradients_back(ranks):
+    one = rank_of_mesh(SMALL, Mesh(context=ranks, tensor=2))
+    keys = 2 * 40 // ranks * 2 * 7  # 2 of 4 heads
+    times = 12 * 6 * (ranks - 1)
     assert calls(one, "context") == {
-        (collective, phase): (12 * 6 * 4 * tensors, 12 * 6 * 4 * tensors * keys, 12 * 6 * 4 * tensors * keys * sends)
+        (collective, phase): (times * tensors, times * tensors * keys, times * tensors * keys * sends)
         for phase, tensors in (("forward", 2), ("backward", 4)) for collective, sends in (("send", 1), ("receive", 0))
     }  # fmt: skip
 
@@ -270,6 +272,31 @@ def test_a_mesh_that_does_not_divide_a_size_says_which(mesh, training, said):
 def test_experts_that_their_ranks_cannot_share_are_refused():
     with pytest.raises(ValueError, match="expert=3 does not divide X=8: write expert that divides 8"):
         rank_of_mesh(WITH_EXPERTS, Mesh(expert=3))
+
+
+@pytest.mark.parametrize("letter", WITH_EXPERTS)
+def test_a_decoder_needs_each_of_its_sizes(letter):
+    sizes = {name: size for name, size in WITH_EXPERTS.items() if name != letter}
+    if letter == "X":  # without experts
+        assert rank_of_mesh(sizes, Mesh()) == rank_of_mesh(SMALL, Mesh())
+    else:
+        with pytest.raises(ValueError, match=rf"the sizes lack {letter}: write sizes \| dict\({letter}=\.\.\.\)"):
+            rank_of_mesh(sizes, Mesh())
+
+
+def test_a_token_may_meet_every_expert():
+    few, all_ = (rank_of_mesh(WITH_EXPERTS | dict(K=K), Mesh()) for K in (7, 8))
+    each = 6 * 2 * 3 * 30 * 44 * 12 * 40  # three products of an expert in each of six blocks
+    assert all_.forward - few.forward == each
+
+
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_stages_have_at_least_a_block_or_an_end_for_each_chunk(chunks):
+    with pytest.raises(ValueError, match=f"L=6 blocks are too few for pipeline=12 stages of {chunks} chunks"):
+        rank_of_mesh(SMALL, Mesh(pipeline=12), Training(chunks=chunks))
+    assert rank_of_mesh(SMALL, Mesh(pipeline=4), Training(chunks=2)).layers == 1
+    with pytest.raises(ValueError, match="L=6 blocks are too few for pipeline=3 stages of 3 chunks"):
+        rank_of_mesh(SMALL, Mesh(pipeline=3), Training(chunks=3))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,19 @@ def test_the_stages_keep_and_send_what_the_paper_says(stage, kept, sent):
     assert rank.sent.subs(d, 1) == 0
 
 
+@pytest.mark.parametrize(
+    ("stage", "calls"),
+    [
+        (0, ["all-reduce"]),
+        (1, ["reduce-scatter", "all-gather"]),
+        (2, ["reduce-scatter", "all-gather"]),
+        (3, ["all-gather", "all-gather", "reduce-scatter"]),
+    ],
+)
+def test_a_stage_calls_what_the_paper_says(stage, calls):
+    assert [transfer.collective for transfer in zero(stage, N, d).transfers] == calls
+
+
 def test_from_the_second_stage_on_each_micro_batch_sends():
     for stage, times in enumerate([1, 1, (m + 1) / 2, m]):
         assert (zero(stage, N, d, micro_batches=m).sent - times * zero(stage, N, d).sent).expand() == 0
@@ -99,6 +112,12 @@ def test_copies_sum_whole_buckets_with_each_micro_batch_or_once(shapes, ranks, p
             every_micro_batch=every,
         )
         assert rank.transfers == (Transfer("all-reduce", "backward", whole, ranks, times),)
+
+
+def test_each_micro_batch_sends_unless_told_otherwise():
+    (sent,) = data_parallel([(7, 5)], 3, micro_batches=4).transfers
+    assert sent.calls == 4
+    assert [each.calls for each in fully_sharded([Unit([(7, 5)])], 3, micro_batches=4).transfers] == [4, 4, 4]
 
 
 def test_a_limit_of_buckets_is_that_of_the_first_one_too():
