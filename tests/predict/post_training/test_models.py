@@ -3,7 +3,7 @@
 import pytest
 from sympy import expand
 
-from flopbook.predict import D, S, T, evaluate
+from flopbook.predict import B, D, S, T, evaluate
 from flopbook.predict.models import PUBLISHED, decoder
 from flopbook.predict.post_training import adapted_decoder, asked_decoder, rule_of_six, supervised
 
@@ -13,6 +13,24 @@ def test_at_all_tokens_it_is_the_decoder():
     assert expand(whole.forward - decoder(keys=S).forward) == 0
     assert whole.parameters == decoder().parameters
     assert asked_decoder(outputs=1).parameters == decoder().at(tables=1).parameters + D
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_rule_of_six_is_two_four_or_two_for_each_parameter_and_token(frozen):
+    model = rule_of_six(7, frozen=frozen)
+    assert (model.forward, model.backward) == (14 * B * T, (14 if frozen else 28) * B * T)
+    assert (model.parameters, model.active, model.tensors) == (7, 7, 0)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_adapters_beside_all_weights_of_the_blocks_are_added_to_a_models_parameters(gated):
+    sizes = dict(L=2, D=30, H=6, G=2, E=7, F=44, V=52, tables=2, rank=3, matrices=2 + gated)
+    adapted, whole = (
+        [evaluate(each, sizes) for each in (model.parameters, model.active)]
+        for model in (adapted_decoder(gated), asked_decoder())
+    )
+    widths = [(30, 42), (30, 14), (30, 14), (42, 30), *[(30, 44)] * (1 + gated), (44, 30)]
+    assert [one - other for one, other in zip(adapted, whole, strict=True)] == 2 * [2 * 3 * sum(map(sum, widths))]
 
 
 def test_an_adapted_model_takes_two_thirds():

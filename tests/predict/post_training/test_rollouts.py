@@ -39,6 +39,12 @@ def test_decoding_moves_the_weights_once_a_token_and_all_keys_and_values():
     assert decode.numbers == 6 * 3 * 1000 + 2 * 3 * 7 * (6 + 7 + 8)
 
 
+def test_decoding_moves_no_keys_unless_told_how_many_a_token_leaves():
+    one = Rollouts(prompts=2, samples=3, prompt=5, response=4)
+    assert one.write("policy", rule_of_six(1000)) == replace(one, cache=0).write("policy", rule_of_six(1000))
+    assert one.write("policy", rule_of_six(1000))[1].numbers == 3 * 1000
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
