@@ -22,6 +22,7 @@ from flopbook.predict.models import (
     output_layer,
 )
 from flopbook.predict.models.attention import causal, window
+from flopbook.predict.models.published import PUBLISHED, WITH_EXPERTS, WITH_WINDOWS
 from flopbook.predict.roofline import mfu
 
 W = axis("W")
@@ -74,6 +75,13 @@ def test_what_other_operators_take_is_added_with_and_without_a_mask():
     model = inventory(gated=True)
     more = replace(model, others=model.others + 7 * D)
     assert (more.dense - model.dense, more.needed - model.needed) == (7 * D, 7 * D)
+
+
+def test_what_published_decoders_have_is_in_their_sizes():
+    sizes = PUBLISHED | WITH_WINDOWS | WITH_EXPERTS
+    assert INVENTORIES.keys() == sizes.keys()
+    for name, model in INVENTORIES.items():
+        assert (model.length, model.scores) == (sizes[name]["T"], sizes[name]["L"] * sizes[name]["H"])
 
 
 def test_every_kind_of_parameter_is_in_every_inventory():

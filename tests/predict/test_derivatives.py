@@ -71,6 +71,10 @@ def test_a_step_with_one_evaluation_is_a_forward_pass():
     assert zeroth_order(STEP, evaluations=1, steps=1) == flops(STEP.forward)
 
 
+def test_a_step_without_derivatives_is_one_and_evaluates_twice_unless_told():
+    assert zeroth_order(STEP) == 2 * flops(STEP.forward)
+
+
 def test_directions_are_given_and_not_trained():
     derived = jvp(STEP)
     assert {tensor.name for tensor in derived.trained} == {"w1", "w2"}

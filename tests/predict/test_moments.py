@@ -50,6 +50,11 @@ def test_in_the_end_parameters_gradients_and_state_are_left_and_the_data(optimiz
     assert last["for a moment"] == last["recomputed"] == 0
 
 
+def test_each_moment_has_all_kinds_in_order():
+    kinds = ["parameters", "optimizer", "gradients", "activations", "recomputed", "for a moment"]
+    assert all(list(moment.held) == kinds for moment in moments(STEP, SIZES))
+
+
 def test_only_checkpoints_make_anything_again():
     assert not any(moment.held["recomputed"] for moment in moments(STEP, SIZES))
     assert [moment.name for moment in moments(STEP, SIZES, checkpoints=True) if moment.phase == "recomputed"] == [

@@ -31,6 +31,11 @@ def test_bytes_by_letters_are_those_by_numbers_and_at_least_those_of_full_blocks
     assert 8 * packing.bytes(row * 7 * 2**14, rows=rows) == full * packing.bits_a_number + packing.tensor_bits
 
 
+def test_a_tensor_is_one_row_unless_told():
+    for packing in PACKINGS.values():
+        assert packing.bytes(100) == packing.bytes(100, rows=1, tensors=1) < packing.bytes(100, rows=2)
+
+
 @settings(max_examples=40)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.sampled_from(["e2m1", "e4m3", "e3m2"]))
 def test_a_shared_power_of_two_keeps_the_largest_within_a_gap_and_loses_none_that_fits(numbers, element):

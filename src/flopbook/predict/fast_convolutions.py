@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 #: Where the polynomials are evaluated, beside infinity: small numbers and their inverses, which round little.
-_POINTS = [Fraction(*pair) for pair in ((0, 1), (1, 1), (-1, 1), (2, 1), (-2, 1), (1, 2), (-1, 2), (3, 1), (-3, 1))]
+_POINTS = [Fraction(point) for point in ["0", "1", "-1", "2", "-2", "1/2", "-1/2", "3", "-3"]]
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def experts_part(rows: Expr | int = B * T * K) -> Model:
     if not isinstance(rows, (Expr, int)) or isinstance(rows, bool):
         raise TypeError(f"rows={quoted(rows)} is not a number of rows: write one, or an expression such as B * T * K")
     norm = piece(weights="norm[D]", kept="x[B,T,D] mean[B,T] deviation[B,T] n[B,T,D]")
-    router, met, idle, shared = pieces_of_experts(rows)
+    router, met, idle, shared = pieces_of_experts(rows, matrices - 2)
     return (norm + router + met + idle + shared).at()
 
 
@@ -120,7 +120,7 @@ class PiecesOfExperts(NamedTuple):
     shared: Model
 
 
-def pieces_of_experts(rows: Expr | int = B * T * K, gates: Expr | int = matrices - 2) -> PiecesOfExperts:
+def pieces_of_experts(rows: Expr | int, gates: Expr | int) -> PiecesOfExperts:
     """Predict the pieces of :func:`experts_part`: its router, experts met and not met, shared experts.
 
     A router, the K experts that a token meets, the weights of the X - K others, and shared experts; without a norm.
@@ -134,7 +134,7 @@ def pieces_of_experts(rows: Expr | int = B * T * K, gates: Expr | int = matrices
 
     Examples
     --------
-    >>> pieces = pieces_of_experts(gates=1)
+    >>> pieces = pieces_of_experts(B * T * K, gates=1)
     >>> pieces.met.parameters, pieces.idle.parameters, pieces.idle.active
     (3*D*F*K, -3*D*F*K + 3*D*F*X, 0)
     """
