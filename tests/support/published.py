@@ -32,12 +32,12 @@ def defaults(model_type: str, **small: Any) -> dict[str, Any]:
 
 
 def assert_no_effect(config: Mapping[str, Any], **sizes: int) -> None:
-    """Change the keys that are said to have no effect: the library must run and hold the same.
+    """Change the keys that are said to have no effect: the library must run and hold what is on paper.
 
     A value that the library does not take is passed over.
     """
     keys = set(from_config(config).without_effect) - WITHOUT_EFFECT
-    same = witness(config, **sizes)
+    same = on_paper(config, **sizes)
     for changes in zip_longest(*([(key, other) for other in _others(config[key])] for key in sorted(keys))):
         _assert_harmless(config, [change for change in changes if change], same, sizes)
 
