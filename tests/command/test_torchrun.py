@@ -43,6 +43,24 @@ def broken():
     split()
 """
 
+#: torchrun, whose ranks are forked from it and so do not import PyTorch each for itself.
+FORKING = """
+import runpy, sys
+import torch.distributed.tensor.parallel
+from torch.distributed import run
+import flopbook.measure.report
+
+def module(unbuffered, as_module, name, *arguments):
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+launch = run.elastic_launch
+run.elastic_launch = lambda config, entrypoint: launch(config, module)
+run.main(["--start-method", "fork", *sys.argv[1:]])
+"""
+#: On macOS a fork is not safe, and there torchrun starts each rank anew.
+TORCHRUN = ["-c", FORKING] if sys.platform == "linux" else ["-m", "torch.distributed.run"]
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -51,9 +69,9 @@ def folder(tmp_path):
 
 
 def under_torchrun(folder, *arguments):
-    ran = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    two_ranks = [sys.executable, "-W", "ignore", *TORCHRUN, "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
-        [*ran, "-m", "flopbook", "count", *arguments],
+        [*two_ranks, "-m", "flopbook", "count", *arguments],
         cwd=folder, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
 
