@@ -133,8 +133,7 @@ def _results(started: list[tuple[BaseProcess, connection.Connection]], deadline:
     ranks: dict[Any, int] = {pipe: rank for rank, (_, pipe) in enumerate(started)}
     said: dict[int, bytes] = {}
     failed: dict[int, _Failure | None] = {}  # None where a rank ended without a word
-    while len(said) < len(started):
-        waiting = [pipe for pipe, rank in ranks.items() if rank not in said and rank not in failed]
+    while waiting := [pipe for pipe, rank in ranks.items() if rank not in said and rank not in failed]:
         ready: list[Any] = connection.wait(waiting, max(0.0, deadline - monotonic()))
         if not ready:
             break
