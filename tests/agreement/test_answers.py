@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from subprocess import PIPE, Popen
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from flopbook.predict.values import value_at
 from flopbook.teaching.answers import ReadingError, names, read
 from flopbook.teaching.audits import Audit
-from flopbook.teaching.exercises import Exercise
+from flopbook.teaching.exercises import Exercise, Verdict
 from flopsite.math.katex import NODE
 from tests.conftest import ROOT
 from tests.support.answers import ANSWERS, EXERCISES
@@ -51,15 +52,25 @@ class Judged(NamedTuple):
     value: str | None
 
 
+@cache
+def form_of(exercise: Exercise | Audit) -> dict:
+    return exercise.form()
+
+
+@cache
+def checked(exercise: Exercise, answer: str) -> Verdict:
+    return exercise.check(answer)
+
+
 def judged(exercise: Exercise, said: dict) -> Judged:
-    form = exercise.form()
+    form = form_of(exercise)
     known = {hint for _, hint in form["hints"]} | {form["exactly"]}
     hint = said["message"] if said["message"] in known else ""
     return Judged(said["right"], hint, said["readable"], said["value"])
 
 
 def judge_in_python(exercise: Exercise, answer: str) -> Judged:
-    verdict, form = exercise.check(answer), exercise.form()
+    verdict, form = checked(exercise, answer), form_of(exercise)
     readable, value = True, None
     try:
         expression = read(answer, form["letters"]).expression
@@ -77,7 +88,7 @@ def ask_javascript() -> Iterator[Callable[[Exercise | Audit, str | dict[str, str
     with Popen([NODE, "-e", PROGRAM], stdin=PIPE, stdout=PIPE, encoding="utf-8") as node:
 
         def ask(exercise: Exercise | Audit, answer: str | dict[str, str]) -> dict:
-            node.stdin.write(json.dumps({"form": exercise.form(), "answer": answer}) + "\n")
+            node.stdin.write(json.dumps({"form": form_of(exercise), "answer": answer}) + "\n")
             node.stdin.flush()
             return json.loads(node.stdout.readline())
 
@@ -113,11 +124,11 @@ def test_the_site_shows_sizes_at_which_the_answers_differ(ask_javascript, answer
 
 
 def test_the_table_has_right_and_wrong_answers_and_hints():
-    said = {name: [exercise.check(answer) for answer in ANSWERS] for name, exercise in EXERCISES.items()}
+    said = {name: [checked(exercise, answer) for answer in ANSWERS] for name, exercise in EXERCISES.items()}
     assert all({verdict.right for verdict in verdicts} == {True, False} for verdicts in said.values())
     messages = {verdict.message for verdicts in said.values() for verdict in verdicts}
     for exercise in EXERCISES.values():
-        assert {hint for _, hint in exercise.form()["hints"]} <= messages
+        assert {hint for _, hint in form_of(exercise)["hints"]} <= messages
 
 
 AUDIT = Audit(
