@@ -31,6 +31,13 @@ def test_bytes_by_letters_are_those_by_numbers_and_at_least_those_of_full_blocks
     assert 8 * packing.bytes(row * 7 * 2**14, rows=rows) == full * packing.bits_a_number + packing.tensor_bits
 
 
+def test_formats_of_whole_bytes_are_packings_too():
+    whole = {name for name, known in FORMATS.items() if known.bits in (8, 16, 32)}
+    shared = {"MXFP8", "MXFP6", "MXFP4", "MXINT8", "NVFP4", "NF4"}
+    assert PACKINGS.keys() == whole | shared
+    assert all(PACKINGS[name].bits_a_number == FORMATS[name].bits for name in whole)
+
+
 def test_a_tensor_is_one_row_unless_told():
     for packing in PACKINGS.values():
         assert packing.bytes(100) == packing.bytes(100, rows=1, tensors=1) < packing.bytes(100, rows=2)
@@ -86,6 +93,7 @@ def test_what_cannot_be_packed_is_refused_by_name(wrong, message):
         (lambda: share_scale("1", "e2m1"), "numbers='1' are not a block: write a list of numbers"),
         (lambda: share_scale([float("inf")], "e2m1"), "numbers=inf is not a number"),
         (lambda: PACKINGS["MXFP4"].bytes(2.5), "row=2.5 is not an amount"),
+        (lambda: Packing(4, 4), "name=4 is not text"),
         (lambda: Packing("mine", 4, ((8, 32),)), "(8, 32) is not a scale: write Scale(bits=8, numbers=32)"),
     ],
 )

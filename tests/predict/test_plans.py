@@ -1,5 +1,7 @@
 """Test a plan of a training run, worked out by hand for a small perceptron."""
 
+from dataclasses import replace
+
 import pytest
 from sympy import ceiling
 
@@ -191,6 +193,14 @@ def test_a_word_of_a_preset_may_stand_for_0_and_a_letter_may_not():
         training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"none": {"Da": 0}})
     with pytest.raises(TypeError, match="integer"):
         training_plan("mlp", "A perceptron", mlp(), samples=B, presets={"none": {"D": 5, "counters": 0.5}})
+
+
+def test_parameters_that_a_token_meets_are_told_apart_where_it_does_not_meet_all():
+    assert "Parameters that a token meets" not in PLAN.rows
+    sparse = replace(mlp(), active=7 * axis("H"))
+    plan = training_plan("mlp", "A perceptron", sparse, samples=B)
+    assert plan.rows["Parameters that a token meets"] == ("", 7 * axis("H"))
+    assert plan.rows["Parameters"] == PLAN.rows["Parameters"]
 
 
 def test_a_calculator_keeps_flops_memory_and_time_in_sight():

@@ -60,8 +60,8 @@ class Optimizer:
     """
 
     rule: Mapping[Indexed, Expr]
-    counters: int = 0
-    each_tensor: int = 0
+    counters: int
+    each_tensor: int
 
     @property
     def state(self) -> State:

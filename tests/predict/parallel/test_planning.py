@@ -145,6 +145,17 @@ def test_the_search_tries_all_ranks_that_experts_can_have():
     assert {(one.mesh.data, one.mesh.expert) for one in tried} == {(12, 1), (6, 2), (4, 3), (2, 6)}
 
 
+def test_the_search_tries_up_to_eight_chunks_unless_told():
+    tried = search(SMALL | dict(L=30), Cluster(2), fixed=dict(pipeline=2))
+    assert sorted(one.training.chunks for one in tried) == [1, 2, 4, 8]
+
+
+@pytest.mark.parametrize(("sequence", "tensor"), [(False, [1, 2, 4]), (True, [1, 2])])
+def test_only_in_sequence_parallelism_tensor_ranks_divide_the_tokens(sequence, tensor):
+    tried = search(SMALL | dict(T=42), Cluster(4), Training(sequence=sequence), fixed=dict(context=1, pipeline=1))
+    assert sorted(one.mesh.tensor for one in tried) == tensor
+
+
 def test_a_search_tries_as_many_ways_as_it_says(monkeypatch):
     ways = search(SMALL, Cluster(2), checkpoints=["none"], chunks=[1, 2, 4], fixed=dict(pipeline=2))
     assert len(ways) == 3  # of one mesh

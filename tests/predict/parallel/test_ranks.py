@@ -284,6 +284,12 @@ def test_a_decoder_needs_each_of_its_sizes(letter):
             rank_of_mesh(sizes, Mesh())
 
 
+def test_only_in_sequence_parallelism_tensor_ranks_divide_the_tokens():
+    with pytest.raises(ValueError, match=r"context \* tensor=4 does not divide T=42"):
+        rank_of_mesh(SMALL | dict(T=42), Mesh(tensor=4))
+    assert rank_of_mesh(SMALL | dict(T=42), Mesh(tensor=4), Training(sequence=False)).layers == 6
+
+
 def test_a_token_may_meet_every_expert():
     few, all_ = (rank_of_mesh(WITH_EXPERTS | dict(K=K), Mesh()) for K in (7, 8))
     each = 6 * 2 * 3 * 30 * 44 * 12 * 40  # three products of an expert in each of six blocks
@@ -334,7 +340,9 @@ def test_training_that_is_empty_is_not_the_default():
     "make",
     [
         lambda: Mesh(data=0), lambda: Mesh(tensor=2.5), lambda: Training(zero=4), lambda: Training(checkpoints="some"),
-        lambda: Training(sequence=1), lambda: Training(formats=2), lambda: Training(optimizer="adam"),
+        lambda: Training(sequence=1), lambda: Training(loss=0), lambda: Training(micro=0), lambda: Training(chunks=0),
+        lambda: Training(causal=0), lambda: Training(zero=True), lambda: Training(formats=2),
+        lambda: Training(optimizer="adam"),
         lambda: rank_of_mesh(SMALL, "8"), lambda: rank_of_mesh(SMALL, Mesh(), 3), lambda: rank_of_mesh({}, Mesh()),
         lambda: rank_of_mesh(SMALL, Mesh(), stage=1), lambda: rank_of_mesh(SMALL | dict(X=4), Mesh()),
     ],

@@ -114,6 +114,17 @@ def test_copies_sum_whole_buckets_with_each_micro_batch_or_once(shapes, ranks, p
         assert rank.transfers == (Transfer("all-reduce", "backward", whole, ranks, times),)
 
 
+def test_buckets_hold_25_mebibytes_and_the_first_one_unless_told():
+    mebi = 2**20
+    assert buckets([mebi] * 60) == [mebi, 25 * mebi, 25 * mebi, 9 * mebi]
+
+
+@pytest.mark.parametrize("wrong", ["75", "", (), 7])
+def test_a_shape_is_a_sequence_of_lengths(wrong):
+    with pytest.raises(TypeError, match=r"is not a shape: write \(7, 5\) for a weight of 7 rows"):
+        data_parallel([wrong], 2)
+
+
 def test_each_micro_batch_sends_unless_told_otherwise():
     (sent,) = data_parallel([(7, 5)], 3, micro_batches=4).transfers
     assert sent.calls == 4

@@ -23,6 +23,11 @@ def test_a_phase_takes_what_is_longer_its_flops_or_its_bytes():
         assert float(training.seconds(*device)) == pytest.approx(6 * sequences * 111 * 10**9 / device[0]) or waits
 
 
+def test_training_reads_weights_twice_and_writes_their_gradients():
+    *_, training = supervised(rule_of_six(1000), epochs=5).phases
+    assert training.numbers == 5 * 3 * 1000
+
+
 def test_phases_are_in_order_and_add_up():
     step = ppo(POLICY, LARGE, LARGE, POLICY, epochs=2)
     assert [str(phase) for phase in step.phases] == [
