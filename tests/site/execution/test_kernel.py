@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pytest
@@ -44,15 +47,79 @@ LEFT_BEHIND = [
     ("os.chdir('/')", "os.getcwd() == '/'"),
 ]
 
+#: What each page is asked before it does anything else.
+ASKED = {
+    "settings": "import sys; print(sys.path, sys.flags, sys.warnoptions, hash('flops'))",
+    "figures": "import matplotlib; print(matplotlib.rcParams['svg.hashsalt'], matplotlib.get_backend())",
+    "process": "import os; print(os.getpid(), os.getpgrp(), os.getcwd(), '' in sys.path)",
+    "profile": "print('own' in globals(), get_ipython().history_manager.enabled)",
+    "package": "import flopbook; print(flopbook.which)",
+    "numbers": "import numpy, random; print(numpy.random.rand(), random.random())",
+    "program": "import subprocess; print(subprocess.run([sys.executable, '-c', 'exit(3)']).returncode)",
+    "workers": (
+        "import torch.utils.data as data\n"
+        "print(sum(len(batch) for batch in data.DataLoader(range(8), batch_size=4, num_workers=2)))"
+    ),
+}
 
-@pytest.fixture(
-    scope="module",
-    params=WAYS,
-)
-def each(request):
+
+class Page(NamedTuple):
+    """Holds what a page was asked and said, and what it says of the page before."""
+
+    folder: Path
+    said: dict[str, str]
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def kernels_of():
+    """Return the kernels of a way, forked or plain, which are the same for all tests."""
+    with ExitStack() as stack:
+        yield cache(lambda fork: stack.enter_context(Kernels(fork)))
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory):
+    """Make a reader's own folder of IPython, with a file that runs at each start."""
+    folder = tmp_path_factory.mktemp("readers")
+    startup = folder / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "own.py").write_text("own = 1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages_of(kernels_of, readers, tmp_path_factory):
+    """Return two pages that run one after the other; the first leaves something wherever it can."""
+    pairs = [(act, f"print({question})") for act, question in LEFT_BEHIND]
+    last = {"one": [cell for pair in pairs for cell in pair], "two": [question for _, question in pairs]}
+    src = tmp_path_factory.mktemp("src")
+    (src / "flopbook").mkdir()
+    (src / "flopbook" / "__init__.py").write_text("which = 'that of the path'")
+
+    @cache
+    def run(fork):
+        pages, folder = [], tmp_path_factory.mktemp("pages")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("IPYTHONDIR", str(readers))
+            for name, cells in last.items():
+                texts = told(kernels_of(fork), folder / name, *ASKED.values(), IMPORTS, *cells, PYTHONPATH=str(src))
+                pages.append(Page(folder / name, dict(zip(ASKED, texts, strict=False)), texts[len(ASKED) :]))
+        return pages
+
+    return run
+
+
+@pytest.fixture(params=WAYS)
+def each(request, kernels_of):
     """Give forked kernels, then kernels that are started plainly."""
-    with Kernels(request.param) as kernels:
-        yield kernels
+    return kernels_of(request.param)
+
+
+@pytest.fixture(params=WAYS)
+def pages(request, pages_of):
+    """Give two pages in forked kernels, then two in kernels that are started plainly."""
+    return pages_of(request.param)
 
 
 def told(kernels, folder, *cells, **environment):
@@ -64,11 +131,10 @@ def told(kernels, folder, *cells, **environment):
     return [text for text in printed if text]
 
 
-def test_nothing_passes_from_one_page_to_the_next(each, tmp_path):
-    pairs = [[act, f"print({question})"] for act, question in LEFT_BEHIND]
-    seen = told(each, tmp_path / "one", IMPORTS, *(cell for pair in pairs for cell in pair))
-    assert seen == ["True"] * len(pairs)  # each question can be answered so
-    assert told(each, tmp_path / "two", IMPORTS, *(question for _, question in pairs)) == ["False"] * len(pairs)
+def test_nothing_passes_from_one_page_to_the_next(pages):
+    one, two = pages
+    assert one.left == ["True"] * len(LEFT_BEHIND)  # each question can be answered so
+    assert two.left == ["False"] * len(LEFT_BEHIND)
 
 
 def test_a_page_sees_the_data_that_it_names_and_no_other_file(each, tmp_path):
@@ -82,47 +148,35 @@ def test_a_page_sees_the_data_that_it_names_and_no_other_file(each, tmp_path):
     assert notebook.cells[0].outputs[0].text == "['../reference/data/named.json']"
 
 
-def test_a_kernel_is_a_process_of_its_own_in_the_folder_of_its_page(each, tmp_path):
-    cell = "import os, sys; print(os.getpid(), os.getpgrp(), os.getcwd(), '' in sys.path)"
-    (first,), (second,) = (told(each, tmp_path / name, cell) for name in ("one", "two"))
-    assert first.split()[0] != second.split()[0]
-    for said, name in [(first, "one"), (second, "two")]:
-        process, group, folder, has_folder = said.split()
-        assert (process, Path(folder), has_folder) == (group, tmp_path / name, "True")
-        assert process != str(os.getpid())
+def test_a_kernel_is_a_process_of_its_own_in_the_folder_of_its_page(pages):
+    processes = [page.said["process"].split() for page in pages]
+    for page, (process, group, folder, has_folder) in zip(pages, processes, strict=True):
+        assert (process, Path(folder), has_folder) == (group, page.folder, "True")
+    assert len({str(os.getpid()), *(process for process, *_ in processes)}) == 3
 
 
-def test_the_profile_is_empty_and_the_readers_own_is_left_alone(each, tmp_path, monkeypatch):
-    startup = tmp_path / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "own.py").write_text("own = 1")
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    cell = "print('own' in globals(), get_ipython().history_manager.enabled)"
-    assert told(each, tmp_path / "page", cell) == ["False False"]
-    assert [path.name for path in tmp_path.rglob("*.sqlite")] == []
+def test_the_profile_is_empty_and_the_readers_own_is_left_alone(pages, readers):
+    assert [page.said["profile"] for page in pages] == ["False False"] * 2
+    assert [path.name for path in readers.rglob("*") if path.is_file()] == ["own.py"]
 
 
-def test_a_kernel_imports_from_its_own_path_first(each, tmp_path):
-    (tmp_path / "src" / "flopbook").mkdir(parents=True)
-    (tmp_path / "src" / "flopbook" / "__init__.py").write_text("which = 'that of the path'")
-    said = told(each, tmp_path / "page", "import flopbook; print(flopbook.which)", PYTHONPATH=str(tmp_path / "src"))
-    assert said == ["that of the path"]
+def test_a_kernel_imports_from_its_own_path_first(pages):
+    assert [page.said["package"] for page in pages] == ["that of the path"] * 2
 
 
-def test_settings_hold_in_every_kernel(each, tmp_path):
-    cells = [
-        "print(hash('flops') == hash('flops'), __import__('sys').flags.hash_randomization)",
-        "import matplotlib; print(matplotlib.rcParams['svg.hashsalt'], matplotlib.get_backend())",
-        "import sys; print(sys.path, sys.flags, sys.warnoptions)",
-    ]
-    with Kernels(False) as plain:
-        assert told(each, tmp_path / "page", *cells) == told(plain, tmp_path / "page", *cells)
+def test_settings_hold_in_every_kernel(pages, pages_of):
+    (plain, _), names = pages_of(False), ("settings", "figures")
+    for page in pages:
+        assert [page.said[name] for name in names] == [plain.said[name] for name in names]
 
 
-def test_numbers_drawn_differ_from_page_to_page(each, tmp_path):
-    cell = "import numpy, random; print(numpy.random.rand(), random.random())"
-    (one,), (other,) = (told(each, tmp_path / name, cell) for name in ("one", "two"))
-    assert not set(one.split()) & set(other.split())
+def test_numbers_drawn_differ_from_page_to_page(pages):
+    one, other = (page.said["numbers"].split() for page in pages)
+    assert not set(one) & set(other)
+
+
+def test_a_page_can_start_processes(pages):
+    assert [(page.said["program"], page.said["workers"]) for page in pages] == [("3", "8")] * 2
 
 
 def test_a_kernel_that_ends_is_noticed(each, tmp_path):
@@ -130,15 +184,6 @@ def test_a_kernel_that_ends_is_noticed(each, tmp_path):
         told(each, tmp_path, "import os; os._exit(3)")
     with pytest.raises(CellExecutionError, match="division by zero"):
         told(each, tmp_path, "1 / 0")
-
-
-def test_a_page_can_start_processes(each, tmp_path):
-    cell = "import subprocess, sys; print(subprocess.run([sys.executable, '-c', 'exit(3)']).returncode)"
-    workers = (
-        "import torch.utils.data as data\n"
-        "print(sum(len(batch) for batch in data.DataLoader(range(8), batch_size=4, num_workers=2)))"
-    )
-    assert told(each, tmp_path, cell, workers) == ["3", "8"]
 
 
 @pytest.mark.parametrize("fork", WAYS)
