@@ -8,9 +8,11 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 from torch.nn.utils import clip_grad_norm_
+from torch.ops import aten
 from torch.utils.checkpoint import checkpoint
 
 from flopbook.measure import FlopCount
+from flopbook.measure.operators import traffic
 from flopbook.measure.report.chrome_trace import OrderedCount
 from flopbook.measure.report.work import watch_bytes, works
 
@@ -127,6 +129,35 @@ def test_views_move_nothing(view):
     assert only(lambda: view(x)) == (0, 0)
 
 
+Q = ones(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments"),
+    [
+        (aten._fused_sdp_choice, (Q, Q, Q)),
+        (aten.is_same_size, (Q, Q)),
+        (aten.record_stream, (Q, None)),
+        (aten._resize_output_, (Q, [5, 6], "cpu")),
+        (aten.empty_like, (Q,)),
+        (aten.empty_permuted, ([B, D], [1, 0])),
+        (aten.empty_strided, ([B, D], [1, B])),
+        (aten.new_empty, (Q, [B, D])),
+        (aten.new_empty_strided, (Q, [B, D], [1, B])),
+    ],
+    ids=str,
+)
+def test_what_asks_for_sizes_or_makes_room_moves_nothing(operator, arguments):
+    not_here = operator in {aten.record_stream, aten._resize_output_}  # which accelerators run
+    result = Q if not_here else operator(*arguments)
+    assert traffic.moved(operator.default, result, arguments, {}) == (0, 0)
+
+
+def test_what_gives_a_tensor_another_memory_moves_nothing():
+    x, other = ones(B, D), ones(B, K)
+    assert only(lambda: x.resize_(8, D)) == only(lambda: x.set_(other)) == (0, 0)
+
+
 def test_copies_of_views_move():
     x = ones(B, D)
     assert only(lambda: x.t().contiguous()) == (F4 * B * D, F4 * B * D)
@@ -160,6 +191,10 @@ def test_a_lookup_reads_the_rows_that_it_returns():
     assert only(lambda: table(ids)) == (F4 * B * D + 8 * B, F4 * B * D)
     assert only(lambda: table.weight.detach()[ids]) == (F4 * B * D + 8 * B, F4 * B * D)
     assert only(lambda: table.weight.detach().index_select(0, ids)) == (F4 * B * D + 8 * B, F4 * B * D)
+    assert only(lambda: aten._unsafe_index(table.weight.detach(), [ids])) == (F4 * B * D + 8 * B, F4 * B * D)
+    assert only(lambda: table.weight.detach().take(ids)) == (F4 * B + 8 * B, F4 * B)
+    two_rows = torch.zeros(2, D, dtype=torch.int64)
+    assert only(lambda: table.weight.detach().gather(0, two_rows)) == (F4 * 2 * D + 8 * 2 * D, F4 * 2 * D)
     y = table(ids)
     found = measured(lambda: y.backward(torch.randn(B, D)))
     assert found["backward", "embedding_dense_backward"] == (F4 * B * D + 8 * B, F4 * 1000 * D)  # a whole table
@@ -172,6 +207,12 @@ def test_values_are_put_where_they_go_and_nowhere_else():
     assert only(lambda: target.index_copy_(0, ids, values)) == (size + 8 * B, size)
     assert only(lambda: target.index_put_((ids,), values)) == (size + 8 * B, size)
     assert only(lambda: target.index_put_((ids,), values, accumulate=True)) == (2 * size + 8 * B, size)
+    assert only(lambda: aten._index_put_impl_(target, [ids], values)) == (size + 8 * B, size)
+    assert only(lambda: aten._index_put_impl_(target, [ids], values, True)) == (2 * size + 8 * B, size)
+    each = ids[:, None].expand(B, D)  # which repeats, so that it is read once
+    assert only(lambda: target.scatter_(0, each, values)) == (size + 8 * B, size)
+    assert only(lambda: target.scatter_add_(0, each, values)) == (2 * size + 8 * B, size)
+    assert only(lambda: target.scatter_reduce_(0, each, values, "amax")) == (2 * size + 8 * B, size)
 
 
 def test_one_value_is_put_at_every_index_or_anywhere_that_a_mask_allows():

@@ -23,7 +23,7 @@ _OVERWRITES = {"copy", *TABLE["make"].split(), *TABLE["draw random numbers"].spl
 
 #: What looks at sizes only, or makes room.
 _MOVES_NOTHING = {
-    "_fused_sdp_choice", "is_same_size", "record_stream", "resize", "set", "_resize_output",
+    "_fused_sdp_choice", "is_same_size", "record_stream", "_resize_output",
     "empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided",
 }  # fmt: skip
 
