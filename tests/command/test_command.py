@@ -129,9 +129,10 @@ def run(*command):
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
 
 
-def test_help_loads_neither_side():
-    shown = "import sys\nfrom flopbook.command import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-    assert run("-c", f"{shown}print({{'torch', 'sympy'}} & {{*sys.modules}})").stdout.splitlines()[-1] == "set()"
+def test_a_mistake_and_help_load_neither_side():
+    shown = "import sys\nfrom flopbook.command import main\nmain(['count', 'train'])\ntry:\n    main(['--help'])\n"
+    loaded = "except SystemExit:\n    print({'torch', 'sympy'} & {*sys.modules})"
+    assert run("-c", shown + loaded).stdout.splitlines()[-1] == "set()"
 
 
 def test_the_module_runs_as_the_command():

@@ -59,11 +59,11 @@ def run(options: argparse.Namespace) -> str:
 
 def _measured(options: argparse.Namespace, join: Callable[[], None] = lambda: None) -> "Report":
     """Find the step and its model, measure them, and write a trace if one is asked for."""
-    from flopbook.measure.report import Report  # noqa: PLC0415  (help and mistakes need no PyTorch)
-
     step = load(options.step)
     if not callable(step):
         raise MistakeError(f"{quoted(options.step)} is {quoted(step)}, which cannot be called: name a function")
+    from flopbook.measure.report import Report  # noqa: PLC0415  (help and mistakes need no PyTorch)
+
     join()
     model = load(options.model) if options.model else _found(options.step, step)
     given = {name: getattr(options, name) for name in ("samples", "tokens", "device", "dtype")}
