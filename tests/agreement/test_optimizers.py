@@ -170,6 +170,12 @@ def test_a_sparse_rule_moves_a_row_as_pytorch_does(options):
     assert list(by_rule("SparseAdam", options)) == pytest.approx(moved, rel=1e-7)
 
 
+@pytest.mark.parametrize("name", ["Adafactor", "LBFGS", "Muon"])
+def test_an_optimizer_that_needs_shapes_is_referred_to_its_own_function(name):
+    with pytest.raises(ValueError, match=rf"optimizer='{name}' does not treat .*: write {name.lower()}\("):
+        optimizer(name)
+
+
 def test_another_rule_moves_it_elsewhere():
     moved = {name: list(by_rule(name, {})) for name in OPTIONS}
     for name, other in itertools.permutations(OPTIONS, 2):

@@ -35,6 +35,11 @@ def test_grouped_heads_save_cache_and_the_products_that_fill_it():
     assert S not in difference.free_symbols and difference != 0
 
 
+def test_a_state_is_kept_beside_keys_and_values_however_many_tokens_there_are():
+    part = part_inference(attention_part(), kept=5, state=7)
+    assert sympy.expand(part.cache - B * (5 * S + 7)) == 0
+
+
 def test_what_a_step_moves():
     read, cache = evaluate(DECODER.read, SIZES), evaluate(DECODER.cache, SIZES | dict(S=9))
     assert evaluate(DECODER.moved(), SIZES | dict(S=9)) == 2 * (read + cache)

@@ -73,6 +73,7 @@ def test_whole_numbers_share_a_scale_that_makes_the_largest_the_largest():
     [
         (lambda: find_packing("MXFP5"), "packing='MXFP5' is not known; did you mean 'MXFP8'?"),
         (lambda: grouped(4, group=0), "group=0 is not a size: write a whole number of at least 1"),
+        (lambda: Packing("mine", 4, tensor_bits=-1), "tensor_bits=-1 is not a size"),
         (lambda: Packing("mine", 0), "bits=0 is not a size"),
         (lambda: Packing("mine", 4, (Scale(8, 0),)), "numbers of a scale=0 is not a size"),
         (lambda: PACKINGS["MXFP4"].bytes(-3), "row=-3 is not a size: write a whole number of at least 1"),

@@ -236,6 +236,14 @@ def test_letters_where_a_search_needs_numbers_are_refused():
             search(published_law("Besiroglu"))
 
 
+def test_published_laws_name_their_source_and_exponents_add_up():
+    assert all(law.source for law in LAWS.values())
+    assert list(ALLOCATIONS) == [
+        "Kaplan", "Hoffmann 1, training curves", "Hoffmann 2, isoFLOP", "Hoffmann 3, parametric",
+    ]  # fmt: skip
+    assert all(each.parameters + each.tokens == pytest.approx(1) for each in ALLOCATIONS.values())
+
+
 def test_a_law_that_nobody_published_is_refused():
     with pytest.raises(ValueError, match="law='besiroglou' is not known; did you mean 'Besiroglu'"):
         published_law("besiroglou")

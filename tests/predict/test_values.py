@@ -34,6 +34,17 @@ def test_sizes_are_put_in_all_at_once():
     assert evaluate(sympy.Max(2, B / (2 * D * K)), {"B": 4, "D": 1, "K": 2}) == 2
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (sympy.Max(B, D), 7), (sympy.Min(B, D), 4), (sympy.floor(D / B), 1), (sympy.ceiling(D / B), 2),
+        (sympy.Mod(D, B), 3), (sympy.Abs(B - D, evaluate=False), 3), (sympy.sign(B - D, evaluate=False), -1),
+    ],
+)  # fmt: skip
+def test_functions_that_grow_no_faster_than_their_arguments_are_evaluated(expression, value):
+    assert evaluate(expression, {"B": 4, "D": 7}) == value
+
+
 def test_an_amount_may_be_nothing_where_a_size_is_at_least_one():
     assert number("steps", 0) == 0
     with pytest.raises(ValueError, match="side=0 is not a size: write a whole number of at least 1"):

@@ -178,6 +178,7 @@ def test_a_search_tries_as_many_ways_as_it_says(monkeypatch):
         (lambda: Cluster(8, efficiency=1.5), "more than the peak"),
         (lambda: Cluster(0), "devices=0"),
         (lambda: Cluster(8, node=0), "node=0"),
+        (lambda: Cluster(8, dtype="bf61"), "bf61"),
         (lambda: Cluster(8, between_bytes_per_s=0), "between_bytes_per_s=0"),
         (lambda: Cluster(8, efficiency=0), "efficiency=0"),
         (lambda: search(PUBLISHED["Llama 3 8B"], Cluster(64)), r"the sizes lack B: write sizes \| dict\(B=\.\.\.\)"),

@@ -284,6 +284,17 @@ def test_a_decoder_needs_each_of_its_sizes(letter):
             rank_of_mesh(sizes, Mesh())
 
 
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_all_ranks_of_experts_exchange_tokens(ranks):
+    one = rank_of_mesh(WITH_EXPERTS, Mesh(expert=ranks))
+    assert {(each.collective, each.ranks) for each in one.transfers["expert"]} == {("all-to-all", ranks)}
+
+
+def test_a_mesh_names_the_axes_that_have_several_ranks():
+    assert str(Mesh()) == "one device"
+    assert str(Mesh(data=2, context=3)) == "data 2, context 3"
+
+
 def test_only_in_sequence_parallelism_tensor_ranks_divide_the_tokens():
     with pytest.raises(ValueError, match=r"context \* tensor=4 does not divide T=42"):
         rank_of_mesh(SMALL | dict(T=42), Mesh(tensor=4))

@@ -125,6 +125,10 @@ def test_a_shape_is_a_sequence_of_lengths(wrong):
         data_parallel([wrong], 2)
 
 
+def test_a_flat_unit_is_sent_once_unless_there_are_micro_batches():
+    assert [each.calls for each in flat_sharded([Unit([(7, 5)])], 3).transfers] == [1, 1, 1]
+
+
 def test_each_micro_batch_sends_unless_told_otherwise():
     (sent,) = data_parallel([(7, 5)], 3, micro_batches=4).transfers
     assert sent.calls == 4
