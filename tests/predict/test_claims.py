@@ -217,6 +217,13 @@ class TestSources:
         N = 2 * d_model * n_layer * (2 * d_attn + d_ff)
         assert CLAIMS["Kaplan"].flops(gpt) == 3 * (2 * N + 2 * n_layer * n_ctx * d_attn)
 
+    def test_kaplan_and_brown_differ_in_experts_that_a_token_does_not_meet(self):
+        every = 6 * (self.attention + 7 * self.expert + 24 * 7)
+        assert CLAIMS["Kaplan"].flops(self.experts) == 6 * every + 6 * 2 * 6 * 5 * 8 * 14 // 2
+        rest = 6 * (2 * 24) + 24 + 2 * 101 * 24  # norms and both tables
+        assert CLAIMS["6 N"].flops(self.experts) == 6 * (every + rest)
+        assert CLAIMS["Brown"].flops(self.experts) == 6 * (every + rest - 6 * 5 * self.expert)
+
     def test_hoffmann(self):
         gpt = inventory().at(**SIZES | {"G": 5})
         T, V, D, heads, keys, ffw, layers = 14, 101, 24, 5, 8, 36, 6

@@ -72,6 +72,7 @@ def test_presets_come_first():
 
 
 def test_a_plan_offers_the_usual_optimizers_and_every_device():
+    assert list(PLAN.choices["Optimizer"]) == ["AdamW", "Adam", "SGD with momentum", "SGD"]
     assert set(PLAN.choices["Optimizer"]) < set(OPTIMIZERS)
     assert {name.partition(",")[0] for name in PLAN.choices["Device"]} == set(DEVICES)
 
