@@ -76,7 +76,7 @@ def test_a_name_opens_what_is_known_and_escape_closes_it(box, page):
     box.get_by_role("button", name="Llama 3 8B", exact=True).press("Enter")
     card = page.locator("#model-llama-3-8b")
     expect(card).to_contain_text("8,030,261,248")
-    assert axe_violations(page, "[role=main]") == []
+    assert axe_violations(page, "tr:has(#model-llama-3-8b)") == []  # test_every_page.py asks about the whole
     page.keyboard.press("Escape")
     expect(card).to_be_hidden()
 
