@@ -64,9 +64,10 @@ def test_from_zero_2_on_sums_of_gradients_hide_behind_each_backward_pass(zero, p
     assert one.exposed["data"] == pytest.approx(waits)
 
 
-def test_results_and_gradients_hide_behind_the_passes_of_their_direction():
+@pytest.mark.parametrize("layers", [6, 7])  # spread evenly, and with one left for the middle
+def test_results_and_gradients_hide_behind_the_passes_of_their_direction(layers):
     mesh, slow = Mesh(pipeline=3), Cluster(3, node=1, between_bytes_per_s=1e9)
-    sizes = SMALL | dict(L=7)
+    sizes = SMALL | dict(L=layers)
     middle = rank_of_mesh(sizes, mesh, stage=1)  # it alone sends both
     sent = seconds(middle, "pipeline", 1e9)
     assert plan(sizes, mesh, slow).exposed == {

@@ -242,7 +242,8 @@ def plan(
 def _stages(layers: int, pipeline: int) -> list[int]:
     """Name the stages that may be the fullest or the slowest."""
     left = layers % pipeline
-    return sorted({0, (pipeline - left + 1) // 2 if left else 0, pipeline - 1})
+    middle = (pipeline - left + 1) // 2 if left else pipeline // 2  # it sends both ways
+    return sorted({0, middle, pipeline - 1})
 
 
 @cache
