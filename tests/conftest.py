@@ -1,13 +1,17 @@
 """Share the built site, kernels, and a way to count one step."""
 
 import gc
+import os
 import signal
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests beside have the other processors
 
 # Where a script runs the tests in the background, Ctrl-C is ignored, and all that they start would ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +24,13 @@ if find_spec("hypothesis"):  # on a borrowed machine it may be missing, and then
         "book", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("book")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start three workers for two processors: tests wait for kernels, browsers and ranks, too."""
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(8, processors * 3 // 2)  # each takes a gigabyte
 
 
 @pytest.hookimpl(wrapper=True)
