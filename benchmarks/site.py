@@ -6,16 +6,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import distributions
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT
 from tests.support.browser import MISSING, chromium, find_chromium, note_responses, served, weight
 
 BASELINE = "c582e8b"  # version 0.1.0
 CELL = "\n```{code-cell}\n:tags: [remove-cell]\n\nchanged = 1\n```\n"
-TESTS = {"0.1.0": [], "now": ["-n", "logical", "--maxprocesses", "8", "--dist", "loadscope", "--no-loadscope-reorder"]}
+TESTS = {"0.1.0": [], "now": ["-n", "auto", "--dist", "loadscope", "--no-loadscope-reorder"]}
 
 
 def copy_of_now(folder: Path) -> None:
@@ -37,20 +41,47 @@ def has_baseline() -> bool:
     return subprocess.run(look, cwd=ROOT, check=False, capture_output=True).returncode == 0
 
 
-def seconds(folder: Path, *command: str) -> float:
-    """Time a module of Python on a checkout's own sources."""
+def borrow(folder: Path) -> None:
+    """Install beside a checkout what its lock has and this environment lacks."""
+    here = {canonicalize_name(each.name) for each in distributions()}
+    lines = (folder / "requirements.lock").read_text("utf-8").splitlines()
+    wanted = [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
+    missing = [
+        f"{each.name}{each.specifier}"
+        for each in wanted
+        if canonicalize_name(each.name) not in here and (each.marker is None or each.marker.evaluate())
+    ]
+    if missing:
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder / "borrowed")]
+        subprocess.run([*pip, *missing], check=True)
+
+
+def run(folder: Path, *command: str) -> tuple[float, str]:
+    """Time a module of Python on a checkout's own sources, and return the seconds and the last line that it prints."""
     began = time.monotonic()
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
-    subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, env=environment, check=False, stdout=subprocess.DEVNULL
-    )
-    return time.monotonic() - began
+    path = os.pathsep.join([str(folder / "src"), str(folder / "borrowed")])
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    took = time.monotonic() - began
+    last = ["", *done.stdout.splitlines()][-1].strip("= ")
+    if done.returncode > 1:  # with 1, a test failed, and all others were run
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode} in {folder.name}: {last}")
+    return took, last
 
 
 def build(folder: Path) -> float:
     """Time one build."""
-    took = seconds(folder, "flopsite")
+    took, _ = run(folder, "flopsite")
     assert (folder / "_build" / "complete").exists(), f"the site of {folder.name} was not built: see above"
+    return took
+
+
+def tests(folder: Path) -> float:
+    """Time all tests, and print how they ended."""
+    took, last = run(folder, "pytest", *TESTS[folder.name])
+    print(f"  {'':22} {folder.name}: {last}", flush=True)
     return took
 
 
@@ -66,7 +97,7 @@ FIGURES: dict[str, tuple[Callable[[Path], float], int]] = {
     "cold build": (build, 1),
     "nothing to do": (build, 3),
     "one changed lecture": (build_after_a_change, 3),
-    "tests after the build": (lambda folder: seconds(folder, "pytest", *TESTS[folder.name]), 1),
+    "tests after the build": (tests, 1),
 }
 #: The most that a figure may be. The book has grown: a cold build is held to 0.1.0's by the page.
 LIMITS = {
@@ -88,6 +119,7 @@ def main() -> None:
         for name, copy in checkouts.items():
             copy(folders[name])
             (folders[name] / "node_modules").symlink_to(ROOT / "node_modules")
+            borrow(folders[name])
         for what, (measure, times) in FIGURES.items():
             took = {name: median(measure(folder) for _ in range(times)) for name, folder in folders.items()}
             show(what, took)
