@@ -42,7 +42,11 @@ def has_baseline() -> bool:
 
 
 def borrow(folder: Path) -> None:
-    """Install beside a checkout what its lock has and this environment lacks."""
+    """Put beside a checkout what it would not find here: packages of its lock, and a browser by its old name."""
+    beside = folder / "borrowed"
+    beside.mkdir()
+    if browser := find_chromium():
+        (beside / "chromium").symlink_to(browser)
     here = {canonicalize_name(each.name) for each in distributions()}
     lines = (folder / "requirements.lock").read_text("utf-8").splitlines()
     wanted = [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
@@ -52,22 +56,25 @@ def borrow(folder: Path) -> None:
         if canonicalize_name(each.name) not in here and (each.marker is None or each.marker.evaluate())
     ]
     if missing:
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder / "borrowed")]
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(beside)]
         subprocess.run([*pip, *missing], check=True)
 
 
 def run(folder: Path, *command: str) -> tuple[float, str]:
     """Time a module of Python on a checkout's own sources, and return the seconds and the last line that it prints."""
     began = time.monotonic()
-    path = os.pathsep.join([str(folder / "src"), str(folder / "borrowed")])
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    beside = str(folder / "borrowed")
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([beside, os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([str(folder / "src"), beside]),
+    }
+    command = (sys.executable, "-m", *command)
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, stdout=subprocess.PIPE, text=True)
     took = time.monotonic() - began
     last = ["", *done.stdout.splitlines()][-1].strip("= ")
     if done.returncode > 1:  # with 1, a test failed, and all others were run
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode} in {folder.name}: {last}")
+        raise SystemExit(f"{' '.join(command[1:])} ended with {done.returncode} in {folder.name}: {last}")
     return took, last
 
 
