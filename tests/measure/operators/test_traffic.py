@@ -256,6 +256,14 @@ def test_an_update_of_adam(fused):
         assert all(phase == "optimizer" for phase, _ in measured(optimizer.step))
 
 
+def test_an_operator_of_ones_own_may_change_what_it_calls_gradients():
+    @torch.library.custom_op("flopbook_traffic::halve", mutates_args=("grads",))
+    def halve(grads: torch.Tensor) -> None:
+        grads.mul_(0.5)
+
+    assert traffic.moved(torch.ops.flopbook_traffic.halve.default, None, (ones(6, 2),), {}) == (48, 48)
+
+
 def test_lists_of_tensors_are_read_one_by_one():
     left, right = [ones(B), ones(D)], [ones(B), ones(D)]
     assert only(lambda: torch._foreach_add_(left, right)) == (2 * F4 * (B + D), F4 * (B + D))

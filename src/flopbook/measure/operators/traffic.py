@@ -84,8 +84,8 @@ def moved(func: Any, out: object, args: tuple, kwargs: Mapping[str, Any]) -> tup
     unread = _unread(schema.name, given) | {argument.name for argument in schema.arguments if argument.is_out}
     if name in _OVERWRITES:
         unread |= changed
-    if given.get("grad_scale") is None:
-        changed -= {"grads"}  # of fused optimizers, which only a scale changes
+    if name.startswith("_fused_") and given.get("grad_scale") is None:
+        changed -= {"grads"}  # which only a scale changes
     parts = _touched(schema.name, given, out)
     read = {argument: value for argument, value in given.items() if argument not in unread}
     written = {argument: value for argument, value in given.items() if argument in changed}
