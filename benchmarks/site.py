@@ -1,7 +1,6 @@
 """Time build and tests beside version 0.1.0, and weigh each page."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -23,15 +22,24 @@ TESTS = {"0.1.0": [], "now": ["-n", "auto", "--dist", "loadscope", "--no-loadsco
 
 
 def copy_of_now(folder: Path) -> None:
-    """Copy this checkout without what was built."""
-    ignored = shutil.ignore_patterns("_build", "node_modules", "__pycache__", ".*")
-    shutil.copytree(ROOT, folder, ignore=ignored)
+    """Copy this checkout without what git ignores."""
+    listed = output_of("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
+    unpack(output_of("tar", "-c", "--null", "--files-from", "-", sent=listed), folder)
 
 
 def copy_of_baseline(folder: Path) -> None:
     """Take version 0.1.0 out of the history."""
+    unpack(output_of("git", "archive", BASELINE), folder)
+
+
+def output_of(*command: str, sent: bytes = b"") -> bytes:
+    """Return what a command prints in this checkout."""
+    return subprocess.run(command, cwd=ROOT, input=sent, check=True, stdout=subprocess.PIPE).stdout
+
+
+def unpack(archive: bytes, folder: Path) -> None:
+    """Unpack an archive into a new folder."""
     folder.mkdir()
-    archive = subprocess.run(["git", "archive", BASELINE], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
 
 
