@@ -132,7 +132,7 @@ class Picture:
         states = itertools.product(*(control.values for control in self.controls))
         return [self.draw(**dict(zip(names, state, strict=True))) for state in states]
 
-    @property
+    @cached_property
     def data(self) -> dict[str, Any]:
         """Return what `picture.js` needs: the controls, and each part that changes.
 

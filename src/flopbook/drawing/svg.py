@@ -1,5 +1,6 @@
 """Write the shapes of a drawing as SVG, coloured by what they mean."""
 
+from functools import cache
 from html import escape
 from math import hypot
 
@@ -49,13 +50,19 @@ def element(tag: str, text: str = "", /, **attributes: object) -> str:
     >>> element("text", "a < b", x=1, y=2)
     '<text x="1" y="2">a &lt; b</text>'
     """
-    given = {"class" if name == "kind" else name.replace("_", "-"): value for name, value in attributes.items()}
-    written = "".join(f' {name}="{escape(_short(value))}"' for name, value in given.items() if value != "")
+    written = "".join([f' {_hyphenated(name)}="{_short(value)}"' for name, value in attributes.items() if value != ""])
     return f"<{tag}{written}>{escape(text, quote=False)}</{tag}>" if text else f"<{tag}{written}/>"
 
 
+@cache
+def _hyphenated(name: str) -> str:
+    return "class" if name == "kind" else name.replace("_", "-")
+
+
 def _short(value: object) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return str(value) if isinstance(value, int) else escape(str(value))
 
 
 def rect(x: float | str, y: float, width: float | str, height: float, kind: str = "", **more: object) -> str:

@@ -6,6 +6,7 @@ The build finds out by these names which cells can run in the page; the page, wh
 import ast
 import builtins
 from collections.abc import Iterable, Iterator
+from functools import cache
 from symtable import SymbolTable, symtable
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ class Names(NamedTuple):
     bound: frozenset[str] = frozenset()
 
 
+@cache
 def names(source: str) -> Names:
     r"""Read the names that a cell uses and binds off its text.
 
