@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urldefrag, urlsplit
 
-from bs4 import BeautifulSoup, SoupStrainer, Tag
+from bs4 import BeautifulSoup, Tag
 
 _STYLES = [
     "styles/furo.css",
@@ -40,7 +40,8 @@ def chapters(site: Path) -> Iterator[Chapter]:
     for part in _read(site / "index.html").select(".sidebar-tree > details"):
         for link in part.select("a"):
             address = str(link["href"])
-            title = _read(site / address, SoupStrainer("h1")).select("h1")[0]
+            above, _, _ = (site / address).read_text("utf-8").partition("</h1>")
+            title = BeautifulSoup(above, "html.parser").select("h1")[0]
             for left_out in title.select(".headerlink"):
                 left_out.decompose()
             yield Chapter(address, title.get_text(), part.select("summary")[0].get_text())
@@ -59,8 +60,8 @@ def on_paper(site: Path, title: str, subtitle: str) -> str:
     )
 
 
-def _read(path: Path, only: SoupStrainer | None = None) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text("utf-8"), "html.parser", parse_only=only)
+def _read(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
 
 
 def _table_of_contents(contents: list[Chapter]) -> str:
