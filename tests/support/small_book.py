@@ -34,11 +34,11 @@ FILES = {
 }
 #: Runs `python -m flopsite` in a fork for each line that it reads: the folder of a book, and the file to print to.
 #: The kernels of all these builds are forked from one process, which starts before the first book that has
-#: cells on several pages: it imports as long as five kernels take to start plainly.
+#: cells on several pages: it imports as long as two kernels take to start plainly, no torch, of which no page knows.
 IN_FORKS = """
 import contextlib, importlib, json, os, pathlib, runpy, sys, traceback
 import flopsite.__main__, flopsite.build
-from flopsite.execution.kernel import Kernels
+from flopsite.execution import kernel
 kernels = None
 for extension in runpy.run_path("conf.py")["extensions"]:
     importlib.import_module(extension)
@@ -47,7 +47,8 @@ for line in sys.stdin:
     folder, printed = json.loads(line)
     pages = pathlib.Path(folder).glob("lectures/*.md")
     if not kernels and sum("{code-cell}" in page.read_text() for page in pages) > 1:
-        kernels = Kernels().__enter__()
+        kernel.PRELOADED = ["ipykernel.kernelapp", "matplotlib.pyplot", "myst_nb.ext.glue", "numpy"]
+        kernels = kernel.Kernels().__enter__()
         flopsite.__main__.Kernels = lambda fork: contextlib.nullcontext(kernels)
     if not (child := os.fork()):
         code = 1

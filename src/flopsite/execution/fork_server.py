@@ -1,7 +1,8 @@
 """Import what pages import, and fork a kernel for each request.
 
-`kernel.py` starts this file as a script, and sends a request for each kernel through a socket: folder, environment and
-arguments as JSON, together with a socket for the kernel alone, which closes when the kernel ends.
+`kernel.py` starts this file as a script with the names of the modules, and sends a request for each kernel through a
+socket: folder, environment and arguments as JSON, together with a socket for the kernel alone, which closes when the
+kernel ends.
 """
 
 import gc
@@ -14,19 +15,6 @@ import socket
 import sys
 from typing import Any
 
-#: Modules that take most of a page's time to import, and that many pages import. None starts a thread, which a fork
-#: would lose.
-PRELOADED = [
-    "IPython.core.completer",
-    "ipykernel.kernelapp",
-    "matplotlib.pyplot",
-    "myst_nb.ext.glue",
-    "numpy",
-    "sympy",
-    "torch._dynamo",
-    "torch.profiler",
-    "torch.utils.flop_counter",
-]
 _LONGEST_REQUEST = 1 << 20  # bytes
 
 
@@ -62,7 +50,7 @@ def become_kernel(request: dict[str, Any], own: int) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the build handles Ctrl-C, and then ends the kernels
     del sys.path[0]  # this folder
-    for module in PRELOADED:
+    for module in sys.argv[2:]:
         importlib.import_module(module)
     gc.freeze()  # so that garbage collection in a child leaves this memory shared
     become_kernel(*serve(socket.socket(fileno=int(sys.argv[1]))))

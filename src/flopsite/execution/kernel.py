@@ -29,6 +29,19 @@ SETTINGS = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel sets it, but earlier
     "PYTHONHASHSEED": "0",
 }
+#: Modules that take most of a page's time to import, and that many pages import. None starts a thread, which a fork
+#: would lose.
+PRELOADED = [
+    "IPython.core.completer",
+    "ipykernel.kernelapp",
+    "matplotlib.pyplot",
+    "myst_nb.ext.glue",
+    "numpy",
+    "sympy",
+    "torch._dynamo",
+    "torch.profiler",
+    "torch.utils.flop_counter",
+]
 _KERNEL = "python3"
 _SERVER = Path(__file__).with_name("fork_server.py")
 
@@ -44,7 +57,7 @@ class Kernels:
         if self._fork:
             self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                command = [sys.executable, str(_SERVER), str(theirs.fileno())]
+                command = [sys.executable, str(_SERVER), str(theirs.fileno()), *PRELOADED]
                 environment = {**os.environ, **SETTINGS}
                 environment.pop("PYTHONPATH", None)  # each kernel's request has its own
                 self._server = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])

@@ -191,10 +191,11 @@ def test_kernels_end_with_the_build_that_was_killed(fork, tmp_path):
     program = (
         "import sys, nbformat, pathlib\n"
         "from flopsite.execution.execute import run\n"
-        "from flopsite.execution.kernel import Kernels\n"
+        "from flopsite.execution import kernel\n"
+        "kernel.PRELOADED = ['numpy']\n"
         "cell = 'import os, pathlib, time; pathlib.Path(\"pid\").write_text(str(os.getpid())); time.sleep(600)'\n"
         "notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])\n"
-        f"with Kernels({fork}) as kernels: run(notebook, pathlib.Path.cwd(), kernels, {{}})\n"
+        f"with kernel.Kernels({fork}) as kernels: run(notebook, pathlib.Path.cwd(), kernels, {{}})\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     build = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment)
