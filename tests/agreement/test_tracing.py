@@ -42,10 +42,10 @@ def assert_agrees(traced, build, inputs, sizes):
     count = counted(build, inputs, sizes)
     phases = traced.forward, traced.backward, traced.recomputed
     assert tuple(evaluate(phase, sizes) for phase in phases) == (count.forward, count.backward, count.recomputed)
-    root = next(path for path in count.by_module if path)
+    by_module = count.by_module
+    root = next(path for path in by_module if path)
     for path, formula in traced.by_module.items():
-        if path and f"{root}.{path}" in count.by_module:
-            expected = count.by_module[f"{root}.{path}"]
+        if path and (expected := by_module.get(f"{root}.{path}")):
             values = tuple(evaluate(phase, sizes) for phase in formula)
             assert values == (expected.forward, expected.backward, expected.recomputed), path
 
