@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from diffusers import DiTTransformer2DModel, UNet2DConditionModel
 from torch import nn
 
 from flopbook.published.in_library.built import Built
@@ -12,11 +11,15 @@ from flopbook.published.in_library.built import Built
 
 def unet(config: Mapping[str, Any]) -> nn.Module:
     """Build a U-Net that meets words."""
+    from diffusers import UNet2DConditionModel  # noqa: PLC0415  (it imports PyTorch's compiler: seconds)
+
     return UNet2DConditionModel.from_config(config)
 
 
 def dit(config: Mapping[str, Any]) -> nn.Module:
     """Build a transformer on the patches of an image."""
+    from diffusers import DiTTransformer2DModel  # noqa: PLC0415
+
     return DiTTransformer2DModel.from_config(config)
 
 
