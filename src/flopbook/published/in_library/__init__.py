@@ -1,4 +1,4 @@
-"""Build the architectures with the library that people use, on the meta device, without a formula.
+"""Build the architectures with the library that people use, without a formula.
 
 A file holds the family that the file of the same name in `flopbook.published.on_paper` derives. Its `BUILT` says for
 each ``model_type`` how the model is built and what a step runs.

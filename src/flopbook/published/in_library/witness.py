@@ -1,15 +1,21 @@
-"""Count a model as the library builds it, on the meta device."""
+"""Count a model as the library builds it."""
 
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import PreTrainedModel
+from transformers.initialization import no_init_weights
 
 from flopbook.measure.counting.count import FlopCount
 from flopbook.published.in_library import BUILT
 
 __all__ = ["Witness", "witness"]
+
+#: Parameters up to which a step with data takes less time: without data, PyTorch finds the sizes of results in Python.
+_SMALL = 1_000_000
 
 
 class Witness(NamedTuple):
@@ -21,7 +27,9 @@ class Witness(NamedTuple):
 
 
 def witness(config: Mapping[str, Any], **sizes: int) -> Witness:
-    """Build a model with the library on the meta device, run a training step, and count.
+    """Build a model with the library, run a training step, and count.
+
+    A large model has no data, on the meta device. Attention is written out in products, as it is without data.
 
     Parameters
     ----------
@@ -39,6 +47,13 @@ def witness(config: Mapping[str, Any], **sizes: int) -> Witness:
     built = BUILT[config.get("model_type") or config["_class_name"]]
     with torch.device("meta"):
         model = built.build(deepcopy(dict(config)))  # the library writes into what is given
-        with FlopCount() as counted:
-            built.run(model, **sizes).backward()
-    return Witness(sum(parameter.numel() for parameter in model.parameters()), counted.forward, counted.backward)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    device = "meta" if parameters > _SMALL else "cpu"
+    if device == "cpu":
+        with torch.device(device), no_init_weights():  # a count asks for no values
+            model = built.build(deepcopy(dict(config)))
+            if isinstance(model, PreTrainedModel):
+                model.tie_weights()  # else done where values are set
+    with torch.device(device), sdpa_kernel(SDPBackend.MATH), FlopCount() as counted:
+        built.run(model, **sizes).backward()
+    return Witness(parameters, counted.forward, counted.backward)
