@@ -161,7 +161,7 @@ def count(  # noqa: PLR0913
         with FakeTensorMode(allow_non_fake_inputs=True):  # the model on meta is what is not fake yet
             model.to_empty(device="cpu")
             tie(model, sizes)  # to_empty gives each module a tensor of its own
-            optimizer = torch.optim.AdamW(model.parameters())
+            optimizer = torch.optim.AdamW(model.parameters(), fused=True)
             tokens, targets = (torch.empty(sizes["B"], sizes["T"], dtype=torch.int64) for _ in range(2))
 
             def step() -> None:
