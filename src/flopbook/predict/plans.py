@@ -123,10 +123,7 @@ class Plan:
             PLAN: {
                 "name": self.name,
                 "title": self.title,
-                "rows": [
-                    [title, unit, sympy.srepr(expression), _latex(expression)]
-                    for title, (unit, expression) in self.rows.items()
-                ],
+                "rows": [[title, str(expression), _latex(expression)] for title, (_, expression) in self.rows.items()],
             },
             "text/plain": repr(self),
         }

@@ -18,6 +18,7 @@ from flopsite.warnings import Kind, warn
 from flopsite.web.tables import table
 
 INDEX = "formula-index"
+_LONGEST = 500  # letters of an expression that is set as a formula
 
 
 class FormulaRenderer:
@@ -32,7 +33,7 @@ class FormulaRenderer:
         A plan, which is many formulas, becomes a table.
         """
         if data.mime_type == PLAN and not inline:
-            rows = [[[nodes.Text(title)], [nodes.math("", latex)]] for title, _, _, latex in data.content["rows"]]
+            rows = [[[nodes.Text(title)], [_expression(text, latex)]] for title, text, latex in data.content["rows"]]
             return [table(["What", "Formula"], rows)]
         if data.mime_type != FORMULA or inline:
             return None
@@ -42,6 +43,11 @@ class FormulaRenderer:
             message = f"a formula named {formula['name']!r} is boxed already on {previous}: give each its own name"
             warn(Kind.FORMULA, message, (env.docname, data.line))
         return [_box(formula)]
+
+
+def _expression(text: str, latex: str) -> nodes.Element:
+    """Set an expression as a formula; one that fills a screen is text, which can be copied and weighs a hundredth."""
+    return nodes.literal("", text) if len(text) > _LONGEST else nodes.math("", latex)
 
 
 def target(name: str) -> str:
