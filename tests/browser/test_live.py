@@ -74,6 +74,21 @@ def test_nothing_of_the_engine_is_loaded_before_the_first_run(opened):
     assert [request for request in opened[2] if "worker" in request or "/engine/" in request] == []
 
 
+def test_python_comes_when_a_pointer_rests_on_run_and_tells_how_far_it_is(page, cell):
+    button = cell.get_by_role("button", name="Run")
+    button.dispatch_event("pointerenter")
+    button.dispatch_event("pointerleave")  # it passes
+    assert page.evaluate("new Promise(done => setTimeout(done, 600))") is None
+    assert page.workers == []
+    with page.expect_event("worker"):
+        button.hover()
+    said = page.locator(".cell-tools").filter(has=page.locator("progress"))
+    button.click()
+    expect(said).to_contain_text(re.compile("Loading Python, once for this page|Starting Python…"))
+    expect(said.get_by_role("progressbar")).to_have_accessible_name("Loading")
+    expect(status(cell)).to_have_text(DONE, timeout=LOADING)
+
+
 def test_a_changed_cell_shows_its_new_formula(cell):
     output = run(cell, "from sympy import symbols\nB, D, K = symbols('B D K')\n(2 * B * D * K).diff(D)")
     assert formula(output) == [r"\displaystyle 2 B K"]
@@ -139,28 +154,20 @@ def test_a_cell_that_imports_torch_says_where_torch_is(cell):
     assert "the notebook has all" in run(cell, "import torch", "Stopped by an error").inner_text()
 
 
-def test_a_loop_without_end_prints_into_a_box_of_its_own_and_is_stopped_and_the_next_run_works(page, cell):
-    before = page.evaluate("document.documentElement.scrollHeight")
-    write(cell, "while True: print('again')")
-    cell.get_by_role("button", name="Run").click()
-    expect(cell.locator(".left-out")).to_have_text(re.compile(r"^… [\d,]+ lines more$"))
-    assert page.evaluate("document.documentElement.scrollHeight") < before + 500
-    assert cell.locator(".stream pre").get_attribute("tabindex") == "0"
-    cell.get_by_role("button", name="Stop").click()
-    expect(status(cell)).to_have_text(re.compile("^Stopped. All names are gone"))
-    expect(cell.get_by_role("button", name="Run")).to_be_focused()
-    assert cell.locator(".stream pre").text_content() == "again\n" * 2_000
-    assert run(cell, "6 * 7").inner_text().strip() == "42"
-
-
-def test_stop_says_which_cells_it_cancels(page, cell):
+def test_a_loop_without_end_is_stopped_with_those_that_wait_and_the_next_run_works(page, cell):
     first, second, third = (page.locator(f"#{id}") for id in page.evaluate(CELLS)[:3])
-    run(first, "while True: pass", "Running")
+    before = page.evaluate("document.documentElement.scrollHeight")
+    write(first, "while True: print('again')")
+    first.get_by_role("button", name="Run").click()
+    expect(first.locator(".left-out")).to_have_text(re.compile(r"^… [\d,]+ lines more$"))
+    assert page.evaluate("document.documentElement.scrollHeight") < before + 500
+    assert first.locator(".stream pre").get_attribute("tabindex") == "0"
     for waiting in (second, third):
         waiting.get_by_role("button", name="Run").click()
         expect(status(waiting)).to_have_text("Waiting")
     names = [each.get_by_role("group").get_attribute("aria-label").lower() for each in (first, second, third)]
     second.get_by_role("button", name="Stop").click()
+    expect(status(first)).to_have_text(re.compile("^Stopped. All names are gone"))
     expect(status(first)).to_contain_text(f"Cancelled before they ran: {names[1]}, {names[2]}.")
     for waiting in (second, third):
         expect(status(waiting)).to_have_text(f"Cancelled before it ran, when {names[0]} was stopped.")
@@ -168,6 +175,19 @@ def test_stop_says_which_cells_it_cancels(page, cell):
     assert status(first).locator("a").evaluate_all("all => all.map(link => document.querySelector(link.hash).id)") == [
         waiting.get_attribute("id") for waiting in (second, third)
     ]
+    assert first.locator(".stream pre").text_content() == "again\n" * 2_000
+    assert run(cell, "6 * 7").inner_text().strip() == "42"
+
+
+def test_a_file_that_is_missing_is_named_and_may_come_later(page, cell):
+    page.route("**/sympy.zip", lambda route: route.fulfill(status=404))
+    run(cell, "while True: pass", "Running")
+    cell.get_by_role("button", name="Stop").click()  # Python starts again
+    expect(status(cell)).to_have_text(re.compile("^Stopped. All names are gone"))
+    expect(cell.get_by_role("button", name="Run")).to_be_focused()
+    run(cell, "1", re.compile(r"sympy\.zip: 404"))
+    page.unroute("**/sympy.zip")
+    assert run(cell, "1").inner_text().strip() == "1"
 
 
 def test_a_question_to_the_reader_is_refused_in_words(cell):
@@ -223,17 +243,6 @@ def test_everyone_can_use_it(page, cell, scheme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_file_that_is_missing_is_named_and_may_come_later(browser, address):
-    with browser.new_page() as page:
-        page.goto(f"{address}/{PAGE}")
-        page.wait_for_function(f"{CELLS}.length")
-        page.route("**/sympy.zip", lambda route: route.fulfill(status=404))
-        cell = page.locator(f"#{page.evaluate(CELLS)[0]}")
-        run(cell, "1", re.compile(r"sympy\.zip: 404"))
-        page.unroute("**/sympy.zip")
-        assert run(cell, "1").inner_text().strip() == "1"
-
-
 def test_a_page_from_a_file_says_how_to_serve_it(site, page):
     with page.context.browser.new_page() as unserved:
         unserved.goto(f"file://{site / PAGE}")
@@ -248,19 +257,3 @@ def test_the_page_says_once_how_many_cells_run_and_where_all_do(site, page):
     assert 0 < live < every
     assert page.get_by_role("button", name="Run", include_hidden=True).count() == live  # some in folds
     assert (site / PAGE).parent.joinpath(line.select_one(".take-away")["href"]).is_file()
-
-
-def test_python_comes_when_a_pointer_rests_on_run_and_tells_how_far_it_is(browser, address):
-    with browser.new_page() as page:
-        page.goto(f"{address}/{PAGE}", wait_until="networkidle")
-        button = page.locator(f"#{page.evaluate(CELLS)[0]}").get_by_role("button", name="Run")
-        button.dispatch_event("pointerenter")
-        button.dispatch_event("pointerleave")  # it passes
-        assert page.evaluate("new Promise(done => setTimeout(done, 600))") is None
-        assert page.workers == []
-        with page.expect_event("worker"):
-            button.hover()
-        said = page.locator(".cell-tools").filter(has=page.locator("progress"))
-        button.click()
-        expect(said).to_contain_text(re.compile("Loading Python, once for this page|Starting Python…"))
-        expect(said.get_by_role("progressbar")).to_have_accessible_name("Loading")
