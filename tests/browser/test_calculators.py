@@ -194,14 +194,6 @@ def test_the_results_that_decide_stay_in_sight_of_every_size(decoder, width):
             assert told.inner_text() == rows[told.get_attribute("data-row")]
 
 
-def test_a_size_that_cannot_be_is_refused(address, page):
-    page.goto(f"{address}/{WHOLE}?decoder.tables=3")
-    box = calculator(page, "decoder")
-    expect(box.locator(".told")).to_contain_text("tables: “3” is out of range: write 1 to 2")
-    field(box, "utilization").fill("101")
-    expect(box.locator('[data-size="utilization"] .wrong')).to_have_text("“101” is out of range: write 1 to 100")
-
-
 def test_heads_that_cannot_be_shared_get_a_message_at_once(decoder):
     wrong, results = decoder.locator('[data-size="G"] .wrong'), decoder.locator(".results tbody")
     before = results.inner_text()
@@ -238,21 +230,21 @@ def phone(browser) -> Iterator[Page]:
 INSIDE = "box => box.scrollWidth <= box.clientWidth && document.documentElement.scrollWidth <= innerWidth"
 
 
-@pytest.mark.parametrize("media", ["screen", "print"])
-def test_a_long_formula_goes_on_in_the_next_line(address, phone, media):
+def test_a_long_formula_goes_on_in_the_next_line(address, phone):
     phone.goto(f"{address}/lectures/transformer.html")
     box = calculator(phone, "decoder-step")
     line = box.locator(".put-in").first
     height = line.bounding_box()["height"]
     for name in "BDEFHLTV":
         field(box, name).fill("123456789")
-    phone.emulate_media(media=media)
-    assert line.evaluate(INSIDE)
-    assert line.bounding_box()["height"] > height
-    whole = line.bounding_box()
-    for number in line.locator("[data-put]").all():
-        place = number.bounding_box()
-        assert whole["x"] <= place["x"] and place["x"] + place["width"] <= whole["x"] + whole["width"]
+    for media in ("screen", "print"):
+        phone.emulate_media(media=media)
+        assert line.evaluate(INSIDE)
+        assert line.bounding_box()["height"] > height
+        whole = line.bounding_box()
+        for number in line.locator("[data-put]").all():
+            place = number.bounding_box()
+            assert whole["x"] <= place["x"] and place["x"] + place["width"] <= whole["x"] + whole["width"]
 
 
 def test_long_results_have_a_line_of_their_own_on_a_phone(decoder):
@@ -305,11 +297,15 @@ def test_a_link_restores_the_state(address, page, browser):
         assert other.url.partition("?")[2] == "other=1#turn-the-sizes"
 
 
-def test_calculators_of_one_page_keep_to_themselves(address, page):
-    page.goto(f"{address}/{WHOLE}?mlp.L=5&decoder.model=GPT-3+175B&decoder.L=7")
+def test_calculators_of_one_page_keep_to_themselves_and_refuse_a_size_that_cannot_be(address, page):
+    page.goto(f"{address}/{WHOLE}?mlp.L=5&decoder.model=GPT-3+175B&decoder.L=7&decoder.tables=3")
+    box = calculator(page, "decoder")
     assert [field(calculator(page, name), "L").input_value() for name in ("mlp", "decoder")] == ["5", "7"]
-    assert calculator(page, "decoder").locator("[data-choice=model] option:checked").inner_text() == "other"
-    assert field(calculator(page, "decoder"), "D").input_value() == "12,288"
+    assert box.locator("[data-choice=model] option:checked").inner_text() == "other"
+    assert field(box, "D").input_value() == "12,288"
+    expect(box.locator(".told")).to_contain_text("tables: “3” is out of range: write 1 to 2")
+    field(box, "utilization").fill("101")
+    expect(box.locator('[data-size="utilization"] .wrong')).to_have_text("“101” is out of range: write 1 to 100")
 
 
 def test_parts_of_an_address_without_meaning_are_named(address, page):
