@@ -32,6 +32,14 @@ class Mutant(NamedTuple):
         source = self.path.read_bytes()
         return (source[: self.start] + self.text.encode() + source[self.end :]).decode()
 
+    def is_valid(self) -> bool:
+        """Tell whether the file with the change is valid Python."""
+        try:
+            compile(self.source(), self.path, "exec")
+        except SyntaxError:
+            return False
+        return True
+
     def shown(self) -> dict[str, str]:
         """Return the changed lines before and after, by which `equivalents.toml` names it."""
         source = self.path.read_bytes()
@@ -255,11 +263,11 @@ class _Mutator(ast.NodeVisitor):
         self.generic_visit(node)
 
 
+def changes_of(path: Path) -> list[Mutant]:
+    """Make every change of a file, also those after which it is not valid Python."""
+    return _Mutator(path).mutants
+
+
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Make every mutant of a file that is still valid Python."""
-    for mutant in _Mutator(path).mutants:
-        try:
-            compile(mutant.source(), path, "exec")
-        except SyntaxError:
-            continue
-        yield mutant
+    return filter(Mutant.is_valid, changes_of(path))
