@@ -24,8 +24,11 @@ LECTURE = "lectures/matrix-product.md"
 PAGE = (ROOT / LECTURE).read_text("utf-8")
 CONFIG = {
     "ServerApp": {"contents_manager_class": "flopsite.jupyter.contents.PageManager", "open_browser": False},
+    "LanguageServerManager": {"autodetect": False},  # which would start node, to look for servers of other languages
     "IdentityProvider": {"token": ""},
 }
+#: `jupyter lab`, after flopsite has said that no grammar of addresses is to be made, which takes a second.
+LAB = "import flopsite, jupyterlab.labapp; jupyterlab.labapp.main()"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab")
 
 
@@ -47,7 +50,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
     }
     python = Path(sys.executable)
     subprocess.run([python.with_name("jupytext-config"), "set-default-viewer"], env=environment, check=True)
-    command = [python, "-m", "jupyterlab", "--allow-root", "--port=0", "--ip=127.0.0.1"]
+    command = [python, "-c", LAB, "--allow-root", "--port=0", "--ip=127.0.0.1"]
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
     found = (ADDRESS.search(line) for line in server.stderr)
     yield next(address[0] for address in found if address)
