@@ -4,7 +4,7 @@ import pytest
 from sympy import expand
 
 from flopbook.predict import B, D, H, K, axis, conv, flops, matmul, training_step
-from flopbook.predict.memory import MIXED
+from flopbook.predict.memory import Formats
 from flopbook.predict.models import decoder_block
 from flopbook.predict.parallel import MeshAxis, Transfer, carried, passed_around, split
 
@@ -114,13 +114,14 @@ def test_what_is_gathered_again_is_kept_in_parts():
     assert len(again.moves) == len(once.moves) + 2
 
 
-def test_formats_say_what_is_carried():
-    mesh = MeshAxis("H", t), MeshAxis("B", d)
-    mixed, single = (
-        {str(move.tensor): move.transfer.payload for move in split(MLP, *mesh, weights="w1 w2", **formats).moves}
-        for formats in (dict(formats=MIXED), {})
-    )
-    assert {name: 2 * payload for name, payload in mixed.items()} == single
+def test_formats_say_what_is_carried_and_held():
+    formats = Formats(parameters=1, gradients=8, activations=2)
+    part = split(MLP, MeshAxis("H", t), MeshAxis("B", d), weights="w1 w2", formats=formats)
+    assert {str(move.tensor): move.transfer.payload for move in part.moves} == {
+        "y[B,K]": 2 * B * K / d, "x.grad[B,D]": 2 * B * D / d, "w1.grad[D,H]": 8 * D * H / t,
+        "w2.grad[H,K]": 8 * H * K / t,
+    }  # fmt: skip
+    assert part.weights == D * H / t + H * K / t
 
 
 def test_an_all_gather_takes_as_many_bytes_passed_around():
@@ -149,6 +150,21 @@ def test_what_is_not_called_and_what_has_no_bytes_is_left_out():
 def test_ranks_that_do_not_divide_a_letter_are_refused(letters, ranks, sizes, said):
     with pytest.raises(ValueError, match=said):
         split(MLP, MeshAxis(letters, ranks)).at(sizes)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "letter"),
+    [
+        (MeshAxis("K", 3, {"w": "", "y": ""}), "K"),  # the product is split, and nothing lies so
+        (MeshAxis("K", 3, {"x": "B"}), "B"),  # data lies so, and no product is split
+    ],
+)
+def test_ranks_have_to_divide_what_is_split_and_what_lies_so(mesh, letter):
+    part = split(training_step(matmul("x[B,D] @ w[D,K] -> y[B,K]"), data="x"), mesh, weights="w")
+    sizes = dict(B=3, D=1, K=3)
+    assert part.at(sizes).forward == 2 * 3 * 1 * 3 // 3
+    with pytest.raises(ValueError, match=f"{letter}=2 cannot be split over 3 ranks"):
+        part.at(sizes | {letter: 2})
 
 
 def test_two_axes_have_to_divide_a_letter_together():

@@ -285,7 +285,6 @@ class _Splitter:
         self.letters = {_key(product): self._letters(product) for product in step.forward}
         self.home: dict[str, Layout] = {}  # where a tensor lies between products, and so does its gradient
         self.there: dict[str, set[Layout]] = {}  # what ranks have of it by now
-        self.divisions: set[tuple[str, Expr]] = set()
         self.moves: list[Move] = []
         self.lines: list[str] = []
 
@@ -336,8 +335,9 @@ class _Splitter:
         forward = self._run("forward", self.step.forward)
         self._let_go()
         backward = self._run("backward", self.step.backward)
-        moves, lines, divisions = tuple(self.moves), tuple(self.lines), frozenset(self.divisions)
-        return Split(forward, backward, self._weights(), self._kept(), moves, lines, divisions)
+        layouts = (*self.letters.values(), *self.home.values())
+        divisions = frozenset(part for layout in layouts for part in self._divided(layout).items())
+        return Split(forward, backward, self._weights(), self._kept(), tuple(self.moves), tuple(self.lines), divisions)
 
     def _let_go(self) -> None:
         """Forget what is brought together again for the backward pass."""
@@ -357,9 +357,7 @@ class _Splitter:
             name = product.output.name
             layout = tuple(each if each in product.output.axes else _PARTIAL if each else _WHOLE for each in letters)
             made.setdefault(name, {})[layout] = letters
-            parts = sympy.prod([each.ranks for each, letter in zip(self.mesh, letters, strict=True) if letter])
-            flops += product.flops / parts
-            self._note(product.output, layout)
+            flops += product.flops / self._parts(letters)
             shown = (
                 *(self._shown(t, self._needed(t, letters)) for t in (product.left, product.right)),
                 self._shown(product.output, layout),
@@ -385,12 +383,10 @@ class _Splitter:
         if tensor.name not in self.there:
             home = self.home[tensor.name] = self._home(tensor, needed)
             self.there[tensor.name] = {home}
-            self._note(tensor, home)
         there = self.there[tensor.name]
         if not any(_covers(layout, needed) for layout in there):
             self._carry(tensor, self.home[tensor.name], needed, phase, dict.fromkeys(range(len(needed)), ""))
         there.add(needed)
-        self._note(tensor, needed)
 
     def _finish(self, tensor: Tensor, made: Layout, letters: Layout, phase: str) -> None:
         """Add up the partial sums of a result, and lay it where it belongs."""
@@ -398,7 +394,6 @@ class _Splitter:
         home = self.home[tensor.name] = self._home(tensor, otherwise)
         self._carry(tensor, made, home, phase, dict(enumerate(letters)))
         self.there[tensor.name] = {home}
-        self._note(tensor, home)
 
     def _carry(self, tensor: Tensor, start: Layout, end: Layout, phase: str, summed: Mapping[int, str]) -> None:
         """Note the collective that turns one layout into another, axis by axis."""
@@ -424,8 +419,7 @@ class _Splitter:
 
     def _parts(self, layout: Layout | list[str]) -> Expr:
         """Return into how many parts a layout divides a tensor."""
-        split = (each.ranks for each, letter in zip(self.mesh, layout, strict=True) if letter not in (_WHOLE, _PARTIAL))
-        return sympy.Integer(1) * sympy.prod(split)
+        return sympy.Mul(*self._divided(layout).values())
 
     def _divided(self, layout: Layout | list[str]) -> dict[str, Expr]:
         """Return by what each letter is divided."""
@@ -434,9 +428,6 @@ class _Splitter:
             if letter not in (_WHOLE, _PARTIAL):
                 parts[letter] = parts.get(letter, sympy.Integer(1)) * each.ranks
         return parts
-
-    def _note(self, tensor: Tensor, layout: Layout) -> None:
-        self.divisions.update(self._divided(layout).items())
 
     def _shown(self, tensor: Tensor, layout: Layout | list[str]) -> str:
         parts = self._divided(layout)
