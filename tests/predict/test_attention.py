@@ -108,6 +108,12 @@ def test_what_deepseek_v2_keeps_of_a_token():
     assert kept["latents"] == 2.25 * kept["grouped heads"] == 4.5 * 128
 
 
+def test_of_both_parts_of_scores_a_fused_attention_keeps_one_number_for_each_query():
+    sizes = dict(B=2, T=3, D=5, H=7, E=11, R=13, J=17, C=19, Q=23)
+    queries, keys, values = 23 + 7 * 11 + 7 * 13, 19 + 7 * 11 + 13, 7 * 17  # with the latents that they are made of
+    assert evaluate(latent_piece().results, sizes) == 2 * 3 * (queries + keys + values + 7 * 17 + 5 + 7)
+
+
 @pytest.mark.parametrize("absorbed", [False, True])
 def test_queries_without_a_latent_come_from_the_input(absorbed):
     with_latent, without = (latent_piece(absorbed, latent_queries) for latent_queries in (True, False))

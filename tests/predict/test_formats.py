@@ -53,7 +53,8 @@ def test_short_formats_have_the_published_numbers():
     [
         (lambda: Format("mine", 0, 3), "exponent_bits=0 is not a size: write a whole number of at least 1"),
         (lambda: Format("mine", 4, -1), "fraction_bits=-1 is not a size: write a whole number of at least 0"),
-        (lambda: Format("mine", 40, 3), "exponent_bits=40 is more than any format has: write at most 15"),
+        (lambda: Format("mine", 16, 3), "exponent_bits=16 is more than any format has: write at most 15"),
+        (lambda: Format("mine", 4, 237), "fraction_bits=237 is more than any format has: write at most 236"),
         (lambda: Format("mine", 4, 3, has_nan=False), "mine has infinity and nothing that is not a number"),
         (lambda: find_format("bf61"), "format='bf61' is not known; did you mean 'bf16'?"),
     ],
@@ -72,6 +73,12 @@ def test_the_longest_formats_round_too():
     assert fp64.rounded(Fraction(10) ** 309) == float("inf")
 
 
-def test_a_text_is_not_rounded():
+def test_a_format_has_as_many_bits_as_the_longest_ones():
+    assert Format("mine", 15, 236).bits == 1 + 15 + 236
+
+
+def test_a_text_is_not_rounded_nor_a_number_a_name():
     with pytest.raises(TypeError, match="number='1/3' is not a number: write one such as"):
         FORMATS["bf16"].rounded("1/3")
+    with pytest.raises(TypeError, match="name=8 is not text"):
+        Format(8, 4, 3)

@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 from flopbook.predict import B, S, T, axis, evaluate
-from flopbook.predict.inference import decoder_inference, part_inference, read_in_chunks
+from flopbook.predict.inference import decoder_inference, ends_inference, part_inference, read_in_chunks
 from flopbook.predict.models import attention_part, in_chunks, in_window
 
 n = axis("n")
@@ -38,6 +38,13 @@ def test_grouped_heads_save_cache_and_the_products_that_fill_it():
 def test_a_state_is_kept_beside_keys_and_values_however_many_tokens_there_are():
     part = part_inference(attention_part(), kept=5, state=7)
     assert sympy.expand(part.cache - B * (5 * S + 7)) == 0
+
+
+def test_a_token_reads_a_table_of_the_vocabulary_only_where_it_makes_logits_of_it():
+    sizes = dict(D=5, V=11)
+    held = [evaluate(ends_inference().parameters, sizes | dict(tables=tables)) for tables in (1, 2)]
+    read = [evaluate(ends_inference().read, sizes | dict(tables=tables)) for tables in (1, 2)]
+    assert (held[1] - held[0], read) == (5 * 11, [held[0], held[0]])
 
 
 def test_what_a_step_moves():

@@ -56,6 +56,13 @@ def test_a_shared_power_of_two_keeps_the_largest_within_a_gap_and_loses_none_tha
             assert kept == known.rounded(Fraction(number) / block.scale) * block.scale
 
 
+def test_a_shared_power_is_one_of_a_byte():
+    """As in the Open Compute Project's *OCP Microscaling Formats (MX) Specification* 1.0, section 5.4.1."""
+    assert [share_scale([Fraction(2) ** power], "e2m1").scale for power in (129, 130, -125, -126)] == [
+        2**127, 2**127, Fraction(1, 2**127), Fraction(1, 2**127)
+    ]  # fmt: skip
+
+
 def test_one_large_number_takes_the_small_ones_with_it():
     small = [Fraction(n, 32) for n in range(1, 32)]
     assert share_scale([*small, 1], "e2m1").lost < share_scale([*small, 64], "e2m1").lost == 31
@@ -76,6 +83,7 @@ def test_whole_numbers_share_a_scale_that_makes_the_largest_the_largest():
         (lambda: Packing("mine", 4, tensor_bits=-1), "tensor_bits=-1 is not a size"),
         (lambda: Packing("mine", 0), "bits=0 is not a size"),
         (lambda: Packing("mine", 4, (Scale(8, 0),)), "numbers of a scale=0 is not a size"),
+        (lambda: Packing("mine", 4, (Scale(0, 32),)), "bits of a scale=0 is not a size"),
         (lambda: PACKINGS["MXFP4"].bytes(-3), "row=-3 is not a size: write a whole number of at least 1"),
         (lambda: share_scale([], "e2m1"), "numbers=[] are not a block: give at least one number"),
         (lambda: share_scale([1.0], "e9m9"), "format='e9m9' is not known"),

@@ -314,7 +314,7 @@ def lbfgs(parameters: Expr | int, history: Expr | int = 100) -> Update:
     Examples
     --------
     >>> from flopbook.predict import N
-    >>> update = lbfgs(N, history=100)
+    >>> update = lbfgs(N)
     >>> update.contractions, update.pointwise, update.state
     (406*N, 408*N + 403, 202*N)
     """

@@ -84,8 +84,8 @@ def real_taps(size: int, kernel: int, stride: int = 1, padding: int = 0, dilatio
 
     Examples
     --------
-    >>> real_taps(5, 3, padding=1)
-    [2, 3, 3, 3, 2]
+    >>> real_taps(5, 3, padding=1), real_taps(5, 3)
+    ([2, 3, 3, 3, 2], [3, 3, 3])
     >>> sum(real_taps(5, 3, padding=1)), 3 * places(5, 3, padding=1)
     (13, 15)
     """

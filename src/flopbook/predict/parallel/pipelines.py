@@ -89,8 +89,8 @@ def in_flight(ranks: Expr | int, micro_batches: Expr | int, rank: Expr | int = 0
 
 
 def _amounts(ranks: object, micro_batches: object, chunks: object = 1) -> tuple[Expr, Expr, Expr]:
-    names = ("ranks", "micro_batches", "chunks")
-    p, m, v = (number(name, given, least=1) for name, given in zip(names, (ranks, micro_batches, chunks), strict=True))
+    given = {"ranks": ranks, "micro_batches": micro_batches, "chunks": chunks}
+    p, m, v = (number(name, each, least=1) for name, each in given.items())
     if all(each.is_number for each in (p, m, v)) and v > 1 and m % p:
         raise ValueError(
             f"micro_batches={quoted(m)} in {quoted(v)} chunks on {quoted(p)} ranks leave a gap: "
