@@ -15,6 +15,7 @@ SOURCE = '''
 """A docstring with 2 numbers."""
 
 SIZES = {3, 4}
+Pair = tuple[int, Callable[[int, int], int]]
 
 @rule("mm", "bmm")
 def product(out, left, bias=False) -> int:
@@ -72,23 +73,24 @@ def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_those_of
             "b::z": 0.5,
             "tests/predict/c::w": 3.0,
             "tests/agreement/c::v": 4.0,
+            "tests/published/c::t": 4.5,
             "tests/measure/d::u": 0.1,
         },
-        "lines": {path: {"9": [""], "10": ["b::y"], "11": ["a::x", "b::z"]}},
+        "lines": {path: {"10": [""], "11": ["b::y"], "12": ["a::x", "b::z"]}},
     }
     tests = Record(**found)
     asked = {mutant.shown()["becomes"]: tests.batches(mutant) for mutant in mutants}
     assert asked["return 3 * out"] == [["b::y"]]
     assert asked["return out"] == [["b::z"], ["a::x"]]
     assert tests.tests(by_text(mutants, "return out")) == ["b::z", "a::x"]
-    part = [["b::z", "b::y"], ["a::x"], ["tests/predict/c::w"], ["tests/agreement/c::v"]]
+    part = [["b::z", "b::y"], ["a::x"], ["tests/predict/c::w"], ["tests/agreement/c::v"], ["tests/published/c::t"]]
     assert asked["SIZES = {3, 5}"] == asked['@rule( "bmm")'] == part
     assert asked["if not (left):"] == part[2:]
 
 
 def test_the_tests_of_the_module_come_first(mutants):
     found = {"tests/predict/test_mlp.py::x": 1.0, "tests/predict/test_source.py::y": 5.0}
-    tests = Record(found, {str(mutants[0].path): {"10": [*found]}})
+    tests = Record(found, {str(mutants[0].path): {"11": [*found]}})
     mutant = by_text(mutants, "return 3 * out")
     assert tests.tests(mutant) == ["tests/predict/test_source.py::y", "tests/predict/test_mlp.py::x"]
     assert tests.batches(mutant) == [["tests/predict/test_source.py::y"], ["tests/predict/test_mlp.py::x"]]
@@ -96,7 +98,7 @@ def test_the_tests_of_the_module_come_first(mutants):
 
 
 def test_only_a_line_that_importing_does_not_run_is_changed_in_place(mutants):
-    lines = {"9": ["a::x"], "10": ["a::x"], "11": ["a::x", ON_IMPORT]}
+    lines = {"10": ["a::x"], "11": ["a::x"], "12": ["a::x", ON_IMPORT]}
     tests = Record({"a::x": 1.0}, {str(mutants[0].path): lines})
     swappable = [mutant.shown()["becomes"] for mutant in mutants if tests.swappable(mutant)]
     assert swappable == ["if not (left):", "return 3 * out", "return 2 + out"]

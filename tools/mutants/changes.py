@@ -151,6 +151,12 @@ class _Mutator(ast.NodeVisitor):
         if node.value:
             self.visit(node.value)
 
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """Leave a type's parameters alone: on import, nothing else has an index of several."""
+        self.visit(node.value)
+        if self.function or not isinstance(node.slice, ast.Tuple):
+            self.visit(node.slice)
+
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, bool):
             self.replace(*self.span(node), str(not node.value))

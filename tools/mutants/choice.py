@@ -55,12 +55,13 @@ class Record(NamedTuple):
         """Return the tests to ask, those of the module first, then the quick ones.
 
         A line that runs on import may decide the result of a test that runs no line of the file: then all tests
-        of the file's part are asked, and those of agreement.
+        of the file's part are asked, and those of agreement and of published models.
         """
         tests = self.of(mutant)
         if not mutant.lines or ON_IMPORT in tests:
             part = next(target for target in TARGETS if mutant.path.is_relative_to(SOURCE / "flopbook" / target))
-            tests |= {test for test in self.seconds if test.startswith((f"tests/{part}/", "tests/agreement/"))}
+            parts = tuple(f"tests/{each}/" for each in (part, "agreement", "published"))
+            tests |= {test for test in self.seconds if test.startswith(parts)}
         own = f"/test_{mutant.path.stem}.py"
         return sorted(tests - {ON_IMPORT}, key=lambda test: (own not in test, self.seconds[test], test))
 
