@@ -110,6 +110,14 @@ def test_the_bubble_is_a_share_of_what_the_pipeline_takes():
     assert one.compute == pytest.approx((last.forward + last.backward) / PEAK)  # it has the output layer besides
 
 
+@pytest.mark.parametrize(("layers", "stages"), [(5, 4), (6, 5), (7, 5), (10, 5)])
+def test_the_stages_that_are_planned_have_the_slowest_and_the_fullest_one_among_them(layers, stages):
+    mesh, sizes = Mesh(pipeline=stages), SMALL | dict(L=layers)
+    every, planned = [rank_of_mesh(sizes, mesh, stage=stage) for stage in range(stages)], plan(sizes, mesh).ranks
+    for amount in (lambda one: one.forward, lambda one: one.held.total, lambda one: seconds(one, "pipeline", 1)):
+        assert max(map(amount, planned)) == max(map(amount, every))
+
+
 def test_a_share_of_the_peak_stretches_products_alone():
     mesh, cluster = Mesh(tensor=4), Cluster(4)
     one, slower = (plan(SMALL, mesh, each) for each in (cluster, Cluster(4, efficiency=0.5)))
