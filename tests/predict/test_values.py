@@ -123,6 +123,15 @@ def test_bounds_leave_room_for_long_formulas(expression, sizes, value):
     assert value is None or found == value
 
 
+def test_numerator_and_denominator_may_have_ten_thousand_bits():
+    most = 2**10_000 - 1
+    assert evaluate(B, {"B": most}) == 1 / evaluate(1 / B, {"B": most}) == most
+    assert evaluate(B / 2**10_000, {"B": 1}) == Fraction(1, 2**10_000)
+    for expression, size in ((B, most + 1), (1 / B, most + 1), (B / 2**10_001, 1)):
+        with pytest.raises(ValueError, match="is too large at"):
+            evaluate(expression, {"B": size})
+
+
 @pytest.mark.parametrize("symbol", [sympy.Symbol("B"), sympy.Symbol("B", positive=True), B])
 def test_a_letter_is_known_by_its_name(symbol):
     assert evaluate(3 * symbol, {"B": 2}) == 6

@@ -46,6 +46,12 @@ def test_eight_devices_share_a_node_unless_told():
     assert (Cluster(9).bytes_per_s(8), Cluster(9).bytes_per_s(9)) == (450e9, 50e9)
 
 
+def test_a_ring_among_nodes_goes_over_the_networks_of_all_its_ranks_in_a_node():
+    mesh = Mesh(data=3, tensor=4)  # two of the three share a node of eight
+    one, ranks = plan(SMALL, mesh, Cluster(12)), rank_of_mesh(SMALL, mesh)
+    assert one.exposed["data"] + one.hidden["data"] == pytest.approx(seconds(ranks, "data", 2 * 50e9))
+
+
 def test_gradients_hide_behind_the_last_backward_pass():
     mesh, fast = Mesh(data=4), Cluster(4, between_bytes_per_s=1e9)
     one = plan(SMALL, mesh, fast, Training(zero=0))
