@@ -385,9 +385,17 @@ CALLS = {
              is_first_step=False),
         {"pointwise": 5 * (2 + 3 + 2 + 3)},
     ),
-    "_fused_adam_": (call(None, [t(3), t(2)]), {"pointwise": 5 * 13, "transcendental": 5}),
-    "_fused_adamw_": (call(None, [t(3), t(2)], weight_decay=0.1), {"pointwise": 5 * 14, "transcendental": 5}),
-    "_fused_adagrad_": (call(None, [t(3), t(2)]), {"pointwise": 5 * 7, "transcendental": 5}),
+    "_fused_adam_": (
+        call(None, [t(3), t(2)], weight_decay=0, amsgrad=False, maximize=False),
+        {"pointwise": 5 * 13, "transcendental": 5},
+    ),
+    "_fused_adamw_": (
+        call(None, [t(3), t(2)], weight_decay=0.1, amsgrad=False, maximize=False),
+        {"pointwise": 5 * 14, "transcendental": 5},
+    ),
+    "_fused_adagrad_": (
+        call(None, [t(3), t(2)], weight_decay=0, maximize=False), {"pointwise": 5 * 7, "transcendental": 5},
+    ),
     # pointwise arithmetic that depends on its arguments, of 3 x 4 complex numbers where it can
     **same("add sub rsub", (call(t(3, 4), t(3, 4), t(4), alpha=2), {"pointwise": 24})),
     "mul": (call(t(3, 4, dtype=C64), t(3, 4, dtype=C64), 2), {"pointwise": 6 * 12}),

@@ -26,20 +26,20 @@ _ADAM = 13
 
 
 @pointwise("_fused_adam_")
-def adam(out, parameters, *_, weight_decay=0, amsgrad=False, maximize=False, **__):
+def adam(out, parameters, *_, weight_decay, amsgrad, maximize, **__):
     """13 for each parameter: first moment 3, second moment 4, root, division and epsilon 3, step 3."""
     return (_ADAM + bool(amsgrad)) * elements(parameters) + _decay(parameters, weight_decay, maximize)
 
 
 @pointwise("_fused_adamw_")
-def adamw(out, parameters, *_, weight_decay=0, amsgrad=False, maximize=False, **__):
+def adamw(out, parameters, *_, weight_decay, amsgrad, maximize, **__):
     """14 for each parameter: moments 7, root, division and epsilon 3, step 3, decay 1."""
     operations = _ADAM + bool(amsgrad) + bool(weight_decay) + bool(maximize)
     return operations * elements(parameters)
 
 
 @pointwise("_fused_adagrad_")
-def adagrad(out, parameters, *_, weight_decay=0, maximize=False, **__):
+def adagrad(out, parameters, *_, weight_decay, maximize, **__):
     """7 for each parameter: sum of squares 2, root and epsilon 2, division and step 3."""
     return 7 * elements(parameters) + _decay(parameters, weight_decay, maximize)
 

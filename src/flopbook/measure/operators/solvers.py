@@ -125,7 +125,7 @@ def determinant(out, matrix, *_, **__):
 
 
 @contraction("linalg_lu_solve")
-def lu_solve(out, factors, pivots, right, *, left=True, adjoint=False):
+def lu_solve(out, factors, pivots, right, *, left=True, **__):
     """2n^2 - n for each right-hand side of a factorized n x n matrix, by LAPACK Working Note 41."""
     n = factors.shape[-1]
     return _solve_lu(n, right.shape[-1 if left else -2]).flops(out)
@@ -168,7 +168,7 @@ def householder_product(out, matrix, scales):
 
 
 @contraction("ormqr")
-def apply_reflections(out, matrix, scales, other, left=True, transpose=False):
+def apply_reflections(out, matrix, scales, other, left=True, *_):
     """4mnk - 2nk^2 and lower terms for k reflections of an m x n matrix, by LAPACK Working Note 41."""
     m, n = other.shape[-2:] if left else reversed(other.shape[-2:])
     return _apply_q(m, n, scales.shape[-1]).flops(other)
