@@ -518,11 +518,18 @@ def test_a_model_that_is_exported_is_not_counted(count, x):
 def test_what_is_exported_keeps_its_named_arguments(x):
     class Sum(nn.Module):
         def forward(self, x):
-            return torch.add(x, x, alpha=3)
+            return torch.sum(x, dtype=torch.float64)
 
     with FlopCount():
         exported = torch.export.export(Sum(), (x,))
-    assert torch.equal(exported.module()(x), 4 * x)
+    (found,) = (node.meta["val"] for node in exported.graph.nodes if node.op == "call_function")
+    assert found.dtype == exported.module()(x).dtype == torch.float64
+
+
+def test_what_a_condition_calls_keeps_its_named_arguments(x):
+    with torch.no_grad(), FlopCount():
+        found = torch.cond(x.sum() > 0, lambda x: torch.add(x, x, alpha=3), torch.clone, (x,))
+    assert torch.equal(found, 4 * x)
 
 
 def test_a_function_that_is_traced_counts_as_often_as_it_runs(count, x):
