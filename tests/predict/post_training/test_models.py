@@ -11,7 +11,7 @@ from flopbook.predict.post_training import adapted_decoder, asked_decoder, rule_
 def test_at_all_tokens_it_is_the_decoder():
     whole = asked_decoder().at(A=T)
     assert expand(whole.forward - decoder(keys=S).forward) == 0
-    assert whole.parameters == decoder().parameters
+    assert (whole.parameters, whole.tensors) == (decoder().parameters, decoder().tensors)
     assert asked_decoder(outputs=1).parameters == decoder().at(tables=1).parameters + D
 
 
@@ -26,11 +26,12 @@ def test_the_rule_of_six_is_two_four_or_two_for_each_parameter_and_token(frozen)
 def test_adapters_beside_all_weights_of_the_blocks_are_added_to_a_models_parameters(gated):
     sizes = dict(L=2, D=30, H=6, G=2, E=7, F=44, V=52, tables=2, rank=3, matrices=2 + gated)
     adapted, whole = (
-        [evaluate(each, sizes) for each in (model.parameters, model.active)]
+        [evaluate(each, sizes) for each in (model.parameters, model.active, model.tensors)]
         for model in (adapted_decoder(gated), asked_decoder())
     )
     widths = [(30, 42), (30, 14), (30, 14), (42, 30), *[(30, 44)] * (1 + gated), (44, 30)]
-    assert [one - other for one, other in zip(adapted, whole, strict=True)] == 2 * [2 * 3 * sum(map(sum, widths))]
+    numbers, tensors = 2 * 3 * sum(map(sum, widths)), 2 * 2 * len(widths)
+    assert [one - other for one, other in zip(adapted, whole, strict=True)] == [numbers, numbers, tensors]
 
 
 def test_an_adapted_model_takes_two_thirds():

@@ -82,7 +82,7 @@ def asked_decoder(outputs: Expr | int = V) -> Model:
     """
     width = number("outputs", outputs, least=1)
     block, top = attention_part() + feed_forward_part(), output_layer().at(T=A, V=width)
-    return replace((L * block + top + _weights_of(width)).at(), tensors=Integer(0))
+    return (L * block + top + _weights_of(width)).at()
 
 
 def _weights_of(outputs: Expr) -> Model:
@@ -126,6 +126,7 @@ def adapted_decoder(gated: bool = True) -> Model:
         whole,
         parameters=whole.parameters + L * elements(*adapters.values()),
         active=whole.active + L * elements(*adapters.values()),
+        tensors=whole.tensors + L * len(adapters),
         forward=sympy.expand(L * flops(further.forward) + output),
         backward=sympy.expand(flops(first.backward) + (L - 1) * flops(further.backward) + output),
     )
