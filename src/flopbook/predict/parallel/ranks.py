@@ -341,13 +341,14 @@ class _Split:
         """Add up bytes of each kind."""
         formats, training = self.training.formats, self.training
         state = OPTIMIZERS[training.optimizer].state
-        each = (formats.parameters, formats.gradients, state.moments * formats.moments + formats.master)
+        moments = state.moments * formats.moments + formats.master
+        each = {3: formats.parameters, 2: formats.gradients, 1: moments}  # by the stage of ZeRO that splits them first
         held = [
             sum(
                 times * _share(part[kind] * number_bytes, ranks if training.zero >= level else 1)
                 for part, times in parts for kind, ranks in (("dense", self._replicas), ("experts", self._of_experts))
             )
-            for number_bytes, level in zip(each, (3, 2, 1), strict=True)
+            for level, number_bytes in each.items()
         ]  # fmt: skip
         block, head = self.block, self.head
         whole = block["kept"] + block["read"] + self._shared(block["between"])
