@@ -377,7 +377,7 @@ class _Split:
         return self.mesh.data * self.mesh.context
 
     def _transfers(self, stage: int, layers: int, ends: list[_Part]) -> dict[str, tuple[Transfer, ...]]:
-        """List the calls along each axis."""
+        """List the calls along each axis, but for those among one rank or of nothing."""
         found = {
             "tensor": self._along_tensor(stage, layers),
             "context": self._along_context(layers),
@@ -385,7 +385,7 @@ class _Split:
             "pipeline": self._along_pipeline(stage),
             "data": self._along_data(layers, ends),
         }
-        return {way: given for way, each in found.items() if (given := tuple(each))}
+        return {way: given for way, each in found.items() if (given := tuple(filter(_is_called, each)))}
 
     @property
     def _tokens(self) -> int:
@@ -396,8 +396,6 @@ class _Split:
     def _along_tensor(self, stage: int, layers: int) -> Iterator[Transfer]:
         """Sum what is split along a contracted letter: behind attention, and behind the feed-forward part."""
         t, m = self.mesh.tensor, self.micro_batches
-        if t == 1:
-            return
         table, head = stage == 0, stage == self.mesh.pipeline - 1
         if head:  # the largest logit of each token, the sum of exponentials, and the logit of the right one
             tokens = self.training.micro * self.sizes["T"] // self.mesh.context
@@ -405,9 +403,7 @@ class _Split:
         sums = 2 * layers * (self.training.checkpoints == "full")
         if not self.training.sequence:
             calls = {"forward": 2 * layers + table, "backward": 2 * layers + head, "recomputed": sums}
-            yield from (
-                Transfer("all-reduce", phase, self._tokens, t, m * each) for phase, each in calls.items() if each
-            )
+            yield from (Transfer("all-reduce", phase, self._tokens, t, m * each) for phase, each in calls.items())
             return
         # each rank has seen its own tokens: what they say of a norm's weights is summed
         norm = self.sizes["D"] * self.training.formats.gradients
@@ -418,22 +414,21 @@ class _Split:
             ("reduce-scatter", 2 * layers + table, 2 * layers + head, sums),
         ):
             calls = {"forward": ahead, "backward": back, "recomputed": again}
-            yield from (Transfer(collective, phase, self._tokens, t, m * each) for phase, each in calls.items() if each)
+            yield from (Transfer(collective, phase, self._tokens, t, m * each) for phase, each in calls.items())
 
     def _along_context(self, layers: int) -> Iterator[Transfer]:
         """Hand keys and values around a ring; on the way back, their gradients, too."""
         c, m = self.mesh.context, self.micro_batches
-        if c > 1 and layers:
-            keys = self._tokens // self.sizes["D"] * (self.sizes["G"] // self.mesh.tensor) * self.sizes["E"]
-            again = {"recomputed": 2} if self.training.checkpoints == "full" else {}
-            for phase, tensors in {"forward": 2, **again, "backward": 4}.items():
-                for collective in ("send", "receive"):
-                    yield Transfer(collective, phase, keys, c, m * layers * (c - 1) * tensors)
+        keys = self._tokens // self.sizes["D"] * (self.sizes["G"] // self.mesh.tensor) * self.sizes["E"]
+        again = {"recomputed": 2} if self.training.checkpoints == "full" else {}
+        for phase, tensors in {"forward": 2, **again, "backward": 4}.items():
+            for collective in ("send", "receive"):
+                yield Transfer(collective, phase, keys, c, m * layers * (c - 1) * tensors)
 
     def _along_expert(self, layers: int) -> Iterator[Transfer]:
         """Send each token to its experts and back, and its gradient the same ways."""
         e, m = self.mesh.expert, self.micro_batches
-        if e > 1 and layers:
+        if self._experts:
             rows = self._shared(self._tokens * self.sizes["K"])
             for phase in ("forward", "backward", *["recomputed"] * (self.training.checkpoints == "full")):
                 yield Transfer("all-to-all", phase, rows, e, 2 * m * layers)
@@ -449,8 +444,7 @@ class _Split:
             ("receive", "forward", back), ("send", "forward", ahead),
             ("receive", "backward", ahead), ("send", "backward", back),
         ):  # fmt: skip
-            if calls:
-                yield Transfer(collective, phase, tokens, stages, m * calls)
+            yield Transfer(collective, phase, tokens, stages, m * calls)
         if self._tied and stage in (0, stages - 1):  # both ends hold the table
             table = self.table["parameters"] * self.training.formats.gradients
             yield Transfer("all-reduce", "backward", table, 2)
@@ -461,8 +455,6 @@ class _Split:
         for kind, ranks in (("dense", self._replicas), ("experts", self._of_experts)):
             units = [(block[kind], layers), (sum(end[kind] for end in ends), 1)]
             for place, (numbers, calls) in enumerate(units):
-                if ranks == 1 or not numbers or not calls:
-                    continue
                 collective = "reduce-scatter" if zero else "all-reduce"
                 times = m if zero > 1 else 1  # sharded gradients are summed anew with each micro-batch
                 yield Transfer(collective, "backward", numbers * formats.gradients, ranks, calls * times)
@@ -481,6 +473,10 @@ def _divide(letter: str, whole: int, way: str, ranks: int) -> int:
         remedy = f"{letter}={ranks * (share + 1)}" if letter == "V" else f"{way} that divides {whole}"
         raise ValueError(f"{way}={ranks} does not divide {letter}={whole}: write {remedy}")
     return share
+
+
+def _is_called(one: Transfer) -> bool:
+    return bool(one.ranks != 1 and one.payload and one.calls)
 
 
 def _share(amount: int, ranks: int) -> int:
