@@ -18,6 +18,7 @@ from tests.support.browser import (
 
 pytestmark = IN_BROWSER
 
+SCREEN = {"width": 1280, "height": 800}
 WEIGHT_LIMIT = 450_000  # bytes
 PICTURE_LIMIT = 1_350  # pixels: a screen and a half
 MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
@@ -56,14 +57,16 @@ COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
 ).map((glyphs) => glyphs.textContent.slice(0, 60))"""
 # axe judges no text on an image, such as the shadows at the edges of what scrolls.
 WITHOUT_SHADOWS = "* { background-image: none !important }"
-# What repeats, so that axe need not be asked about it again, and is most of a page's elements: glyphs of formulas,
-# parts of MathML, further words of a kind in a block of code, further shapes of a kind in a drawing, further rows of a
-# table, further names of a module, and, beside every page but the first, the tree of the book.
-WITHOUT_REPEATS = """() => {
-  document.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
-  document.querySelectorAll("dl.py ~ dl.py, tbody tr:nth-child(n + 6)").forEach((one) => one.remove());
-  if (!location.pathname.endsWith("/index.html")) document.querySelector(".sidebar-tree")?.replaceChildren();
-  for (const whole of document.querySelectorAll("pre, svg")) {
+# Copy a page but for its scripts and what repeats, so that axe need not be asked about it again, and is most of its
+# elements: glyphs of formulas, parts of MathML, further words of a kind in a block of code, further shapes of a kind in
+# a drawing, further rows of a table, further names of a module, and, beside every page but the first, the tree of the
+# book. The reader is at the first heading of the table of contents, as when the page is scrolled.
+COPY = """() => {
+  const page = document.documentElement.cloneNode(true);
+  page.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
+  page.querySelectorAll("script, dl.py ~ dl.py, tbody tr:nth-child(n + 6)").forEach((one) => one.remove());
+  if (!location.pathname.endsWith("/index.html")) page.querySelector(".sidebar-tree")?.replaceChildren();
+  for (const whole of page.querySelectorAll("pre, svg")) {
     const kinds = new Set();
     for (const part of whole.querySelectorAll("span:not(:has(*)), svg :not(:has(*), title, [role], [tabindex])")) {
       const kind = `${part.tagName} ${part.getAttribute("class")}`;
@@ -71,6 +74,17 @@ WITHOUT_REPEATS = """() => {
       kinds.add(kind);
     }
   }
+  page.querySelector(".toc-tree li")?.classList.add("scroll-current");
+  return new XMLSerializer().serializeToString(page);
+}"""
+# Show the copy of a page at its address in place of the page that is shown, of which the scripts stay.
+SHOW = """async ([address, copy]) => {
+  history.replaceState(null, "", address);
+  const page = document.adoptNode(new DOMParser().parseFromString(copy, "application/xhtml+xml").documentElement);
+  const loaded = [...page.querySelectorAll("link[rel=stylesheet]")].map((style) =>
+    new Promise((resolve, reject) => Object.assign(style, { onload: resolve, onerror: reject })));
+  document.documentElement.replaceWith(page);
+  await Promise.all(loaded);
 }"""
 # What scrolls sideways without a shadow on the edge behind which there is more.
 UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .katex-display, .figure, .put-in")]
@@ -99,6 +113,7 @@ BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(f
 class Visit:
     """Holds what a reader's browser met on one page."""
 
+    copy: str = ""
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     weight: int = 0
@@ -120,17 +135,30 @@ class Visit:
 def visits(browser, address, pages) -> dict[str, Visit]:
     """Open each page once, for all tests of this file."""
     visits, known, weights = {}, set(), {}
-    for name in pages:
-        with browser.new_page(viewport={"width": 1280, "height": 800}) as page:
-            visits[name] = visit(page, f"{address}/{name}", known, weights)
+    with browser.new_page(viewport=SCREEN) as copy:
+        copy.goto(f"{address}/404.html")
+        for name in pages:
+            with browser.new_page(viewport=SCREEN) as page:
+                visits[name] = visit(page, f"{address}/{name}", weights)
+                copy.evaluate(SHOW, [page.url, visits[name].copy])
+            visits[name].violations = judge(copy, known)
     return visits
 
 
-def visit(page: Page, address: str, known: set[str], weights: dict[str, int]) -> Visit:
-    """Look at a page in every way.
+def judge(copy: Page, known: set[str]) -> dict[str, list[str]]:
+    """Ask axe about the copy of a page, but for the kinds of text whose contrast is known.
 
-    The kinds of text whose contrast was looked at before are `known`, and files that other pages have are in `weights`.
+    All copies are shown in one window, for which the browser has read and compiled axe.
     """
+    copy.add_style_tag(content=WITHOUT_SHADOWS)
+    copy.emulate_media(color_scheme="dark")
+    dark = contrast_violations(copy, known=known)  # dark changes nothing but colours
+    copy.emulate_media(color_scheme="light")
+    return {"dark": dark, "light": axe_violations(copy, known=known)}
+
+
+def visit(page: Page, address: str, weights: dict[str, int]) -> Visit:
+    """Look at a page in every way; the files that other pages have are in `weights`."""
     seen = Visit()
     responses = note_responses(page)
     page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
@@ -143,6 +171,7 @@ def visit(page: Page, address: str, known: set[str], weights: dict[str, int]) ->
     seen.cut_tables = page.evaluate(CUT_TABLES)
     seen.picture_top = page.evaluate(PICTURE_TOP)
     seen.coloured = page.evaluate(COLOURED)
+    seen.copy = page.evaluate(COPY)
     seen.weight = weight(responses, weights)  # before anything has the focus, at which more may be loaded
     page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
     for width in (1280, 390):
@@ -161,12 +190,6 @@ def visit(page: Page, address: str, known: set[str], weights: dict[str, int]) ->
 
     page.emulate_media(media="screen", color_scheme="dark")
     seen.coloured += page.evaluate(COLOURED)
-    page.evaluate(WITHOUT_REPEATS)
-    page.set_viewport_size({"width": 1280, "height": 800})  # last: to lay a whole page out again takes seconds
-    page.add_style_tag(content=WITHOUT_SHADOWS)
-    seen.violations["dark"] = contrast_violations(page, known=known)  # dark changes nothing but colours
-    page.emulate_media(color_scheme="light")
-    seen.violations["light"] = axe_violations(page, known=known)
     return seen
 
 
