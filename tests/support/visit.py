@@ -1,0 +1,167 @@
+"""Look at a page of the built site in every way that a browser offers."""
+
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Page
+
+from tests.support.browser import PAPER_WIDTH, axe_violations, contrast_violations, note_responses, weight
+
+SCREEN = {"width": 1280, "height": 800}
+MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
+  .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
+# What can be seen and operated, yet the Tab key does not stop there, or does not show that it has the focus.
+# It goes past links to headings, which the sidebar has too, and buttons that copy.
+CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]:not([tabindex='-1']), [contenteditable]"
+UNFOCUSED = f"""[...document.querySelectorAll("{CONTROLS}")]
+  .filter(control => !control.matches(".headerlink, .copybtn"))
+  .filter(control => control.checkVisibility({{ visibilityProperty: true }}) && !control.disabled)
+  .filter(control => {{
+    control.focus({{ preventScroll: true }});
+    const {{ outlineStyle, outlineWidth }} = getComputedStyle(control);
+    const shown = outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
+    return control.tabIndex < 0 || document.activeElement !== control || !shown;
+  }})
+  .map(control => control.outerHTML.slice(0, 120))"""
+# Formulas that their numbers cover, at the width of the window.
+OVERLAPS = """[...document.querySelectorAll(".math > .eqno")].filter((number) => {
+  const formula = number.parentElement.querySelector(".katex-display").getBoundingClientRect();
+  return formula.width && formula.right > number.getBoundingClientRect().left;
+}).map((number) => number.textContent)"""
+# Marks that begin a line, since they are parted from the formula before them.
+PARTED = """[...document.querySelectorAll("[role=main] span.math")].filter((math) => {
+  const [mark, last] = [math.nextSibling, [...math.querySelectorAll(".base")].at(-1)];
+  if (mark?.nodeType !== 3 || !/^[.,;:?!)’”]/.test(mark.data) || !last?.checkVisibility()) return false;
+  const range = document.createRange();
+  range.setStart(mark, 0);
+  range.setEnd(mark, 1);
+  return range.getBoundingClientRect().left < last.getBoundingClientRect().left;
+}).map((math) => math.parentElement.textContent.slice(0, 60))"""
+# Formulas of another colour than the text around them.
+COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
+  getComputedStyle(glyphs).color !== getComputedStyle(glyphs.closest(".katex").parentElement).color
+  || glyphs.querySelector("[style*=color]")
+).map((glyphs) => glyphs.textContent.slice(0, 60))"""
+# axe judges no text on an image, such as the shadows at the edges of what scrolls.
+WITHOUT_SHADOWS = "* { background-image: none !important }"
+# Copy a page but for its scripts and what repeats, so that axe need not be asked about it again, and is most of its
+# elements: glyphs of formulas, parts of MathML, further words of a kind in a block of code, further shapes of a kind in
+# a drawing, further rows of a table, further names of a module, and, beside every page but the first, the tree of the
+# book. The reader is at the first heading of the table of contents, as when the page is scrolled.
+COPY = """() => {
+  const page = document.documentElement.cloneNode(true);
+  page.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
+  page.querySelectorAll("script, dl.py ~ dl.py, tbody tr:nth-child(n + 6)").forEach((one) => one.remove());
+  if (!location.pathname.endsWith("/index.html")) page.querySelector(".sidebar-tree")?.replaceChildren();
+  for (const whole of page.querySelectorAll("pre, svg")) {
+    const kinds = new Set();
+    for (const part of whole.querySelectorAll("span:not(:has(*)), svg :not(:has(*), title, [role], [tabindex])")) {
+      const kind = `${part.tagName} ${part.getAttribute("class")}`;
+      if (kinds.has(kind)) part.replaceWith(part.textContent);
+      kinds.add(kind);
+    }
+  }
+  page.querySelector(".toc-tree li")?.classList.add("scroll-current");
+  return new XMLSerializer().serializeToString(page);
+}"""
+# Show the copy of a page at its address in place of the page that is shown, of which the scripts stay.
+SHOW = """async ([address, copy]) => {
+  history.replaceState(null, "", address);
+  const page = document.adoptNode(new DOMParser().parseFromString(copy, "application/xhtml+xml").documentElement);
+  const loaded = [...page.querySelectorAll("link[rel=stylesheet]")].map((style) =>
+    new Promise((resolve, reject) => Object.assign(style, { onload: resolve, onerror: reject })));
+  document.documentElement.replaceWith(page);
+  await Promise.all(loaded);
+}"""
+# What scrolls sideways without a shadow on the edge behind which there is more.
+UNHINTED = """[...document.querySelectorAll("pre, .table-wrapper, .text_html, .katex-display, .figure, .put-in")]
+  .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+  .filter((box) => getComputedStyle(box).overflowX === "auto")
+  .filter((box) => !getComputedStyle(box).backgroundImage.includes("gradient"))
+  .map((box) => `${box.className || box.tagName} ${box.textContent.trim().slice(0, 60)}`)"""
+# What stands out to the right of the page, but for what is drawn.
+WIDER_THAN_PAPER = """[...document.querySelectorAll("[role=main] *")]
+  .filter((one) => one.checkVisibility() && !one.closest("svg, .katex-mathml, .unseen"))
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+  .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 60)}`)"""
+# Tables that are cut off in their column.
+CUT_TABLES = """[...document.querySelectorAll("[role=main] table")].filter((table) => table.checkVisibility())
+  .filter((table) => {
+    const boxes = [".table-wrapper", ".text_html", ".cell_output", "figure"].map((box) => table.closest(box));
+    return boxes.some((box) => box && box.scrollWidth > box.clientWidth);
+  })
+  .map((table) => `${table.className} ${table.textContent.trim().slice(0, 60)}`)"""
+# How far below the page's top its first picture begins.
+PICTURE_TOP = "document.querySelector('figure.picture svg')?.getBoundingClientRect().top + scrollY"
+BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(font => font.family)"
+
+
+@dataclass
+class Visit:
+    """Holds what a reader's browser met on one page."""
+
+    copy: str = ""
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    weight: int = 0
+    width: dict[int, int] = field(default_factory=dict)
+    math: list[int] = field(default_factory=list)
+    broken_fonts: list[str] = field(default_factory=list)
+    unfocused: list[str] = field(default_factory=list)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    coloured: list[str] = field(default_factory=list)
+    overlaps: list[str] = field(default_factory=list)
+    unhinted: list[str] = field(default_factory=list)
+    parted: list[str] = field(default_factory=list)
+    wider_than_paper: list[str] = field(default_factory=list)
+    cut_tables: list[str] = field(default_factory=list)
+    picture_top: float | None = None
+
+
+def judge(copy: Page, known: set[str]) -> dict[str, list[str]]:
+    """Ask axe about the copy of a page, but for the kinds of text whose contrast is known.
+
+    All copies are shown in one window, for which the browser has read and compiled axe.
+    """
+    copy.add_style_tag(content=WITHOUT_SHADOWS)
+    copy.emulate_media(color_scheme="dark")
+    dark = contrast_violations(copy, known=known)  # dark changes nothing but colours
+    copy.emulate_media(color_scheme="light")
+    return {"dark": dark, "light": axe_violations(copy, known=known)}
+
+
+def visit(page: Page, address: str, weights: dict[str, int]) -> Visit:
+    """Look at a page in every way; the files that other pages have are in `weights`."""
+    seen = Visit()
+    responses = note_responses(page)
+    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.goto(address)
+    page.evaluate("document.fonts.ready.then(() => {})")
+    seen.math = page.evaluate(MATH)
+    seen.broken_fonts = page.evaluate(BROKEN_FONTS)
+    seen.cut_tables = page.evaluate(CUT_TABLES)
+    seen.picture_top = page.evaluate(PICTURE_TOP)
+    seen.coloured = page.evaluate(COLOURED)
+    seen.copy = page.evaluate(COPY)
+    seen.weight = weight(responses, weights)  # before anything has the focus, at which more may be loaded
+    page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
+        seen.overlaps += page.evaluate(OVERLAPS)
+        seen.unhinted += page.evaluate(UNHINTED)
+        seen.parted += page.evaluate(PARTED)
+        seen.unfocused += page.evaluate(UNFOCUSED)
+    seen.cut_tables += [
+        table for table in page.evaluate(CUT_TABLES) if table.startswith("flopbook-table comparison")
+    ]  # also on a phone
+    page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
+    page.emulate_media(media="print")
+    seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
+
+    page.emulate_media(media="screen", color_scheme="dark")
+    seen.coloured += page.evaluate(COLOURED)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(SCREEN)
+    return seen
