@@ -206,3 +206,10 @@ def test_parameters_that_a_token_meets_are_told_apart_where_it_does_not_meet_all
 
 def test_a_calculator_keeps_flops_memory_and_time_in_sight():
     assert [PLAN.rows[title][0] for title in PLAN.watched] == ["FLOPs", "of memory", "hours"]
+
+
+def test_words_stand_upright_in_the_formulas_of_a_plan():
+    plan = PLAN._repr_mimebundle_()
+    typeset = {title: latex for title, _, latex in plan["application/vnd.flopbook.plan+json"]["rows"]}
+    assert typeset["Steps"] == r"\left\lceil{\frac{\text{budget}}{B}}\right\rceil"
+    assert r"D\,H\,\text{bytes}_{\text{parameters}}" in typeset["Bytes of parameters"]

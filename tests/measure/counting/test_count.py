@@ -674,6 +674,19 @@ def test_a_function_that_first_compiles_inside_the_block_still_compiles_afterwar
     assert graphs >= 1
 
 
+def test_what_was_compiled_is_dropped_if_the_compiler_was_first_imported_in_the_block(monkeypatch):
+    dropped = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: dropped.append(True))
+    for name in ("torch._dynamo", "torch.nn.attention.flex_attention"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with FlopCount():
+        pass
+    assert not dropped
+    with FlopCount():
+        monkeypatch.setitem(sys.modules, "torch._dynamo", torch)
+    assert dropped
+
+
 def test_what_compiles_by_itself_is_counted_before_anything_was_compiled(fresh):
     assert int(fresh["compiles itself"]) == 2 * 2 * 2 * 16 * 16 * 8
 

@@ -9,6 +9,7 @@ from flopbook.collectives import COLLECTIVES
 from flopbook.counts.communication import Sent
 from flopbook.measure import FlopCount
 from flopbook.measure.distributed import fake_ranks, run_ranks
+from flopbook.measure.operators.movement import moves
 from flopbook.measure.operators.registry import COMMUNICATION
 
 RANKS = 3
@@ -153,6 +154,8 @@ def test_every_collective_has_a_rule():
     }  # fmt: skip
     here = {name for name in named if name.partition("::")[0] in groups}
     assert here - waits - COMMUNICATION.keys() == set()
+    for space, _, operator in (name.partition("::") for name in waits & here):
+        assert moves(getattr(getattr(torch.ops, space), operator).default)
 
 
 GROUP, ONE, THREE = "group", torch.ones(5), torch.ones(3, 5)  # 20 and 60 bytes
@@ -180,6 +183,7 @@ CALLS = {
     "_c10d_functional::broadcast": (ONE, ONE, ROOT, GROUP, ("broadcast", 20, 20)),
     "_c10d_functional::broadcast_": (ONE, ONE, ROOT, GROUP, ("broadcast", 20, 20)),
     "c10d::gather_into_tensor_": (None, THREE, ONE, GROUP, ROOT, ("gather", 60, 20)),
+    "c10d::send": (None, [ONE], GROUP, 1, 0, ("send", 20, 20)),
     "c10d::recv_any_source_": (None, [ONE], GROUP, 0, ("receive", 20, 0)),
     "_c10d_functional::isend": (ONE, ONE, 1, 0, GROUP, ("send", 20, 20)),
     "_c10d_functional::irecv": (ONE, ONE, 1, 0, GROUP, ("receive", 20, 0)),

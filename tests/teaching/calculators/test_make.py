@@ -106,13 +106,6 @@ def test_an_option_that_names_nothing_is_quoted(options, said):
         matmul(**options)
 
 
-def test_words_stand_upright_in_the_formulas_of_a_plan():
-    plan = training_plan("mlp", "An MLP", mlp(), samples=B)._repr_mimebundle_()
-    typeset = {title: latex for title, _, _, latex in plan["application/vnd.flopbook.plan+json"]["rows"]}
-    assert typeset["Steps"] == r"\left\lceil{\frac{\text{budget}}{B}}\right\rceil"
-    assert r"D\,H\,\text{bytes}_{\text{parameters}}" in typeset["Bytes of parameters"]
-
-
 def test_a_size_without_a_start_is_named():
     with pytest.raises(CalculatorError, match="'B': B has no value to start from: write it like"):
         calculator(training_plan("mlp", "An MLP", mlp(), samples=B))
