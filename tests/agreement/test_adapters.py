@@ -119,7 +119,7 @@ class Network:
         layers = zip(self.kinds, pairwise(self.widths), self.biases, strict=True)
         return nn.Sequential(*(build[kind](D, K, bias) for kind, (D, K), bias in layers))
 
-    def build(self, dtype=torch.float32, device="meta"):
+    def build(self, dtype=torch.float32, device="cpu"):
         with torch.device(device):
             model = self.model().to(dtype)
             x = torch.ones(*self.batch, self.widths[0], dtype=dtype, requires_grad=self.data_needs)
