@@ -1,7 +1,8 @@
 """Predict what training a whole model takes: FLOPs, bytes and time."""
 
+import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import ClassVar
@@ -108,12 +109,11 @@ class Plan:
         >>> plan.at(rows=7, devices=2)
         {'Bytes': Fraction(7, 2)}
         """
-        given = {axis(name): sympy.Rational(size) for name, size in sizes.items()}
+        given: dict[Expr, Fraction] = {axis(name): Fraction(size) for name, size in sizes.items()}
         missing = {letter.name for _, row in self.rows.values() for letter in row.free_symbols} - sizes.keys()
         if missing:
             raise ValueError(f"the plan {self.name!r} needs a size for {', '.join(sorted(missing))}")
-        values = {title: row.xreplace(given) for title, (_, row) in self.rows.items()}
-        return {title: Fraction(int(value.p), int(value.q)) for title, value in values.items()}
+        return {title: _value(row, given) for title, (_, row) in self.rows.items()}
 
     def __repr__(self):
         return "\n".join([self.title, *(f"  {title}: {expression}" for title, (_, expression) in self.rows.items())])
@@ -127,6 +127,29 @@ class Plan:
             },
             "text/plain": repr(self),
         }
+
+
+#: How the value of a row follows from those of its parts.
+_WORKED_OUT: dict[type, Callable[..., Fraction]] = {
+    sympy.Add: lambda *parts: sum(parts, Fraction(0)),
+    sympy.Mul: lambda *parts: math.prod(parts, start=Fraction(1)),
+    sympy.Pow: operator.pow,
+    Max: max,
+    Min: min,
+    ceiling: lambda part: Fraction(math.ceil(part)),
+    floor: lambda part: Fraction(math.floor(part)),
+}
+
+
+def _value(expression: Expr, values: dict[Expr, Fraction]) -> Fraction:
+    """Work out an expression, and each of its parts once: rows share most of them, and SymPy would simplify each."""
+    if expression not in values:
+        values[expression] = (
+            Fraction(int(expression.p), int(expression.q))
+            if expression.is_Rational
+            else _WORKED_OUT[expression.func](*(_value(part, values) for part in expression.args))
+        )
+    return values[expression]
 
 
 def _latex(expression: Expr) -> str:
