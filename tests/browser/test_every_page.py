@@ -8,7 +8,7 @@ from flopsite.course.outline import read_course
 from tests.conftest import ROOT
 from tests.support.browser import IN_BROWSER
 from tests.support.controls import Used, use_controls
-from tests.support.visit import SCREEN, SHOW, Visit, judge, visit
+from tests.support.visit import Reader, Visit
 
 pytestmark = IN_BROWSER
 
@@ -18,18 +18,12 @@ PICTURE_LIMIT = 1_350  # pixels: a screen and a half
 
 @pytest.fixture(scope="module")
 def seen_and_used(browser, address, pages) -> tuple[dict[str, Visit], Used]:
-    """Open each page once: look at it, use its controls, and ask axe about a copy of it."""
+    """Open each page once, look at it, and use its controls."""
     visits, used = {}, Used()
-    known, weights, draw = set(), {}, random.Random(1)
-    with browser.new_page(viewport=SCREEN) as copy:
-        copy.goto(f"{address}/404.html")
-        for name in pages:
-            with browser.new_page(viewport=SCREEN) as page:
-                page.set_default_timeout(60_000)
-                visits[name] = visit(page, f"{address}/{name}", weights)
-                use_controls(page, name, draw, used)
-                copy.evaluate(SHOW, [page.url, visits[name].copy])
-            visits[name].violations = judge(copy, known)
+    reader, draw = Reader(browser, address), random.Random(1)
+    for name in pages:
+        visits[name] = reader.visit(name)
+        use_controls(reader.page, name, draw, used)
     return visits, used
 
 

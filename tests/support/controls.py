@@ -190,3 +190,4 @@ def use_controls(page: Page, name: str, draw: random.Random, used: Used) -> None
             used.number[kind][name] = use(page, name, draw, used)
         except AssertionError as error:
             used.wrong[kind][name] = str(error)
+    page.evaluate("localStorage.clear()")  # nothing is done yet when the next page opens

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Page
+from playwright.sync_api import Browser
 
 from tests.support.browser import PAPER_WIDTH, axe_violations, contrast_violations, note_responses, weight
 
@@ -92,6 +92,12 @@ CUT_TABLES = """[...document.querySelectorAll("[role=main] table")].filter((tabl
   .map((table) => `${table.className} ${table.textContent.trim().slice(0, 60)}`)"""
 # How far below the page's top its first picture begins.
 PICTURE_TOP = "document.querySelector('figure.picture svg')?.getBoundingClientRect().top + scrollY"
+# Fonts of the stylesheets that the page does not use: a window that has them from another page reports them, too.
+SPARE_FONTS = """[...document.styleSheets].flatMap((sheet) => [...sheet.cssRules].map((rule) => [sheet, rule]))
+  .filter(([, rule]) => rule instanceof CSSFontFaceRule)
+  .filter(([, { style }]) => ![...document.fonts].some((font) => font.status === "loaded"
+    && font.family === style.fontFamily && font.weight === style.fontWeight && font.style === style.fontStyle))
+  .map(([sheet, { style }]) => new URL(style.getPropertyValue("src").match(/url\\("(.*?)"/)[1], sheet.href).href)"""
 BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(font => font.family)"
 
 
@@ -99,7 +105,6 @@ BROKEN_FONTS = "[...document.fonts].filter(font => font.status == 'error').map(f
 class Visit:
     """Holds what a reader's browser met on one page."""
 
-    copy: str = ""
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     weight: int = 0
@@ -117,51 +122,83 @@ class Visit:
     picture_top: float | None = None
 
 
-def judge(copy: Page, known: set[str]) -> dict[str, list[str]]:
-    """Ask axe about the copy of a page, but for the kinds of text whose contrast is known.
+def at_once(**scripts: str) -> str:
+    """Return a script that gives the results of others by their names, since to ask takes longer than most answers."""
+    return f"({{ {', '.join(f'{name}: {script}' for name, script in scripts.items())} }})"
 
-    All copies are shown in one window, for which the browser has read and compiled axe.
+
+WHEN_LOADED = at_once(
+    math=MATH,
+    broken_fonts=BROKEN_FONTS,
+    cut_tables=CUT_TABLES,
+    picture_top=PICTURE_TOP,
+    coloured=COLOURED,
+    spare_fonts=SPARE_FONTS,
+    copy=f"({COPY})()",
+)
+AT_A_WIDTH = at_once(
+    width="document.documentElement.scrollWidth",
+    overlaps=OVERLAPS,
+    unhinted=UNHINTED,
+    parted=PARTED,
+    unfocused=UNFOCUSED,
+)
+
+
+class Reader:
+    """Opens the pages of the site in one window, and copies of them in another, for which axe is compiled once.
+
+    Kinds of text whose contrast is known are not looked at again, and files of other pages are not weighed again.
     """
-    copy.add_style_tag(content=WITHOUT_SHADOWS)
-    copy.emulate_media(color_scheme="dark")
-    dark = contrast_violations(copy, known=known)  # dark changes nothing but colours
-    copy.emulate_media(color_scheme="light")
-    return {"dark": dark, "light": axe_violations(copy, known=known)}
 
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.page, self._copy = (browser.new_page(viewport=SCREEN) for _ in range(2))
+        self._copy.goto(f"{address}/404.html")
+        self._address, self._seen = address, Visit()
+        self._known: set[str] = set()
+        self._weights: dict[str, int] = {}
+        self._responses = note_responses(self.page)
+        self.page.on("console", lambda message: message.type == "error" and self._seen.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self._seen.errors.append(str(error)))
+        self.page.on("request", lambda request: self._seen.requests.append(request.url))
 
-def visit(page: Page, address: str, weights: dict[str, int]) -> Visit:
-    """Look at a page in every way; the files that other pages have are in `weights`."""
-    seen = Visit()
-    responses = note_responses(page)
-    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.goto(address)
-    page.evaluate("document.fonts.ready.then(() => {})")
-    seen.math = page.evaluate(MATH)
-    seen.broken_fonts = page.evaluate(BROKEN_FONTS)
-    seen.cut_tables = page.evaluate(CUT_TABLES)
-    seen.picture_top = page.evaluate(PICTURE_TOP)
-    seen.coloured = page.evaluate(COLOURED)
-    seen.copy = page.evaluate(COPY)
-    seen.weight = weight(responses, weights)  # before anything has the focus, at which more may be loaded
-    page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 800})
-        seen.width[width] = page.evaluate("document.documentElement.scrollWidth")
-        seen.overlaps += page.evaluate(OVERLAPS)
-        seen.unhinted += page.evaluate(UNHINTED)
-        seen.parted += page.evaluate(PARTED)
-        seen.unfocused += page.evaluate(UNFOCUSED)
-    seen.cut_tables += [
-        table for table in page.evaluate(CUT_TABLES) if table.startswith("flopbook-table comparison")
-    ]  # also on a phone
-    page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
-    page.emulate_media(media="print")
-    seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
+    def visit(self, name: str) -> Visit:
+        """Look at a page in every way, and leave it as it was opened."""
+        page, seen = self.page, Visit()
+        self._seen = seen
+        self._responses.clear()
+        page.goto(f"{self._address}/{name}")
+        page.evaluate("document.fonts.ready.then(() => {})")
+        loaded = page.evaluate(WHEN_LOADED)
+        spare_fonts, copy = loaded.pop("spare_fonts"), loaded.pop("copy")
+        vars(seen).update(loaded)
+        # Before anything has the focus, at which more may be loaded.
+        seen.weight = weight([each for each in self._responses if each.url not in spare_fonts], self._weights)
+        page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            found = page.evaluate(AT_A_WIDTH)
+            seen.width[width] = found.pop("width")
+            for what, where in found.items():
+                getattr(seen, what).extend(where)
+        seen.cut_tables += [
+            table for table in page.evaluate(CUT_TABLES) if table.startswith("flopbook-table comparison")
+        ]  # also on a phone
+        page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
+        page.emulate_media(media="print")
+        seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
+        page.emulate_media(media="screen", color_scheme="dark")
+        seen.coloured += page.evaluate(COLOURED)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(SCREEN)
+        seen.violations = self._judge(copy)
+        return seen
 
-    page.emulate_media(media="screen", color_scheme="dark")
-    seen.coloured += page.evaluate(COLOURED)
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size(SCREEN)
-    return seen
+    def _judge(self, copy: str) -> dict[str, list[str]]:
+        """Ask axe about the copy of the page."""
+        self._copy.evaluate(SHOW, [self.page.url, copy])
+        self._copy.add_style_tag(content=WITHOUT_SHADOWS)
+        self._copy.emulate_media(color_scheme="dark")
+        dark = contrast_violations(self._copy, known=self._known)  # dark changes nothing but colours
+        self._copy.emulate_media(color_scheme="light")
+        return {"dark": dark, "light": axe_violations(self._copy, known=self._known)}
