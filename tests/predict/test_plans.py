@@ -1,15 +1,16 @@
 """Test a plan of a training run, worked out by hand for a small perceptron."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
-from sympy import ceiling
+from sympy import Piecewise, ceiling, sqrt
 
 from flopbook.devices import DEVICES
 from flopbook.predict import B, axis
 from flopbook.predict.models import mlp
 from flopbook.predict.optimizers import OPTIMIZERS
-from flopbook.predict.plans import training_plan
+from flopbook.predict.plans import Plan, training_plan
 
 SIZES = {"B": 7, "D": 5, "H": 3, "K": 2, "L": 3}
 TRAINING = {"devices": 2, "utilization": 40, "peak": 50, "budget": 1000, "memory": 1000}
@@ -165,6 +166,14 @@ class TestMesh:
 def test_a_plan_names_the_sizes_that_it_lacks():
     with pytest.raises(ValueError, match="needs a size for B, D"):
         PLAN.at(H=3)
+
+
+def test_a_row_may_choose_among_cases_and_take_a_root():
+    rows = axis("rows")
+    half = Piecewise((rows / 2, rows > 3), (0, True))
+    plan = Plan("rows", "Rows", {"Half": ("", half), "Root": ("", sqrt(rows))}, {})
+    assert plan.at(rows=9) == {"Half": Fraction(9, 2), "Root": 3}
+    assert plan.at(rows=1) == {"Half": 0, "Root": 1}
 
 
 def test_an_update_takes_what_its_optimizer_says_for_each_parameter_and_each_tensor():

@@ -142,13 +142,15 @@ _WORKED_OUT: dict[type, Callable[..., Fraction]] = {
 
 
 def _value(expression: Expr, values: dict[Expr, Fraction]) -> Fraction:
-    """Work out an expression, and each of its parts once: rows share most of them, and SymPy would simplify each."""
+    """Work out an expression, and each of its parts once: rows share most of them, and SymPy would simplify it."""
     if expression not in values:
-        values[expression] = (
-            Fraction(int(expression.p), int(expression.q))
-            if expression.is_Rational
-            else _WORKED_OUT[expression.func](*(_value(part, values) for part in expression.args))
-        )
+        if expression.func in _WORKED_OUT and not (expression.is_Pow and not expression.exp.is_integer):
+            value = _WORKED_OUT[expression.func](*(_value(part, values) for part in expression.args))
+        else:  # a number, or a root or another function that is left to SymPy
+            given = {letter: sympy.Rational(values[letter]) for letter in expression.free_symbols}
+            number = expression.xreplace(given)
+            value = Fraction(int(number.p), int(number.q))
+        values[expression] = value
     return values[expression]
 
 
