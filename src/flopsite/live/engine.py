@@ -21,7 +21,7 @@ from flopsite.live.cells import PROVIDED, missing
 from flopsite.math.katex import NODE
 
 _HERE = Path(__file__).parent
-_PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
+_PYODIDE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm"]
 _LEFT_OUT = {"tests", "benchmarks"}
 _BESIDE = ["drawing/picture.*[!y]", "published/configs/*.json"]  # what modules of flopbook read
 _SESSION = ["flopsite/live/names.py", "flopsite/live/session.py"]
@@ -36,7 +36,7 @@ def bring(root: Path, target: Path) -> None:
         raise ExtensionError("Pyodide is missing from node_modules: remove .venv/installed-* and run `make html` again")
     target.mkdir(parents=True, exist_ok=True)
     katex = modules / "katex" / "dist" / "katex.min.js"
-    for source in [katex, symbolic(pyodide, modules / ".cache"), *(pyodide / name for name in _PYODIDE)]:
+    for source in [katex, *compiled(pyodide, modules / ".cache"), *(pyodide / name for name in _PYODIDE)]:
         if not (target / source.name).exists() or not filecmp.cmp(source, target / source.name):
             shutil.copy2(source, target)
     # Without a list of packages, Pyodide requests nothing from another host.
@@ -72,29 +72,29 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def symbolic(pyodide: Path, cache: Path) -> Path:
-    """Return the archive of SymPy and its dependency, compiled once for each set of versions."""
+def compiled(pyodide: Path, cache: Path) -> list[Path]:
+    """Return the archives of SymPy and the standard library, compiled once for each set of versions."""
     versions = [version(package) for package in sorted(PROVIDED)]
     pyodide_version = json.loads((pyodide / "package.json").read_text("utf-8"))["version"]
     program = (_HERE / "precompile.py").read_text("utf-8")
     key = hashlib.sha256("\0".join([*versions, pyodide_version, program]).encode()).hexdigest()[:16]
-    made = cache / f"flopsite-{key}" / "sympy.zip"
+    made = cache / f"flopsite-{key}"
     if not made.exists():
         print("Compiling SymPy for the browser ...", end=" ", flush=True)
         began = time.monotonic()
-        made.parent.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         _compile(pyodide, made)
         print(f"{time.monotonic() - began:.0f} s", flush=True)
-    return made
+    return sorted(made.iterdir())
 
 
 def _compile(pyodide: Path, made: Path) -> None:
-    unfinished = made.with_suffix(".tmp")
-    with TemporaryDirectory() as folder:
-        sources = Path(folder) / "sources.zip"
+    with TemporaryDirectory(dir=made.parent) as folder:
+        sources, unfinished = Path(folder) / "sources.zip", Path(folder) / "made"
         sources.write_bytes(archive(_installed_sources()))
+        unfinished.mkdir()
         subprocess.run([NODE, _HERE / "compile.mjs", pyodide, _HERE / "precompile.py", sources, unfinished], check=True)
-    unfinished.replace(made)
+        unfinished.replace(made)
 
 
 def _installed_sources() -> dict[str, bytes]:
