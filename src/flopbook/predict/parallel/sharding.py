@@ -108,8 +108,8 @@ def zero(  # noqa: PLR0913  (as many as can differ)
     for name, value in (("parameters", parameters), ("ranks", ranks), ("micro_batches", micro_batches)):
         number(name, value, least=1)
     whole = bytes_held(Integer(1) * parameters, 0, Integer(0), _state(optimizer), formats)
-    sharded = [stage >= 3, stage >= 2, stage >= 1, False]
-    held = TrainingMemory(*(each / ranks if split else each for each, split in zip(whole, sharded, strict=True)))
+    splits = {"parameters": 3, "gradients": 2, "optimizer": 1}
+    held = whole._replace(**{kind: getattr(whole, kind) / ranks for kind, first in splits.items() if stage >= first})
 
     def transfer(collective: str, phase: str, payload: Expr, calls: Expr | int = 1) -> Transfer:
         return Transfer(collective, phase, payload, ranks, calls)
