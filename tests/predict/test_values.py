@@ -39,6 +39,7 @@ def test_sizes_are_put_in_all_at_once():
     [
         (sympy.Max(B, D), 7), (sympy.Min(B, D), 4), (sympy.floor(D / B), 1), (sympy.ceiling(D / B), 2),
         (sympy.Mod(D, B), 3), (sympy.Abs(B - D, evaluate=False), 3), (sympy.sign(B - D, evaluate=False), -1),
+        (sympy.log(D - 6), 0), (sympy.tanh(D - 7), 0),
     ],
 )  # fmt: skip
 def test_functions_that_grow_no_faster_than_their_arguments_are_evaluated(expression, value):

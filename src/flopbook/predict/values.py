@@ -15,9 +15,8 @@ __all__ = ["evaluate"]
 MOST_BITS = 10_000
 
 #: Functions whose values have no more bits than their arguments together; what else there is may grow without bound.
+#: Max and Min are not of SymPy's class of functions.
 _GROW_NO_FASTER = (
-    sympy.Max,
-    sympy.Min,
     sympy.floor,
     sympy.ceiling,
     sympy.Mod,

@@ -369,8 +369,8 @@ def interleaved(ranks: int, micro_batches: int, chunks: int = 2) -> Schedule:
 
     Examples
     --------
-    >>> interleaved(4, 8, chunks=2).run().bubble
-    Fraction(3, 19)
+    >>> interleaved(4, 8).run().bubble, interleaved(4, 8, chunks=4).run().bubble
+    (Fraction(3, 19), Fraction(3, 35))
     """
     p, m, v = (
         checks.size(name, given)
