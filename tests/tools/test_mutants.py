@@ -88,6 +88,12 @@ def test_a_mutant_runs_the_tests_of_its_line_and_one_of_the_module_runs_those_of
     assert asked["if not (left):"] == part[2:]
 
 
+def test_a_decorator_is_asked_of_tests_that_never_run_the_function_and_a_default_is_not(mutants):
+    tests = Record({"a::x": 1.0, "tests/predict/c::w": 3.0}, {str(mutants[0].path): {"11": ["a::x"]}})
+    assert tests.tests(by_text(mutants, '@rule( "bmm")')) == ["a::x", "tests/predict/c::w"]
+    assert tests.tests(by_text(mutants, "def product(out, left, bias=True) -> int:")) == ["a::x"]
+
+
 def test_the_tests_of_the_module_come_first(mutants):
     found = {"tests/predict/test_mlp.py::x": 1.0, "tests/predict/test_source.py::y": 5.0}
     tests = Record(found, {str(mutants[0].path): {"11": [*found]}})
