@@ -41,12 +41,11 @@ COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
   getComputedStyle(glyphs).color !== getComputedStyle(glyphs.closest(".katex").parentElement).color
   || glyphs.querySelector("[style*=color]")
 ).map((glyphs) => glyphs.textContent.slice(0, 60))"""
-# axe judges no text on an image, such as the shadows at the edges of what scrolls.
-WITHOUT_SHADOWS = "* { background-image: none !important }"
 # Copy a page but for its scripts and what repeats, so that axe need not be asked about it again, and is most of its
 # elements: glyphs of formulas, parts of MathML, further words of a kind in a block of code, further shapes of a kind in
 # a drawing, further rows of a table, further names of a module, and, beside every page but the first, the tree of the
-# book. The reader is at the first heading of the table of contents, as when the page is scrolled.
+# book. Shadows at the edges of what scrolls are images, and axe judges no text on an image. The reader is at the first
+# heading of the table of contents, as when the page is scrolled.
 COPY = """() => {
   const page = document.documentElement.cloneNode(true);
   page.querySelectorAll(".katex-html, .katex-mathml semantics").forEach((one) => one.replaceChildren());
@@ -60,6 +59,7 @@ COPY = """() => {
       kinds.add(kind);
     }
   }
+  page.querySelector("head").insertAdjacentHTML("beforeend", "<style>* { background-image: none !important }</style>");
   page.querySelector(".toc-tree li")?.classList.add("scroll-current");
   return new XMLSerializer().serializeToString(page);
 }"""
@@ -196,9 +196,8 @@ class Reader:
 
     def _judge(self, copy: str) -> dict[str, list[str]]:
         """Ask axe about the copy of the page."""
-        self._copy.evaluate(SHOW, [self.page.url, copy])
-        self._copy.add_style_tag(content=WITHOUT_SHADOWS)
         self._copy.emulate_media(color_scheme="dark")
+        self._copy.evaluate(SHOW, [self.page.url, copy])
         dark = contrast_violations(self._copy, known=self._known)  # dark changes nothing but colours
         self._copy.emulate_media(color_scheme="light")
         return {"dark": dark, "light": axe_violations(self._copy, known=self._known)}
