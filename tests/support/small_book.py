@@ -47,7 +47,7 @@ for line in sys.stdin:
     folder, printed = json.loads(line)
     pages = pathlib.Path(folder).glob("lectures/*.md")
     if not kernels and sum("{code-cell}" in page.read_text() for page in pages) > 1:
-        kernel.PRELOADED = ["ipykernel.kernelapp", "matplotlib.pyplot", "myst_nb.ext.glue", "numpy"]
+        kernel.PRELOADED = [name for name in kernel.PRELOADED if name.partition(".")[0] not in ("sympy", "torch")]
         kernels = kernel.Kernels().__enter__()
         flopsite.__main__.Kernels = lambda fork: contextlib.nullcontext(kernels)
     if not (child := os.fork()):
