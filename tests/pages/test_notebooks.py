@@ -2,10 +2,8 @@
 
 import posixpath
 import re
-import subprocess
 import sys
 import tempfile
-from copy import deepcopy
 from functools import cache
 from os.path import relpath
 from pathlib import Path
@@ -100,20 +98,6 @@ def test_cells_are_known_by_their_content(notebooks):
         ids = [cell.id for cell in notebook.cells]
         assert len(ids) == len(set(ids))
         assert all(re.fullmatch(r"[0-9a-f]{12}-\d+", name) for name in ids)
-
-
-@pytest.fixture(scope="module")
-def installed(site, tmp_path_factory):
-    """Install the package from the site into a folder by pip."""
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder]
-    subprocess.run([*pip, *site.glob("flopbook-*.whl")], check=True)
-    return folder
-
-
-def test_a_notebook_runs_where_nothing_but_the_package_is(notebooks, installed, run_notebook, tmp_path):
-    """One is enough: the build runs each page's code in a folder that has nothing but the data that it names."""
-    run_notebook(deepcopy(notebooks["lectures/matrix-product"]), tmp_path, path=installed)
 
 
 def test_a_page_imports_what_its_notebook_installs():

@@ -1,6 +1,10 @@
-"""Test that the labs run to their end, whatever their first cell chooses."""
+"""Test that notebooks run: labs whatever their first cell chooses, a lecture where nothing but the package is."""
+
+import subprocess
+import sys
 
 import jupytext
+import nbformat
 import pytest
 import torch
 
@@ -53,3 +57,19 @@ def test_a_lab_survives_odd_choices_and_says_so(run_notebook, name, tmp_path):
 @pytest.mark.parametrize("name", ODD_RUNS)
 def test_a_lab_without_devices_survives_odd_choices(run_notebook, name, tmp_path):
     assert run_notebook(with_choices(name, ODD_RUNS[name]), tmp_path, path=ROOT / "src")
+
+
+@pytest.fixture
+def installed(site, tmp_path):
+    """Install the package from the site into a folder by pip."""
+    folder = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder]
+    subprocess.run([*pip, *site.glob("flopbook-*.whl")], check=True)
+    return folder
+
+
+def test_a_notebook_runs_where_nothing_but_the_package_is(site, installed, run_notebook, tmp_path):
+    """One is enough: the build runs each page's code in a folder that has nothing but the data that it names."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    run_notebook(nbformat.read(site / "notebooks" / "lectures" / "matrix-product.ipynb", 4), folder, path=installed)
