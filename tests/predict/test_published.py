@@ -21,7 +21,7 @@ MORE = {"Mistral 7B": {"W": 4096}, "Mixtral 8x7B": {"X": 8, "K": 2}}
 LETTERS = ("L", "D", "H", "G", "E", "F", "V", "T", "matrices", "tables")
 
 
-@pytest.mark.parametrize("name", PUBLISHED | WITH_WINDOWS | WITH_EXPERTS)
+@pytest.mark.parametrize("name", SIZES | PUBLISHED | WITH_WINDOWS | WITH_EXPERTS)
 def test_a_model_has_the_sizes_of_its_source(name):
     *sizes, parameters = SIZES[name]
     given = (PUBLISHED | WITH_WINDOWS | WITH_EXPERTS)[name]

@@ -172,6 +172,7 @@ def test_owners_send_each_parameter_to_all_others(shapes, ranks):
         (lambda: zero(1, N, d, optimizer="Adan"), "Adan"),
         (lambda: data_parallel([(7,)], 0), "ranks=0 is not a size"),
         (lambda: flat_sharded([Unit([(7,)])], 0), "ranks=0 is not a size"),
+        (lambda: flat_sharded([Unit([(7, 0)])], 3), "a length of a shape=0 is not a size"),
         (lambda: data_parallel([(7,)], 2, micro_batches=0, every_micro_batch=True), "micro_batches=0 is not a size"),
         (lambda: data_parallel([(7,)], 2, bucket_bytes=0), "bucket_bytes=0 is not a size"),
         (lambda: data_parallel([7], 2), "7 is not a shape"),
