@@ -1,7 +1,9 @@
 """Test tables that a reader sorts and filters, with a pointer and by keyboard."""
 
+from collections.abc import Iterator
+
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import IN_BROWSER, axe_violations
 
@@ -9,12 +11,25 @@ pytestmark = IN_BROWSER
 ADDRESS = "/reference/published-models.html"
 
 
+@pytest.fixture(scope="module")
+def page(browser, address) -> Iterator[Page]:
+    """Open the page once for all tests; an error in its scripts fails the last one."""
+    errors: list[str] = []
+    with browser.new_page() as page:
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{address}{ADDRESS}")
+        yield page
+    assert errors == []
+
+
 @pytest.fixture
-def box(page, address) -> Locator:
-    page.goto(f"{address}{ADDRESS}")
+def box(page) -> Iterator[Locator]:
+    """Give the first table, and choose its first length again afterwards."""
     box = page.locator(".sortable").first
     expect(box.get_by_role("status")).to_contain_text("All ")
-    return box
+    yield box
+    box.locator("input[checked]").check()
 
 
 def names(box: Locator) -> list[str]:
