@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -54,6 +55,7 @@ class Kernels:
         self._managers: list[AsyncKernelManager] = []
 
     def __enter__(self) -> Self:
+        self._sockets = TemporaryDirectory()
         if self._fork:
             self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
@@ -65,7 +67,9 @@ class Kernels:
 
     def manager(self) -> AsyncKernelManager:
         """Return the manager of a kernel that is not started yet."""
-        manager = AsyncKernelManager(kernel_name=_KERNEL)
+        # Sockets are files: another process may take a port before the kernel does.
+        address = str(Path(self._sockets.name) / str(len(self._managers)))
+        manager = AsyncKernelManager(kernel_name=_KERNEL, transport="ipc", ip=address)
         if self._fork:
             identity = {"kernel_id": str(uuid.uuid4()), "kernel_spec": KernelSpecManager().get_kernel_spec(_KERNEL)}
             manager.provisioner = _ForkProvisioner(parent=manager, **identity)
@@ -83,6 +87,7 @@ class Kernels:
 
     def __exit__(self, *exception: object) -> None:
         self.end()
+        self._sockets.cleanup()
         if self._fork:
             self._channel.close()
             self._server.kill()  # which may still import what no page asked for
