@@ -4,6 +4,7 @@ Kernels start plainly where a fork is not safe. In both ways each kernel is a pr
 with an empty profile of IPython.
 """
 
+import itertools
 import json
 import os
 import select
@@ -53,6 +54,7 @@ class Kernels:
     def __init__(self, fork: bool = FORK_IS_SAFE):
         self._fork = fork
         self._managers: list[AsyncKernelManager] = []
+        self._numbers = itertools.count()  # pages ask from several threads
 
     def __enter__(self) -> Self:
         self._sockets = TemporaryDirectory()
@@ -68,7 +70,7 @@ class Kernels:
     def manager(self) -> AsyncKernelManager:
         """Return the manager of a kernel that is not started yet."""
         # Sockets are files: another process may take a port before the kernel does.
-        address = str(Path(self._sockets.name) / str(len(self._managers)))
+        address = str(Path(self._sockets.name) / str(next(self._numbers)))
         manager = AsyncKernelManager(kernel_name=_KERNEL, transport="ipc", ip=address)
         if self._fork:
             identity = {"kernel_id": str(uuid.uuid4()), "kernel_spec": KernelSpecManager().get_kernel_spec(_KERNEL)}
