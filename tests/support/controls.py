@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -90,10 +91,16 @@ def boxed_on(page: str) -> Iterator[dict]:
         yield from filter(None, data)
 
 
+def expression_of(text: str) -> sympy.Expr:
+    """Return the expression of a text in which each name is a letter, but for four functions."""
+    letters = set(re.findall(r"[A-Za-z_]\w*", text)) - {"Max", "Min", "ceiling", "floor"}
+    return sympy.sympify(text, locals={letter: sympy.Symbol(letter) for letter in letters})
+
+
 def formulas_on(page: str) -> dict[str, dict[str, sympy.Expr]]:
     """Return what each calculator's rows compute, by name and title."""
     return {
-        box["name"]: {title: sympy.sympify(text) for title, _, text, _ in box["rows"]}
+        box["name"]: {title: expression_of(text) for title, text, _ in box["rows"]}
         if "rows" in box
         else {box["title"]: sympy.sympify(box["expression"])}
         for box in boxed_on(page)
