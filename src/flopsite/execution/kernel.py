@@ -14,6 +14,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -118,7 +119,7 @@ class _Forked:
     def __init__(self, channel: socket.socket, arguments: Sequence[str], environment: Mapping[str, str], folder: str):
         request = {"arguments": arguments, "environment": dict(environment), "folder": folder}
         self._own, theirs = socket.socketpair()
-        with theirs:
+        with theirs, suppress(ConnectionError):  # the server may have ended before it is asked
             socket.send_fds(channel, [json.dumps(request).encode()], [theirs.fileno()])
         if not (pid := self._own.recv(20)):
             self._own.close()

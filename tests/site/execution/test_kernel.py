@@ -218,8 +218,11 @@ def is_running(pid):
 
 
 @needs_fork
-def test_a_server_that_cannot_start_says_so(tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("asked", ["at once", "after its end"])
+def test_a_server_that_cannot_start_says_so(tmp_path, monkeypatch, capfd, asked):
     monkeypatch.setattr("flopsite.execution.kernel._SERVER", tmp_path / "none.py")
     with Kernels(True) as kernels, pytest.raises(RuntimeError, match="kernels are forked from has ended"):
+        if asked == "after its end":
+            kernels._server.wait()
         told(kernels, tmp_path, "1")
     assert "none.py" in capfd.readouterr().err
