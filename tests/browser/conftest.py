@@ -10,13 +10,13 @@ from tests.support.browser import chromium, served
 expect.set_options(timeout=60_000)  # milliseconds: a slow machine is waited for
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def address(site) -> Iterator[str]:
     with served(site) as address:
         yield address
