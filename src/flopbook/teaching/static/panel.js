@@ -96,10 +96,12 @@
       for (const place of this.box.querySelectorAll(".put-in [data-put]")) {
         place.textContent = exact.thousands(size(place.dataset.put));
       }
-      for (const line of this.box.querySelectorAll(".put-in")) {
+      const lines = [...this.box.querySelectorAll(".put-in")];
+      for (const line of lines) {
         line.lastElementChild.textContent = line.dataset.text.replace(/[A-Za-z]\w*/g, (name) => size(name) ?? name);
-        line.tabIndex = line.scrollWidth > line.clientWidth ? 0 : -1; // a line that scrolls can have the keyboard's focus
       }
+      const scrolls = lines.map((line) => line.scrollWidth > line.clientWidth); // all are asked before one changes
+      lines.forEach((line, at) => (line.tabIndex = scrolls[at] ? 0 : -1)); // what scrolls can have the keyboard's focus
     }
 
     draw() {

@@ -3,13 +3,13 @@
   const scrolling = "pre, .table-wrapper, .math-wrapper, .katex-display, .cell_output, .text_html, .figure, .put-in";
   const isLong = (box) => box.scrollHeight > box.clientHeight && getComputedStyle(box).overflowY === "auto";
   const update = () => {
-    for (const box of document.querySelectorAll(scrolling)) {
-      if (box.scrollWidth > box.clientWidth || isLong(box)) box.tabIndex = 0;
-      else box.removeAttribute("tabindex");
-    }
+    const boxes = [...document.querySelectorAll(scrolling)].filter((box) => box.checkVisibility());
+    const scrolls = boxes.map((box) => box.scrollWidth > box.clientWidth || isLong(box)); // ask all before one changes
+    boxes.forEach((box, at) => (scrolls[at] ? (box.tabIndex = 0) : box.removeAttribute("tabindex")));
   };
   addEventListener("load", update);
   addEventListener("resize", update);
+  addEventListener("toggle", update, { capture: true }); // what a fold hid is laid out when it opens
 })();
 
 // The theme has two landmarks of one kind on a page, without names that tell them apart.
