@@ -40,8 +40,8 @@ def chapters(site: Path) -> Iterator[Chapter]:
     for part in _read(site / "index.html").select(".sidebar-tree > details"):
         for link in part.select("a"):
             address = str(link["href"])
-            above, _, _ = (site / address).read_text("utf-8").partition("</h1>")
-            title = BeautifulSoup(above, "html.parser").select("h1")[0]
+            _, h1, after = (site / address).read_text("utf-8").partition("<h1")
+            title = BeautifulSoup(h1 + after.partition("</h1>")[0], "html.parser")
             for left_out in title.select(".headerlink"):
                 left_out.decompose()
             yield Chapter(address, title.get_text(), part.select("summary")[0].get_text())
