@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import nbformat
 import pytest
@@ -57,9 +58,15 @@ def roles(role: str, content: str) -> str:
     return f"the {role} of {content}"
 
 
+@cache
+def sent(text: str) -> str:
+    """Return the JSON that a browser gets of a page."""
+    return json.dumps(read(text, roles))
+
+
 def opened(text: str):
-    """Open a page as a browser gets it: as JSON."""
-    return nbformat.from_dict(json.loads(json.dumps(read(text, roles))))
+    """Open a page as a browser gets it."""
+    return nbformat.from_dict(json.loads(sent(text)))
 
 
 def edited(number: int, old: str, new: str) -> str:
