@@ -77,7 +77,7 @@ def under_torchrun(folder, *arguments):
 
 
 def test_two_ranks_print_one_report_and_one_table(folder):
-    said = under_torchrun(folder, "train:split")
+    said = under_torchrun(folder, "train:split", "--device", "H100 SXM")
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith("Training step of Sequential, 8 samples")
     assert said.stdout.count("Training step") == said.stdout.count("FLOPs of rank") == 1
