@@ -128,10 +128,13 @@ def use_calculators(page: Page, name: str, draw: random.Random, used: Used) -> i
     for _, fields, options in boxes:
         largest = draw.choice([2**4, 2**10, 2**16, 2**31, 2**40])
         chosen = [draw.randrange(number - 1) for number in options]
-        typed = [
-            str(draw.randint(int(each["low"]), int(each["high"])) if "only" in each else draw.randint(1, largest))
-            for each in fields
+        # Calculators read 30 digits, and three sizes may divide one.
+        limits = [min(largest, 2**28) if "divides" in each else largest for each in fields]
+        ranges = [
+            (int(each["low"]), int(each["high"])) if "only" in each else (1, limit)
+            for each, limit in zip(fields, limits, strict=True)
         ]
+        typed = [str(draw.randint(*range)) for range in ranges]
         settings.append({"chosen": chosen, "typed": typed, "times": draw.randint(1, 64)})
     results = calculators.evaluate_all(RESULTS, settings)
     for (box, _, _), (options, shown, rows) in zip(boxes, results, strict=True):

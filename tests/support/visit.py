@@ -40,7 +40,7 @@ PARTED = """[...document.querySelectorAll("[role=main] span.math")].filter((math
 COLOURED = """[...document.querySelectorAll(".katex-html")].filter((glyphs) =>
   getComputedStyle(glyphs).color !== getComputedStyle(glyphs.closest(".katex").parentElement).color
   || glyphs.querySelector("[style*=color]")
-).map((glyphs) => glyphs.textContent.slice(0, 60))"""
+).map((glyphs) => `${glyphs.closest("section")?.id} ${glyphs.textContent.slice(0, 60)}`)"""
 # Copy a page but for its scripts and what repeats, so that axe need not be asked about it again, and is most of its
 # elements: glyphs of formulas, parts of MathML, further words of a kind in a block of code, further shapes of a kind in
 # a drawing, further rows of a table, further names of a module, and, beside every page but the first, the tree of the
@@ -187,17 +187,16 @@ class Reader:
         page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
         page.emulate_media(media="print")
         seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
-        page.emulate_media(media="screen", color_scheme="dark")
-        seen.coloured += page.evaluate(COLOURED)
-        page.emulate_media(color_scheme="light")
+        page.emulate_media(media="screen")
         page.set_viewport_size(SCREEN)
-        seen.violations = self._judge(copy)
+        self._judge(copy, seen)
         return seen
 
-    def _judge(self, copy: str) -> dict[str, list[str]]:
-        """Ask axe about the copy of the page."""
+    def _judge(self, copy: str, seen: Visit) -> None:
+        """Look at the copy of the page in the dark, which changes nothing but colours, and ask axe about it."""
         self._copy.emulate_media(color_scheme="dark")
         self._copy.evaluate(SHOW, [self.page.url, copy])
-        dark = contrast_violations(self._copy, known=self._known)  # dark changes nothing but colours
+        seen.coloured += self._copy.evaluate(COLOURED)
+        dark = contrast_violations(self._copy, known=self._known)
         self._copy.emulate_media(color_scheme="light")
-        return {"dark": dark, "light": axe_violations(self._copy, known=self._known)}
+        seen.violations = {"dark": dark, "light": axe_violations(self._copy, known=self._known)}
