@@ -41,10 +41,14 @@ def test_a_format_with_twice_the_peak_halves_the_share():
         (dict(device_hours=0), "device_hours=0 is not an amount"),
         (dict(T=0), "T=0"),
         (dict(network="Llama"), "'Llama' is not a model on paper"),
-        (dict(network=named("ResNet-50").network), "does not read T tokens"),
     ],
 )
 def test_what_cannot_be_is_refused(given, said):
     right = dict(network=named("GPT-2").network, tokens=10**9, device_hours=5, device="H100 SXM", T=64)
     with pytest.raises((TypeError, ValueError), match=said):
         reported_run(**right | given)
+
+
+def test_a_network_that_reads_no_tokens_is_refused():
+    with pytest.raises(ValueError, match="does not read T tokens"):
+        reported_run(named("ResNet-50").network, tokens=10**9, device_hours=5, device="H100 SXM", T=64)
