@@ -5,6 +5,7 @@ A letter is the size of an axis: a positive integer. Any other name, such as
 """
 
 import re
+from functools import cache
 
 import sympy
 
@@ -58,6 +59,12 @@ def axis(name: str) -> sympy.Symbol:
             f"{quoted(name)} is not the name of an axis: write a letter, or a letter followed by "
             "letters, digits and underscores, such as B or H1"
         )
+    return _symbol(name)
+
+
+@cache
+def _symbol(name: str) -> sympy.Symbol:
+    """Make a symbol once: SymPy checks its assumptions each time, and models ask for thousands of axes."""
     return sympy.Symbol(name, positive=True, integer=True)
 
 
