@@ -1,5 +1,7 @@
 """Test the picture of a training run: the numbers of the plan, and whether it fits."""
 
+from functools import cache
+
 import pytest
 
 from flopbook.devices import DEVICES
@@ -14,7 +16,12 @@ MODELS = {name: PUBLISHED[name] for name in ("GPT-2 small", "Llama 3 8B")}
 SIZES = dict(B=512, budget=15 * 10**12, utilization=40)
 DEVICE_CHOICES = [(7, "H100 SXM, bf16"), (512, "B200 HGX, bf16"), (1000, "TPU v5e, bf16")]
 CHOICES = dict(T=[1000, 8192], optimizer=["AdamW", "SGD"], precision=["16 bits throughout", "float32"], price=[0, 3])
-PLAN = training_plan("decoder", "A decoder", decoder(), samples=B * T, presets=MODELS)
+
+
+@cache
+def plan():
+    """Plan a run without a picture."""
+    return training_plan("decoder", "A decoder", decoder(), samples=B * T, presets=MODELS)
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +33,17 @@ def sizes_of(state):
     number, _, device = state["devices"].partition(" × ")
     sizes = MODELS[state["model"]] | SIZES | dict(T=state["T"], devices=int(number.replace(",", "")))
     for label, name in ("Optimizer", state["optimizer"]), ("Precision", state["precision"]), ("Device", device):
-        sizes |= PLAN.choices[label][name]
-    return sizes | PLAN.choices["Sharding"]["none: each device holds all"]
+        sizes |= plan().choices[label][name]
+    return sizes | plan().choices["Sharding"]["none: each device holds all"]
 
 
 def test_every_number_is_that_of_the_plan(picture, states):
     for state, frame in states(picture):
         sizes = sizes_of(state)
         shown = {name.removesuffix(", FLOPs"): text for name, text in frame.table.rows}
-        for title in set(PLAN.rows) & set(shown) - {"Time of all steps", "Devices × time"}:
-            assert shown[title] == f"{int(value_at(PLAN.rows[title][1], sizes)):,}"
-        device_hours = value_at(PLAN.rows["Devices × time"][1], sizes)
+        for title in set(plan().rows) & set(shown) - {"Time of all steps", "Devices × time"}:
+            assert shown[title] == f"{int(value_at(plan().rows[title][1], sizes)):,}"
+        device_hours = value_at(plan().rows["Devices × time"][1], sizes)
         assert shown["Devices × time"] == f"{float(device_hours):,.0f} device-hours"
         if state["price"]:
             assert f"cost ${float(3 * device_hours):,.0f}." in frame.sentence
@@ -56,7 +63,7 @@ def test_parts_of_the_bars_are_all_of_it(picture, states):
 def test_a_run_fits_where_its_bytes_are_no_more_than_the_device_has(picture, states):
     fits = set()
     for state, frame in states(picture):
-        total = value_at(PLAN.rows["All bytes"][1], sizes_of(state))
+        total = value_at(plan().rows["All bytes"][1], sizes_of(state))
         capacity = DEVICES[state["devices"].partition(" × ")[2].removesuffix(", bf16")].memory_bytes
         assert frame.sentence.startswith("It fits" if total <= capacity else "It does not fit")
         assert f"{si(int(total), 'B')} of {si(capacity, 'B')}" in "".join(frame.shapes)

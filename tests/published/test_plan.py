@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import pytest
 from sympy import Min
@@ -46,22 +47,28 @@ QWEN3_NEXT = dict(
 RWKV = dict(model_type="rwkv", hidden_size=24, num_hidden_layers=3, vocab_size=53)
 MODELS = {each["model_type"]: each for each in (LLAMA, MISTRAL, DEEPSEEK, LLAMA4, MAMBA2, BAMBA, QWEN3_NEXT, RWKV)}
 RUN = dict(B=6, T=11, devices=3, budget=1000, utilization=40, tensor=1, context=1, pipeline=1, micro_batches=1)
-PLAN, USE = run_plan({}), use_plan()
+
+
+@cache
+def plans():
+    """Return the plans of a run and of its use."""
+    return run_plan({}), use_plan()
 
 
 def values(config, T=11, devices=3, **chosen):
     """Work out all rows at the first option of each choice, unless told."""
+    run, use = plans()
     sizes = RUN | dict(T=T, devices=devices) | amounts(from_config(config))
-    for label, options in PLAN.choices.items():
+    for label, options in run.choices.items():
         sizes |= options[chosen.get(label, next(iter(options)))]
-    return PLAN.at(**sizes) | USE.at(**sizes)
+    return run.at(**sizes) | use.at(**sizes)
 
 
 @pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("needed", [False, True])
 def test_flops_are_those_of_the_model_on_paper(config, needed):
     network = from_config(config)
-    option = next(name for name in PLAN.choices["Attention"] if name.startswith("needed" if needed else "dense"))
+    option = next(name for name in plans()[0].choices["Attention"] if name.startswith("needed" if needed else "dense"))
     for tokens in (1, 11, 130):
         rows = values(config, T=tokens, Attention=option)
         assert rows["Parameters"] == network.parameters
@@ -92,7 +99,7 @@ def test_activations_of_each_checkpoint():
     block = 2 * kept + (24 + 12 + 12 + 24 + 4) + 4 * 40  # and q, k, v, o, a logarithm for each head; f, h, g, silu
     results = (24 + 12 + 12 + 24 + 4 + 24) + 3 * 40 - 40 + 24  # q, k, v, o, logarithms, out; two of width F, and out
     tokens, logits = 2 * 11, 4 * 2 * 11 * 53  # two of six sequences on each device, and what a loss in 32 bits keeps
-    rows = {option: values(LLAMA, Checkpoints=option) for option in PLAN.choices["Checkpoints"]}
+    rows = {option: values(LLAMA, Checkpoints=option) for option in plans()[0].choices["Checkpoints"]}
     whole, selective, full = (each["Bytes of activations"] for each in rows.values())
     assert whole == 2 * tokens * (3 * block + kept) + logits
     assert selective == 2 * tokens * (3 * (24 + results) + kept) + logits
@@ -110,12 +117,13 @@ def on_mesh(  # noqa: PLR0913, PLR0917
     devices, tensor=1, context=1, pipeline=1, micro_batches=1, B=12, T=8, sharding="none", checkpoints="none"
 ):
     """Work out a Llama on a mesh, with a loss in 16 bits."""
+    run, _ = plans()
     sizes = RUN | dict(T=T, B=B, devices=devices) | amounts(from_config(LLAMA))
-    for label, options in PLAN.choices.items():
+    for label, options in run.choices.items():
         wanted = {"Sharding": sharding, "Checkpoints": checkpoints, "Loss": "in 16"}.get(label, "")
         sizes |= next(option for name, option in options.items() if name.startswith(wanted))
     mesh = dict(tensor=tensor, context=context, pipeline=pipeline, micro_batches=micro_batches)
-    return PLAN.at(**sizes | mesh)
+    return run.at(**sizes | mesh)
 
 
 def test_a_mesh_shares_what_a_device_computes_and_holds():
@@ -176,7 +184,7 @@ def test_a_text_takes_what_it_leaves_beside_the_weights():
 
 
 def test_every_amount_is_explained_and_used():
-    letters = {letter.name for plan in (PLAN, USE) for _, row in plan.rows.values() for letter in row.free_symbols}
+    letters = {letter.name for plan in plans() for _, row in plan.rows.values() for letter in row.free_symbols}
     assert amounts(from_config(LLAMA)).keys() == AMOUNTS.keys() <= letters
 
 
