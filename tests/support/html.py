@@ -1,4 +1,4 @@
-"""Read the pages of the built site as HTML, each once: as a tree, or its tags alone, which is quick."""
+"""Read the pages of the built site as HTML, each once: as a tree, whole or in part, or its tags alone."""
 
 import gc
 import re
@@ -30,7 +30,25 @@ class Opening(NamedTuple):
 @cache
 def read(path: Path) -> BeautifulSoup:
     """Parse a page, in which formulas are empty; all callers share the result."""
-    page = BeautifulSoup(without_formulas(path.read_text("utf-8")), "html.parser")
+    return _parsed(path.read_text("utf-8"))
+
+
+@cache
+def read_frame(path: Path) -> BeautifulSoup:
+    """Parse what stands above and below the sections of a page."""
+    above, _, below = path.read_text("utf-8").partition("<h2")
+    return _parsed(above + below.rpartition("</article>")[2])
+
+
+@cache
+def read_from(path: Path, section: str) -> BeautifulSoup:
+    """Parse a page from a section on."""
+    _, begin, after = path.read_text("utf-8").partition(f'<section id="{section}">')
+    return _parsed(begin + after)
+
+
+def _parsed(html: str) -> BeautifulSoup:
+    page = BeautifulSoup(without_formulas(html), "html.parser")
     gc.freeze()  # or Python would search all pages read so far for garbage, again and again: half of the time
     return page
 
