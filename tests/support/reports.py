@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from flopbook.measure import report
+from flopbook.measure import machine, report
 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_reports() -> Iterator[None]:
-    """Let a report time as few calls as it may: more make its times exact, and no test depends on them."""
+    """Let reports and roofs time as few calls as they may: more make times exact, and no test depends on them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "_SECONDS", 0)
+        patch.setattr(machine, "_PATIENCE", 0)
         yield
