@@ -27,7 +27,7 @@ ODD_RUNS = {
 
 
 #: Lets each product of a format and each step be timed as seldom as may be: no text of a lab depends on it. A rank is
-#: a process of its own, which does not run the first cell, but the function that measures.
+#: a process of its own, which does not run the notebook's cells, but the function that measures.
 IMPATIENT = "from flopbook.measure import machine, report\nmachine._PATIENCE = report._SECONDS = 0"
 
 
@@ -36,9 +36,10 @@ def with_choices(name, choices):
     notebook = jupytext.read(ROOT / "notebooks" / f"{name}.md")
     (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     assert all(f"{choice} = " in cell.source for choice in choices)
-    cell.source = "\n".join([cell.source, *(f"{choice} = {value!r}" for choice, value in choices.items()), IMPATIENT])
+    cell.source = "\n".join([cell.source, *(f"{choice} = {value!r}" for choice, value in choices.items())])
     for cell in notebook.cells:
         cell.source = re.sub(r"def measured\(.*\n", rf"\g<0>{indent(IMPATIENT, ' ' * 4)}\n", cell.source)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(IMPATIENT))
     return notebook
 
 
