@@ -69,8 +69,8 @@ def test_a_lab_without_devices_survives_odd_choices(run_notebook, name, tmp_path
 def installed(site, tmp_path):
     """Install the package from the site into a folder by pip."""
     folder = tmp_path / "installed"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder]
-    subprocess.run([*pip, *site.glob("flopbook-*.whl")], check=True)
+    options = ["--quiet", "--no-compile", "--no-deps", "--no-index", "--target", folder]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, *site.glob("flopbook-*.whl")], check=True)
     return folder
 
 
