@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from flopbook.command import main
+from tests.support.reports import quick_reports  # noqa: F401  (pytest finds it here)
 
 TRAIN = """
 import torch

@@ -6,6 +6,7 @@ from torch import nn
 from flopbook.labs.profile import save
 from flopbook.labs.results import Results
 from flopbook.measure import Report
+from tests.support.reports import quick_reports  # noqa: F401  (pytest finds it here)
 
 
 def saved(device, folder):
