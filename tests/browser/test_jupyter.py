@@ -37,6 +37,9 @@ def lab(tmp_path_factory) -> Iterator[str]:
     """Serve the pages by JupyterLab, with settings of its own, as `make lab` does."""
     folder = tmp_path_factory.mktemp("jupyter")
     (folder / "jupyter_server_config.json").write_text(json.dumps(CONFIG), "utf-8")
+    tracker = folder / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    tracker.parent.mkdir(parents=True)
+    tracker.write_text(json.dumps({"windowingMode": "none"}), "utf-8")  # else only the cells in sight are shown
     viewer = subprocess.run(["make", "--dry-run", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert CONFIG["ServerApp"]["contents_manager_class"] in viewer
     environment = {
@@ -64,7 +67,6 @@ def _run_all(page: Page) -> None:
 
 
 def test_a_lecture_runs_in_jupyterlab_and_turns_as_on_the_site(lab, page: Page):
-    page.set_viewport_size({"width": 1280, "height": 20_000})  # JupyterLab shows the cells that are in sight
     page.goto(f"{lab}/tree/{LECTURE}")
     status = page.locator(".jp-Notebook-ExecutionIndicator")
     expect(status).to_have_attribute("data-status", "idle")
