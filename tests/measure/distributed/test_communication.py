@@ -184,6 +184,7 @@ CALLS = {
     "_c10d_functional::broadcast_": (ONE, ONE, ROOT, GROUP, ("broadcast", 20, 20)),
     "c10d::gather_into_tensor_": (None, THREE, ONE, GROUP, ROOT, ("gather", 60, 20)),
     "c10d::send": (None, [ONE], GROUP, 1, 0, ("send", 20, 20)),
+    "c10d::recv_": (None, [ONE], GROUP, 0, 0, ("receive", 20, 0)),
     "c10d::recv_any_source_": (None, [ONE], GROUP, 0, ("receive", 20, 0)),
     "_c10d_functional::isend": (ONE, ONE, 1, 0, GROUP, ("send", 20, 20)),
     "_c10d_functional::irecv": (ONE, ONE, 1, 0, GROUP, ("receive", 20, 0)),
