@@ -20,6 +20,7 @@ def test_the_rule_of_six_is_two_four_or_two_for_each_parameter_and_token(frozen)
     model = rule_of_six(7, frozen=frozen)
     assert (model.forward, model.backward) == (14 * B * T, (14 if frozen else 28) * B * T)
     assert (model.parameters, model.active, model.tensors) == (7, 7, 0)
+    assert rule_of_six(1).parameters == 1
 
 
 @pytest.mark.parametrize("gated", [False, True])
@@ -43,6 +44,7 @@ def test_an_adapted_model_takes_two_thirds():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
+        (lambda: rule_of_six(0), "parameters=0 is not a size"),
         (lambda: rule_of_six(-5), "parameters=-5 is not a size"),
         (lambda: rule_of_six(frozen=None), "frozen=None is neither True nor False"),
         (lambda: asked_decoder(outputs=0), "outputs=0 is not a size"),

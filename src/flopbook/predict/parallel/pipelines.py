@@ -77,7 +77,7 @@ def in_flight(ranks: Expr | int, micro_batches: Expr | int, rank: Expr | int = 0
     >>> from flopbook.predict import axis
     >>> in_flight(axis("p"), axis("m"), axis("r"))
     Min(m, p - r)
-    >>> in_flight(4, 8, rank=0, chunks=2)
+    >>> in_flight(4, 8, chunks=2)  # on the first rank
     11
     """
     p, m, v = _amounts(ranks, micro_batches, chunks)
