@@ -98,6 +98,12 @@ def test_nine_rows_leave_the_last_of_four_ranks_nothing():
     assert kept == [60, 60, 60, 0]
 
 
+def test_the_first_rank_is_meant_unless_another_is_named():
+    units, shapes = [Unit([(9, 5)])], [(9, 5), (2,)]
+    assert fully_sharded(units, 7) == fully_sharded(units, 7, 0) != fully_sharded(units, 7, 6)
+    assert whole_tensors(shapes, 3) == whole_tensors(shapes, 3, 0) != whole_tensors(shapes, 3, 1)
+
+
 def test_formats_are_those_that_are_sent():
     rank = fully_sharded([Unit([(8, 3)])], 2, formats=Formats(4, 2, 4, 4), gathered=2, reduced=4)
     assert [transfer.payload for transfer in rank.transfers] == [48, 48, 96]
