@@ -532,6 +532,15 @@ def test_what_a_condition_calls_keeps_its_named_arguments(x):
     assert torch.equal(found, 4 * x)
 
 
+def test_a_condition_in_a_condition_is_counted(x):
+    def product(x):
+        return torch.cond(x.sum() > 1, lambda x: x @ x.T, lambda x: x @ x.T, (x,))
+
+    with torch.no_grad(), FlopCount() as counted:
+        torch.cond(x.sum() > 0, product, product, (x,))
+    assert counted.total == 2 * x.shape[0] * x.numel()
+
+
 def test_a_function_that_is_traced_counts_as_often_as_it_runs(count, x):
     from functorch.compile import aot_function, nop  # noqa: PLC0415  (takes a second)
 
