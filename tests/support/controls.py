@@ -134,7 +134,7 @@ def use_calculators(page: Page, name: str, draw: random.Random, used: Used) -> i
             (int(each["low"]), int(each["high"])) if "only" in each else (1, limit)
             for each, limit in zip(fields, limits, strict=True)
         ]
-        typed = [str(draw.randint(*range)) for range in ranges]
+        typed = [str(draw.randint(*ends)) for ends in ranges]
         settings.append({"chosen": chosen, "typed": typed, "times": draw.randint(1, 64)})
     results = calculators.evaluate_all(RESULTS, settings)
     for (box, _, _), (options, shown, rows) in zip(boxes, results, strict=True):
