@@ -49,6 +49,15 @@ def has_baseline() -> bool:
     return subprocess.run(look, cwd=ROOT, check=False, capture_output=True).returncode == 0
 
 
+def link_packages(folder: Path) -> None:
+    """Link what npm installed here, but not what a build compiled of it: a cold build compiles it again."""
+    modules = folder / "node_modules"
+    modules.mkdir()
+    for each in (ROOT / "node_modules").iterdir():
+        if each.name != ".cache":
+            (modules / each.name).symlink_to(each)
+
+
 def borrow(folder: Path) -> None:
     """Put beside a checkout what it would not find here: packages of its lock, and a browser by its old name."""
     beside = folder / "borrowed"
@@ -133,7 +142,7 @@ def main() -> None:
         folders = {name: Path(parent) / name for name in checkouts}
         for name, copy in checkouts.items():
             copy(folders[name])
-            (folders[name] / "node_modules").symlink_to(ROOT / "node_modules")
+            link_packages(folders[name])
             borrow(folders[name])
         for what, (measure, times) in FIGURES.items():
             took = {name: median(measure(folder) for _ in range(times)) for name, folder in folders.items()}
