@@ -13,7 +13,6 @@ from typing import TypeVar
 from flopbook.measure.operators.registry import (
     COMMUNICATION,
     CONTRACTIONS,
-    FOUND,
     INTEGER,
     MASKED,
     POINTWISE,
@@ -48,7 +47,6 @@ def _decorator(table: dict[str, Callable]) -> Callable[..., Callable[[Function],
     def named(*names: str) -> Callable[[Function], Function]:
         def register(rule: Function) -> Function:
             table.update(dict.fromkeys(map(qualified, names), rule))
-            FOUND.clear()
             return rule
 
         return register
