@@ -10,13 +10,21 @@ from tests.support.browser import chromium, served
 expect.set_options(timeout=60_000)  # milliseconds: a slow machine is waited for
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="package")
+def started() -> Iterator[Browser]:
+    """Start Chromium once for all modules of this folder; the driver's event loop would disturb other folders."""
     with chromium() as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
+def browser(started) -> Iterator[Browser]:
+    yield started
+    for context in started.contexts:
+        context.close()
+
+
+@pytest.fixture(scope="package")
 def address(site) -> Iterator[str]:
     with served(site) as address:
         yield address
