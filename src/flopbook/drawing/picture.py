@@ -157,12 +157,13 @@ class Picture:
 
     def _changing(self) -> Iterator[tuple[str, int, list[str | list[Any]]]]:
         parts = [_parts(frame) for frame in self.frames]
-        lengths = [len(control.values) for control in self.controls]
+        lengths = {axis: len(control.values) for axis, control in enumerate(self.controls)}
         for place, nothing in _NOTHING.items():
-            for number in range(max(len(part[place]) for part in parts)):
-                texts = [part[place][number] if number < len(part[place]) else nothing for part in parts]
-                if any(text != texts[0] for text in texts):
-                    yield place, number, _joined(_piece(piece, lengths) for piece in _split(texts))
+            by_number = itertools.zip_longest(*(part[place] for part in parts), fillvalue=nothing)
+            for number, texts in enumerate(by_number):
+                axes, needed = _needed(texts, lengths)
+                if axes:
+                    yield place, number, _joined(_piece(piece, axes) for piece in _split(needed))
 
     def html(self, more: str = "") -> str:
         """Write the picture as HTML, with the frame of the first state.
@@ -209,27 +210,27 @@ def _parts(frame: Frame) -> Parts:
     return {"svg": list(frame.shapes), "rows": frame.table.html_rows, "said": [frame.sentence]}
 
 
-def _split(texts: list[str]) -> Iterator[list[str]]:
+def _split(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Split texts into sentences, and these at their numbers, so that each piece depends on few controls.
 
     >>> list(_split(["x=10 y=3", "x=10 y=45"]))
-    [['x=', 'x='], ['10', '10'], [' y=', ' y='], ['3', '45'], ['', '']]
+    [('x=', 'x='), ('10', '10'), (' y=', ' y='), ('3', '45'), ('', '')]
 
     Sentences with different numbers of numbers stay whole.
     """
     for sentences in itertools.zip_longest(*map(_SENTENCE_END.split, texts), fillvalue=""):
         split = [_NUMBER.split(sentence) for sentence in sentences]
         if len(set(map(len, split))) == 1:
-            yield from map(list, zip(*split, strict=True))
+            yield from zip(*split, strict=True)
         else:
-            yield list(sentences)
+            yield sentences
 
 
-def _piece(texts: list[str], lengths: list[int]) -> str | list[Any]:
+def _piece(texts: Sequence[str], lengths: dict[int, int]) -> str | list[Any]:
     """Return a text that never changes, or the controls that it depends on, with its values."""
     axes, needed = _needed(texts, lengths)
     places = {text: place for place, text in enumerate(dict.fromkeys(needed))}
-    return [axes, list(places), [places[text] for text in needed]] if axes else texts[0]
+    return [list(axes), list(places), [places[text] for text in needed]] if axes else texts[0]
 
 
 def _joined(pieces: Iterable[str | list[Any]]) -> list[str | list[Any]]:
@@ -247,26 +248,21 @@ def _joined(pieces: Iterable[str | list[Any]]) -> list[str | list[Any]]:
     return joined
 
 
-def _needed(texts: list[str], lengths: list[int]) -> tuple[list[int], list[str]]:
+def _needed(texts: Sequence[str], lengths: dict[int, int]) -> tuple[dict[int, int], Sequence[str]]:
     """Find the controls that a part depends on, and its texts over the states of these alone.
 
-    >>> _needed(["a", "a", "b", "b"], [2, 2])
-    ([0], ['a', 'b'])
+    >>> _needed(["a", "a", "b", "b"], {0: 2, 1: 2})
+    ({0: 2}, ['a', 'b'])
     """
-    axes: list[int] = []
-    for axis in reversed(range(len(lengths))):
-        step = prod(lengths[axis + 1 :])
-        length = lengths[axis]
-        by_value = [
-            [
-                text
-                for block in range(0, len(texts), step * length)
-                for text in texts[block + value * step : block + (value + 1) * step]
-            ]
-            for value in range(length)
-        ]
-        if all(others == by_value[0] for others in by_value[1:]):
-            texts, lengths = by_value[0], [*lengths[:axis], *lengths[axis + 1 :]]
+    if texts.count(texts[0]) == len(texts):  # as most are
+        return {}, texts[:1]
+    needed = dict(lengths)
+    step = 1  # how far apart two values of a control are
+    for axis, length in reversed(lengths.items()):
+        steps = [texts[start : start + step] for start in range(0, len(texts), step)]
+        if all(steps[value::length] == steps[::length] for value in range(1, length)):
+            texts = list(itertools.chain.from_iterable(steps[::length]))
+            del needed[axis]
         else:
-            axes.insert(0, axis)
-    return axes, texts
+            step *= length
+    return needed, texts
