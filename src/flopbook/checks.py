@@ -195,11 +195,11 @@ def one_of(kind: str, value: object, known: Collection[str]) -> str:
     ...
     ValueError: optimizer='adamw' is not known; did you mean 'AdamW'? Write one of 'SGD', 'AdamW'
     """
+    if isinstance(value, str) and value in known:
+        return value
     listed = ", ".join(map(repr, known))
     if not isinstance(value, str):
         raise TypeError(f"{kind}={quoted(value)} is not a name: write one of {listed}")
-    if value in known:
-        return value
     alike = get_close_matches(value[:_LONGEST].lower(), [name.lower() for name in known], n=1)
     meant = [f"; did you mean {name!r}?" for name in known if name.lower() in alike] or [":"]
     advice = "Write" if alike else "write"
