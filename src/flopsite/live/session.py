@@ -196,18 +196,25 @@ def bundle(value: Any) -> dict[str, str]:
     """Return a value's representations by kind, as Jupyter does."""
     if isinstance(value, type):
         return {"text/plain": repr(value)}
-    plain = repr(value)
-    text = plain if len(plain) <= _WIDTH else pformat(value, width=_WIDTH, sort_dicts=False)
-    if (more := len(text) - _MOST_CHARACTERS) > 0:
-        text = f"{text[:_MOST_CHARACTERS]} … {more:,} characters more"
-    shown = {"text/plain": text}
+    shown = {}
     for kind, method in _MIME_METHODS.items():
         content = getattr(value, method, lambda: None)()
         if content:
             shown[kind] = content
     if hasattr(value, "_repr_mimebundle_"):
         shown |= {kind: content for kind, content in value._repr_mimebundle_().items() if isinstance(content, str)}
+    if "text/plain" not in shown:  # to write a long expression takes a while
+        shown["text/plain"] = _plain(value)
     return shown
+
+
+def _plain(value: Any) -> str:
+    """Write a value as Jupyter does, without the end of a long text."""
+    plain = repr(value)
+    text = plain if len(plain) <= _WIDTH else pformat(value, width=_WIDTH, sort_dicts=False)
+    if (more := len(text) - _MOST_CHARACTERS) > 0:
+        text = f"{text[:_MOST_CHARACTERS]} … {more:,} characters more"
+    return text
 
 
 def _refuse_input(prompt: object = "") -> str:
