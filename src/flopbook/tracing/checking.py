@@ -51,7 +51,7 @@ class Check:
         for point in self._further():
             if self.agrees(point) is False:
                 self._blame(point)
-        asked = (self._other_way(asked) for asked in self._by_model())
+        asked = (self._other_way(asked) for asked in self._asked)
         return (
             *(sympy.Eq(sympy.Mod(*sympy.fraction(meaning)), 0) for meaning in self._multiples()),
             *(condition for condition in asked if condition is not None),
@@ -94,7 +94,7 @@ class Check:
 
     def _blame(self, point: Point) -> None:
         """Say why the formulas are wrong at some sizes, or sample what may be the reason."""
-        for asked in self._by_model():
+        for asked in self._asked:
             if not self._same_way(asked, point):
                 raise self._branches(asked)
         for symbol, line in self._rounded.items():
@@ -105,9 +105,6 @@ class Check:
         if not self._search.sampled:
             raise FormulaError(message)
         raise NoPolynomialError(f"{message}. {remedy(*self._search.sampled)}", [*self._search.sampled])
-
-    def _by_model(self) -> list[Assumption]:
-        return [asked for asked in self._asked if asked.by_model]
 
     def _same_way(self, asked: Assumption, point: Point) -> bool:
         return bool(asked.condition.subs(point)) == asked.holds

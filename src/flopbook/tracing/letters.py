@@ -25,12 +25,11 @@ class NeedsPlainNumber(BaseException):
 
 
 class Assumption(NamedTuple):
-    """A question that the example sizes answered, its answer, and the line that asked it."""
+    """A question of the model that the example sizes answered, its answer, and the line that asked it."""
 
     condition: sympy.Basic
     holds: bool
     line: Line
-    by_model: bool
 
 
 class Letters:
@@ -38,7 +37,8 @@ class Letters:
 
     Two sizes are equal if they are the same expression. If they would be where
     one letter divides another one, that is noted in `divisors`. Any other
-    question is answered by the example sizes, and noted in `assumptions`.
+    question is answered by the example sizes, and noted in `assumptions` if the
+    model asks it.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Letters:
         question = relation, left, right
         if question not in self._answers:
             self.asked |= left.free_symbols | right.free_symbols
-            self._answers[question] = self._answer(relation(left, right), at_examples)
+            self._answers[question] = self._answer(relation, left, right, at_examples)
         return self._answers[question]
 
     def constant(self, expression: sympy.Expr) -> int:
@@ -85,19 +85,20 @@ class Letters:
         """Note that an expression becomes a floating-point number."""
         self.rounded |= dict.fromkeys(expression.free_symbols, asking(sys._getframe())[0])
 
-    def _answer(self, condition: sympy.Basic, at_examples: bool) -> bool:
-        if condition in (sympy.true, sympy.false):
-            return bool(condition)
-        if isinstance(condition, (sympy.Eq, sympy.Ne)):
-            equal = isinstance(condition, sympy.Eq)
-            difference = sympy.expand(condition.lhs - condition.rhs)
-            if difference == 0:
+    def _answer(self, relation: type, left: sympy.Expr, right: sympy.Expr, at_examples: bool) -> bool:
+        equal = relation is sympy.Eq
+        if at_examples == equal and relation in (sympy.Eq, sympy.Ne):  # the sizes are equal at the examples
+            if (difference := sympy.expand(left - right)) == 0:
                 return equal
-            if at_examples == equal:
-                self._note_divisor(difference)
+            self._note_divisor(difference)
             at_examples = not equal
         line, by_model = asking(sys._getframe())
-        self.assumptions.append(Assumption(condition, at_examples, line, by_model))
+        if not by_model:
+            return at_examples  # to let SymPy think about each question of PyTorch takes a tenth of a trace
+        condition = relation(left, right)
+        if condition in (sympy.true, sympy.false):
+            return bool(condition)
+        self.assumptions.append(Assumption(condition, at_examples, line))
         return at_examples
 
     def _note_divisor(self, difference: sympy.Expr) -> None:

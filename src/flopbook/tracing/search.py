@@ -83,10 +83,10 @@ class Search:
     def run(self, held: Point) -> Run:
         """Run the model; letters that are not held stay letters."""
         key = frozenset(held.items())
-        sizes = {name: size_of(meaning.subs(held), self.letters) for name, meaning in self.meaning.items()}
         runs = self._plain if self.examples.keys() <= held.keys() else self._runs
         self.letters.held = held
         if key not in runs:
+            sizes = {name: size_of(meaning.subs(held), self.letters) for name, meaning in self.meaning.items()}
             try:
                 with self._work.one_run():
                     runs[key] = Run(self._build, self._inputs, sizes, self._repeats)
