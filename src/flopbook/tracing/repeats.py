@@ -93,7 +93,8 @@ def _described(value: Any) -> Hashable:
         if getattr(value, "constant", None) is not None or value.layout != torch.strided or value.is_complex():
             raise TypeError
         device = getattr(value, "fake_device", value.device)
-        return "tensor", device, value.dtype, *map(_described, (*value.shape, *value.stride(), value.storage_offset()))
+        sizes = *value.shape, *value.stride(), value.storage_offset()
+        return device, value.dtype, *[size if type(size) is int else size.node.expr for size in sizes]
     if isinstance(value, _PLAIN):
         return type(value), value
     if isinstance(value, (torch.SymInt, torch.SymFloat)):

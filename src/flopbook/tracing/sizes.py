@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -13,6 +14,9 @@ from flopbook.tracing.letters import Letters
 
 #: The largest denominator of a number that a formula shows as a fraction.
 _LARGEST = 1024
+
+#: How many results of each calculation are kept: a model calculates with the same sizes again and again.
+_KEPT = 1024
 
 
 def size_of(expression: sympy.Expr, letters: Letters) -> torch.SymInt | int:
@@ -35,8 +39,10 @@ def letters_in(tensor: torch.Tensor) -> set[sympy.Symbol]:
 def _calculation(calculate: Callable, express: Callable | None = None, pytype: type | None = None) -> Callable:
     """Make a method that calculates the value of a number at the examples, and its expression."""
 
+    express = lru_cache(_KEPT, typed=True)(express or calculate)
+
     def method(*numbers: "_Number") -> "_Number":
-        expr = (express or calculate)(*(number.expr for number in numbers))
+        expr = express(*[number.expr for number in numbers])
         kind = pytype or (float if any(number.pytype is float for number in numbers) else int)
         value = kind(calculate(*(number.hint for number in numbers)))
         return _Number(numbers[0].letters, expr, kind, value, value if expr.is_Number or kind is bool else None)
@@ -54,6 +60,9 @@ def _comparison(compare: Callable, relation: type) -> Callable:
         return left.wrap_bool(holds)
 
     return method
+
+
+_total = _calculation(lambda *values: sum(values))
 
 
 def _larger(size: sympy.Expr, other: sympy.Expr) -> sympy.Expr:
@@ -95,13 +104,16 @@ class _Number(SymNode):
         return _Number(self.letters, sympy.Integer(num), int, num, num)
 
     def wrap_bool(self, num: bool) -> "_Number":
-        return _Number(self.letters, sympy.sympify(num), bool, num, num)
+        return _Number(self.letters, sympy.true if num else sympy.false, bool, num, num)
 
     def wrap_float(self, num: float) -> "_Number":
         number = sympy.Float(num)
         if math.isfinite(num) and (fraction := sympy.Rational(num)).q <= _LARGEST:
             number = fraction
         return _Number(self.letters, number, float, num, num)
+
+    def maybe_as_int(self) -> int | None:
+        return self.constant
 
     def evaluate(self, size_oblivious: bool = False) -> Any:
         if self.constant is not None:
@@ -117,7 +129,7 @@ class _Number(SymNode):
     guard_or_false = guard_or_true = statically_known_true = expect_true
 
     def sym_sum(self, args: list[SymNode]) -> SymNode:
-        return _calculation(lambda *values: sum(values))(*args)
+        return _total(*args)
 
     add, sub = _calculation(operator.add), _calculation(operator.sub)
     mul, neg = _calculation(operator.mul), _calculation(operator.neg)
