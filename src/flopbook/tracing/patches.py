@@ -21,8 +21,8 @@ from flopbook.measure.counting.compiled import eager_when_compiled
 
 
 @contextmanager
-def surroundings() -> Iterator[None]:
-    """Let letters pass for numbers, and set back whatever a model's code sets in PyTorch.
+def surroundings(letters: bool) -> Iterator[None]:
+    """Let letters pass for numbers, if there are any, and set back whatever a model's code sets in PyTorch.
 
     Without one of the replaced attributes, layers of PyTorch itself would turn their letters into plain numbers.
     """
@@ -32,7 +32,8 @@ def surroundings() -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings(action="ignore"))  # they are about sizes that the reader never gave
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager_when_compiled())
-        stack.enter_context(enable_python_dispatcher())  # kernels in C++ want plain sizes
+        if letters:
+            stack.enter_context(enable_python_dispatcher())  # kernels in C++ want plain sizes
         stack.enter_context(replaced(logging.getLogger(fake_tensor.__name__), "disabled", True))  # errors are raised
         if torch.get_default_device().type != "cpu":  # to name the usual device would take time at every call
             stack.enter_context(torch.device("cpu"))

@@ -135,7 +135,7 @@ class Run:
 
     def __init__(self, build: Callable, inputs: Callable, sizes: Mapping[str, Any], repeats: Repeats):
         with ExitStack() as stack:
-            stack.enter_context(surroundings())
+            stack.enter_context(surroundings(any(isinstance(size, torch.SymInt) for size in sizes.values())))
             fake = FakeTensorMode(allow_non_fake_inputs=True)
             fake.cache_enabled = False  # to look sizes up that are letters takes longer than to run the operator
             stack.enter_context(fake)
