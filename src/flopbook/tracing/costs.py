@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from math import prod
 from typing import NamedTuple
 
 import sympy
@@ -59,16 +60,20 @@ def interpolate(symbol: sympy.Symbol, values: Sequence[int], samples: Sequence[s
     >>> interpolate(x, [2, 3, 5, 6], [sympy.Integer(n) for n in (4, 9, 25, 36)])
     (x**2, 2)
     """
-    coefficients = list(samples)
-    for order in range(1, len(values)):
-        for i in reversed(range(order, len(values))):
-            steps = values[i] - values[i - order]
-            coefficients[i] = sympy.expand((coefficients[i] - coefficients[i - 1]) / steps)
+    coefficients = [_divided_difference(values[:number], samples[:number]) for number in range(1, len(values) + 1)]
     degree = max((i for i, coefficient in enumerate(coefficients) if coefficient != 0), default=0)
     polynomial = sympy.S.Zero
     for value, coefficient in zip(reversed(values[: degree + 1]), reversed(coefficients[: degree + 1]), strict=True):
         polynomial = polynomial * (symbol - value) + coefficient
     return sympy.expand(polynomial), degree
+
+
+def _divided_difference(values: Sequence[int], samples: Sequence[sympy.Expr]) -> sympy.Expr:
+    weighted = (
+        sample / prod(value - other for other in values if other != value)
+        for value, sample in zip(values, samples, strict=True)
+    )
+    return sympy.expand(sympy.Add(*weighted))
 
 
 def align(samples: Sequence[Costs], merged: Collection[str]) -> list[Costs]:

@@ -231,8 +231,8 @@ class Search:
             calls.append(run.calls)
             totals = [summed(sample) for sample in samples]
             phases = {phase for total in totals for phase in total}
-            degrees = [interpolate(symbol, values, [total.get(p, sympy.S.Zero) for total in totals])[1] for p in phases]
-            if max(degrees, default=0) <= len(values) - 3:
+            degrees = (interpolate(symbol, values, [total.get(p, sympy.S.Zero) for total in totals])[1] for p in phases)
+            if len(values) > 2 and all(degree <= len(values) - 3 for degree in degrees):
                 self.growth[symbol] = (calls[-1] - calls[-2]) / (values[-1] - values[-2])
                 return values[: self._settle(symbol, values, samples) + 1]
             if len(values) == _HIGHEST + 3:
