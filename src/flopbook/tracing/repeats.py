@@ -92,9 +92,8 @@ def _described(value: Any) -> Hashable:
     if isinstance(value, Tensor):
         if getattr(value, "constant", None) is not None or value.layout != torch.strided or value.is_complex():
             raise TypeError
-        device = getattr(value, "fake_device", value.device)
         sizes = *value.shape, *value.stride(), value.storage_offset()
-        return device, value.dtype, *[size if type(size) is int else size.node.expr for size in sizes]
+        return value.device, value.dtype, *[size if type(size) is int else size.node.expr for size in sizes]
     if isinstance(value, _PLAIN):
         return type(value), value
     if isinstance(value, (torch.SymInt, torch.SymFloat)):

@@ -113,7 +113,7 @@ class _Number(SymNode):
         return _Number(self.letters, number, float, num, num)
 
     def maybe_as_int(self) -> int | None:
-        return self.constant
+        return None if self.constant is None else int(self.constant)
 
     def evaluate(self, size_oblivious: bool = False) -> Any:
         if self.constant is not None:
