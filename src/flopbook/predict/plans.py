@@ -324,7 +324,8 @@ def _memory(model: Model, loss: Expr, mesh: _Mesh) -> dict[str, tuple[str, Expr]
     return {
         **{title: ("B", size) for title, size in kinds.items()},
         "Memory of a device": ("of memory", total / axis("memory")),
-        "Bytes that do not fit": ("B", Max(0, total - axis("memory"))),
+        # unevaluated: to ask which of the two is larger takes longer than all the rest, and letters leave it open
+        "Bytes that do not fit": ("B", Max(0, total - axis("memory"), evaluate=False)),
     }
 
 
