@@ -12,5 +12,7 @@ def quick_reports() -> Iterator[None]:
     """Let reports and roofs time as few calls as they may: more make times exact, and no test depends on them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "_SECONDS", 0)
+        patch.setattr(report, "_PROFILED", 1)
+        patch.setattr(report, "_MOST", 1)
         patch.setattr(machine, "_PATIENCE", 0)
         yield
