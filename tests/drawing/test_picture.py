@@ -63,6 +63,14 @@ def test_numbers_of_one_text_depend_on_a_control_each():
     assert [texts for _, texts, _ in data["pieces"]] == [["1", "2"], ["3", "4", "5"]]  # each is kept once
 
 
+def test_what_ends_as_it_began_is_sent():
+    def parity(B):
+        return Frame([], f"{B} is {'odd' if B % 2 else 'even'}.", Table(["B"], [(B,)], labels=0))
+
+    data = Picture("parity", "Parity", 10, parity, [Slider("B", "B", [1, 2, 3])]).data
+    assert [" is odd.", " is even."] in [texts for _, texts, _ in data["pieces"]]
+
+
 def test_what_never_changes_is_not_sent():
     still = Picture(
         "still", "Still", 10, lambda B: Frame([rect(0, 0, 1, 1)], f"{B}", Table(["B"], [("all",)])), CONTROLS[:1]

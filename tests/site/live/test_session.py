@@ -245,6 +245,17 @@ def test_a_value_shows_itself_as_in_a_notebook():
     assert bundle({"b" * 50: 1, "a" * 50: 2})["text/plain"].count("\n") == 1
 
 
+def test_a_value_that_writes_its_own_text_is_not_written_twice():
+    class Value:
+        def _repr_mimebundle_(self):
+            return {"text/plain": "its own"}
+
+        def __repr__(self):
+            raise AssertionError("a second time")
+
+    assert bundle(Value()) == {"text/plain": "its own"}
+
+
 def test_the_browser_gets_the_side_that_predicts_and_nothing_that_needs_torch():
     sources = own_sources(SRC)
     found = {path.removeprefix("flopbook/").removesuffix(".py") for path in sources if path.startswith("flopbook/")}
