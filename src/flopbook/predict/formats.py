@@ -131,8 +131,8 @@ class Format:
     def _magnitude(self, pattern: int) -> Fraction:
         """Return the number of a pattern without its sign, as if none stood for infinity."""
         exponent, fraction = divmod(pattern, 2**self.fraction_bits)
-        one = 1 if exponent else 0  # the lowest exponent is that of the second lowest, without the 1
-        return (one + Fraction(fraction, 2**self.fraction_bits)) * Fraction(2) ** (max(exponent, 1) - self.bias)
+        whole = 2**self.fraction_bits if exponent else 0  # the lowest exponent is that of the next, without the 1
+        return (whole + fraction) * Fraction(2) ** (max(exponent, 1) - self.bias - self.fraction_bits)
 
 
 def _formats() -> Iterator[Format]:
