@@ -35,15 +35,14 @@ def measure(model: nn.Module, x: torch.Tensor, loss) -> dict[str, int]:
         loss(model(x)).backward()
 
     with FlopCount() as count:
-        step()
-    model.zero_grad()
+        activations = weigh(step, model, []).activations
     return {
         "parameters": numbers,
         "active": numbers,
         "tensors": len(parameters),
         "forward": count.forward,
         "backward": count.backward,
-        "activations": weigh(step, model, []).activations,
+        "activations": activations,
     }
 
 
