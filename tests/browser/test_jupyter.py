@@ -80,7 +80,7 @@ def test_a_lecture_runs_in_jupyterlab_and_turns_as_on_the_site(lab, page: Page):
     _run_all(page)
     calculator = page.locator(".calculator.ready")
     try:
-        expect(calculator).to_have_count(1)
+        expect(calculator).to_have_count(1, timeout=20_000)
     except AssertionError:  # JupyterLab may lose what is run while its kernel starts
         _run_all(page)
     expect(calculator).to_have_count(1)
