@@ -6,7 +6,8 @@ from playwright.sync_api import Browser
 
 from tests.support.browser import PAPER_WIDTH, axe_violations, contrast_violations, note_responses, weight
 
-SCREEN = {"width": 1280, "height": 800}
+HEIGHT = 100  # of the window, in pixels: no claim is about it, and to paint less takes less time
+SCREEN = {"width": 1280, "height": HEIGHT}
 MATH = """[...document.querySelectorAll(".math")].filter(math => math.checkVisibility())
   .map(math => math.querySelector(".katex")?.offsetHeight ?? 0)"""
 # What can be seen and operated, yet the Tab key does not stop there, or does not show that it has the focus.
@@ -176,7 +177,7 @@ class Reader:
         seen.weight = weight([each for each in self._responses if each.url not in spare_fonts], self._weights)
         page.keyboard.press("Tab")  # from now on focus is shown as to those who use the keyboard
         for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 800})
+            page.set_viewport_size({"width": width, "height": HEIGHT})
             found = page.evaluate(AT_A_WIDTH)
             seen.width[width] = found.pop("width")
             for what, where in found.items():
@@ -184,7 +185,7 @@ class Reader:
         seen.cut_tables += [
             table for table in page.evaluate(CUT_TABLES) if table.startswith("flopbook-table comparison")
         ]  # also on a phone
-        page.set_viewport_size({"width": PAPER_WIDTH, "height": 900})
+        page.set_viewport_size({"width": PAPER_WIDTH, "height": HEIGHT})
         page.emulate_media(media="print")
         seen.wider_than_paper = page.evaluate(WIDER_THAN_PAPER)
         page.emulate_media(media="screen")
