@@ -19,6 +19,7 @@ def started() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def browser(started) -> Iterator[Browser]:
+    """Lend the browser to a module, and close afterwards what it left open."""
     yield started
     for context in started.contexts:
         context.close()

@@ -15,7 +15,7 @@ from flopbook.published.in_library import BUILT
 __all__ = ["Witness", "witness"]
 
 #: Parameters up to which a step with data takes less time: without data, PyTorch finds the sizes of results in Python.
-_SMALL = 10_000_000
+_SMALL = 1_000_000
 
 
 class Witness(NamedTuple):
